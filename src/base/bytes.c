@@ -1,0 +1,91 @@
+#include "base/bytes.h"
+
+size_t uvarint_read(const uint8_t *at, const uint8_t *end, uint32_t *out)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < VARINT_MAX_BYTES && at + i < end; i++) {
+        v |= (uint64_t)(at[i] & 0x7f) << (7 * i);
+        if (at[i] < 0x80) {
+            if (v > UINT32_MAX)
+                return 0;
+            *out = (uint32_t)v;
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+size_t uvarlong_read(const uint8_t *at, const uint8_t *end, uint64_t *out)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < VARLONG_MAX_BYTES && at + i < end; i++) {
+        if (i == VARLONG_MAX_BYTES - 1 && at[i] > 1)
+            return 0;
+        v |= (uint64_t)(at[i] & 0x7f) << (7 * i);
+        if (at[i] < 0x80) {
+            *out = v;
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+size_t uvarint_write(uint8_t *at, uint32_t v)
+{
+    return uvarlong_write(at, v);
+}
+
+size_t uvarlong_write(uint8_t *at, uint64_t v)
+{
+    size_t n = 0;
+    while (v >= 0x80) {
+        at[n++] = (uint8_t)(v | 0x80);
+        v >>= 7;
+    }
+    at[n++] = (uint8_t)v;
+    return n;
+}
+
+// The length of the sequence that starts with `lead`, or 0; the second byte's range is in *low and *high.
+static size_t utf8_sequence(uint8_t lead, uint8_t *low, uint8_t *high)
+{
+    *low = 0x80;
+    *high = 0xbf;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return 2;
+    if (lead >= 0xe0 && lead <= 0xef) {
+        if (lead == 0xe0)
+            *low = 0xa0; // shorter form exists
+        if (lead == 0xed)
+            *high = 0x9f; // surrogates
+        return 3;
+    }
+    if (lead >= 0xf0 && lead <= 0xf4) {
+        if (lead == 0xf0)
+            *low = 0x90;
+        if (lead == 0xf4)
+            *high = 0x8f; // above U+10FFFF
+        return 4;
+    }
+    return 0;
+}
+
+bool utf8_valid(const uint8_t *data, size_t size)
+{
+    size_t i = 0;
+    while (i < size) {
+        if (data[i] < 0x80) {
+            i++;
+            continue;
+        }
+        uint8_t low, high;
+        size_t n = utf8_sequence(data[i], &low, &high);
+        if (n == 0 || n > size - i || data[i + 1] < low || data[i + 1] > high)
+            return false;
+        for (size_t k = 2; k < n; k++)
+            if ((data[i + k] & 0xc0) != 0x80)
+                return false;
+        i += n;
+    }
+    return true;
+}

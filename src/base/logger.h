@@ -1,0 +1,52 @@
+// The server's log: one line an event, on standard error. Any thread.
+//
+//   2026-01-31T12:00:00.123Z INFO  server: listening on 127.0.0.1:9092
+//
+// The part before the colon is the room; then free text that names the thing and the reason. Control
+// characters and bytes that are no UTF-8 are escaped, so that a client cannot forge a line.
+#ifndef BASE_LOGGER_H
+#define BASE_LOGGER_H
+
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_OFF };
+
+// Lines below `level` are dropped. Default: info. Call before threads start.
+void logger_set_level(enum log_level level);
+
+// Lines go to this descriptor (default 2). Call before threads start.
+void logger_set_fd(int fd);
+
+void logger_write(enum log_level level, const char *room, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// A place that may be asked for a line very often: at most LOGGER_BURST lines in ten seconds are written; the
+// next one that is allowed says how many were left out.
+struct logger_rate {
+    int64_t window_start_ms; // monotonic
+    uint32_t written, dropped;
+};
+
+#define LOGGER_BURST 10
+
+// Whether a line may be written now; *dropped is how many were left out since the last one. Any thread.
+int logger_rate_allows(struct logger_rate *rate, uint32_t *dropped);
+
+#define log_debug(room, ...) logger_write(LOG_LEVEL_DEBUG, room, __VA_ARGS__)
+#define log_info(room, ...)  logger_write(LOG_LEVEL_INFO, room, __VA_ARGS__)
+#define log_warn(room, ...)  logger_write(LOG_LEVEL_WARN, room, __VA_ARGS__)
+#define log_error(room, ...) logger_write(LOG_LEVEL_ERROR, room, __VA_ARGS__)
+
+// The same, rate-limited per call site.
+#define log_limited(level, room, format, ...)                                                      \
+    do {                                                                                           \
+        static struct logger_rate logger_rate_here;                                                \
+        uint32_t logger_dropped;                                                                   \
+        if (logger_rate_allows(&logger_rate_here, &logger_dropped)) {                              \
+            logger_write(level, room, format, ##__VA_ARGS__);                                      \
+            if (logger_dropped)                                                                    \
+                logger_write(level, room, "%u lines like this one were left out", logger_dropped); \
+        }                                                                                          \
+    } while (0)
+
+#endif
