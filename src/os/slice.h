@@ -1,0 +1,25 @@
+// A range of an open file that is promised to somebody (a fetch response) and stays readable until it is
+// released.
+#ifndef OS_SLICE_H
+#define OS_SLICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct slice {
+    int fd;           // stays open until release
+    int64_t position; // in the file
+    size_t size;      // bytes
+    // Called exactly once, on the thread that used the slice, when its bytes were sent or will not be any
+    // more. NULL: nothing to release. The struct itself may be freed by it.
+    void (*release)(struct slice *slice);
+    void *context; // for release
+};
+
+static inline void slice_release(struct slice *slice)
+{
+    if (slice->release)
+        slice->release(slice);
+}
+
+#endif

@@ -1,0 +1,32 @@
+// The table of APIs that are served: api key and version -> handler. An API is advertised (ApiVersions)
+// exactly when it is registered here.
+#ifndef SERVER_DISPATCH_H
+#define SERVER_DISPATCH_H
+
+#include "server/listener.h"
+
+struct request;
+
+struct api_handler {
+    int16_t api_key;
+    int16_t min_version, max_version; // served
+    int16_t advertised_min_version;   // -1: min_version. Produce says 0 though 3 is the first that works
+    unsigned listeners;               // enum listener_kind, or-ed
+    // Serves request->message; answers, parks or closes (server/request.h). On the connection's reactor.
+    void (*handle)(struct request *request);
+};
+
+#define API_KEY_LIMIT 128 // api keys are below it
+
+struct api_table {
+    const struct api_handler *handlers[API_KEY_LIMIT]; // NULL: not served
+};
+
+// Adds a handler (static memory). Asserts that the codec knows its versions and that the key is free.
+void api_table_add(struct api_table *table, const struct api_handler *handler);
+
+// The handler of an API on a kind of listener, or NULL.
+const struct api_handler *api_table_find(const struct api_table *table, int16_t api_key,
+                                         enum listener_kind kind);
+
+#endif

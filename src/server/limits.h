@@ -1,0 +1,37 @@
+// The limits of the network layer, with Kafka's names where Kafka has them.
+#ifndef SERVER_LIMITS_H
+#define SERVER_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// One entry of max.connections.per.ip.overrides. The address as text, as inet_ntop writes it (server.c
+// resolves names).
+struct ip_override {
+    const char *address;
+    int32_t max_connections;
+};
+
+struct server_limits {
+    int32_t socket_request_max_bytes; // socket.request.max.bytes: a larger request closes its connection
+    int64_t queued_max_request_bytes; // queued.max.request.bytes: request buffers in all; -1: no limit. At
+                                      // the limit reading waits
+    int32_t max_connections;             // max.connections: at the limit, accepting waits
+    int32_t max_connections_per_ip;      // max.connections.per.ip: above it, the new connection is closed
+    const struct ip_override *overrides; // max.connections.per.ip.overrides
+    size_t override_count;
+    int64_t connections_max_idle_ms;     // connections.max.idle.ms: no progress for so long closes; -1: never
+    int32_t socket_send_buffer_bytes;    // socket.send.buffer.bytes; -1: the system's
+    int32_t socket_receive_buffer_bytes; // socket.receive.buffer.bytes; -1: the system's
+    int32_t listen_backlog;              // socket.listen.backlog.size
+
+    // Odradek's own.
+    int32_t requests_in_flight;    // per connection, from read to response sent; at the limit reading waits
+    size_t response_bytes_waiting; // per connection, in memory (file ranges cost none); at the limit reading
+                                   // waits
+};
+
+// Kafka's defaults, and ours.
+void server_limits_default(struct server_limits *limits);
+
+#endif

@@ -1,0 +1,102 @@
+// Reactors: threads that each serve their own connections, from reading the request to sending the response.
+// The group of them, with its listeners, is `struct reactors`; server.c starts and stops it:
+//
+//     reactors_create -> reactors_listen (once a listener; the port is bound, connections wait in the
+//     backlog)
+//     -> reactors_serve (threads run, connections are accepted) -> reactors_stop -> reactors_free
+#ifndef SERVER_REACTOR_H
+#define SERVER_REACTOR_H
+
+#include "base/bytes.h"
+#include "os/loop.h"
+#include "server/limits.h"
+#include "server/listener.h"
+
+struct reactors;
+struct api_table;
+
+struct reactor {
+    struct loop loop;
+    struct reactors *group;
+    unsigned index; // 0 .. count-1
+    // Private to the room from here on.
+    struct reactor_state *state;
+};
+
+struct reactors_config {
+    unsigned count;              // reactor threads, at least 1
+    struct server_limits limits; // copied
+    struct api_table
+        *apis;     // what is served (server/dispatch.h); outlives the reactors, not changed once serving
+    void *context; // handlers find it as request->context
+    // Announces quiescence (base/qsbr). Called on each reactor's own thread when it starts, to fill *hooks.
+    // May be NULL.
+    void (*thread_hooks)(void *context, unsigned reactor_index, struct loop_hooks *hooks);
+};
+
+// Makes the reactors; no thread runs yet. Raises RLIMIT_NOFILE, ignores SIGPIPE. 0, or ERR_NOMEM, ERR_IO.
+int reactors_create(struct reactors **out, const struct reactors_config *config);
+
+// Binds and listens (port 0 picks a free port). From now on clients may connect and wait. On failure returns
+// an error and one line of reason in `reason`. The listener belongs to the group. Before reactors_serve.
+int reactors_listen(struct reactors *group, const struct listener_config *config, const struct listener **out,
+                    char *reason, size_t reason_bytes);
+
+// Starts the threads and accepts. 0, or ERR_IO.
+int reactors_serve(struct reactors *group);
+
+// Stops accepting, lets requests that are being handled finish and their responses leave for at most
+// bound_ms, then cancels what is parked (on_cancel), closes every connection and ends the threads. Any thread
+// but a reactor's.
+void reactors_stop(struct reactors *group, int bound_ms);
+
+// After reactors_stop, or when reactors_serve was never called.
+void reactors_free(struct reactors *group);
+
+unsigned reactors_count(const struct reactors *group);
+struct reactor *reactors_at(struct reactors *group, unsigned index);
+
+// Runs the task on the reactor's thread. Any thread; see mailbox_post (a task that is queued is not queued
+// again).
+static inline bool reactor_post(struct reactor *reactor, struct task *task)
+{
+    return loop_post(&reactor->loop, task);
+}
+
+// Takes a posted task back (see mailbox_cancel). The reactor's thread.
+static inline void reactor_cancel(struct reactor *reactor, struct task *task)
+{
+    loop_cancel(&reactor->loop, task);
+}
+
+// Fires timer->fire on this reactor at due_ms of the monotonic clock (reactor_now_ms(r) + delay). The
+// reactor's thread.
+static inline int reactor_timer_arm(struct reactor *reactor, struct loop_timer *timer, int64_t due_ms)
+{
+    return loop_timer_arm(&reactor->loop, timer, due_ms);
+}
+
+static inline void reactor_timer_cancel(struct reactor *reactor, struct loop_timer *timer)
+{
+    loop_timer_cancel(&reactor->loop, timer);
+}
+
+static inline int64_t reactor_now_ms(const struct reactor *reactor)
+{
+    return loop_now_ms(&reactor->loop);
+}
+
+// Whether the caller runs on this reactor's thread (for assertions).
+bool reactor_is_mine(const struct reactor *reactor);
+
+// Counters over all reactors, for metrics and tests. Any thread; not one instant's picture.
+struct reactors_stats {
+    uint64_t connections_accepted, connections_refused, connections_closed, connections_open;
+    uint64_t requests, responses, parked; // parked: now
+    uint64_t bytes_received, bytes_sent;  // on the wire
+    uint64_t bytes_sent_file;             // of bytes_sent, by sendfile
+    uint64_t input_bytes_held;            // request buffers in use now
+};
+void reactors_stats(struct reactors *group, struct reactors_stats *out);
+
+#endif

@@ -1,0 +1,133 @@
+// A request on its way through a handler: read, decoded, answered. Everything here is for the thread of the
+// connection's reactor (request->reactor); another thread posts a task there (reactor_post).
+//
+// A handler does exactly one of these before it returns:
+//   - request_respond        the response is encoded at once and leaves in the order of the connection's
+//   requests;
+//   - request_respond_none   acks=0;
+//   - request_close          the connection is closed;
+//   - request_park           one of the three above follows later, or on_cancel does.
+// After any of the first three the request belongs to the connection again: it and its arena may be gone.
+//
+// A long poll, for example:
+//
+//     struct wait { struct task wake; struct loop_timer timer; struct request *request; ... };   // in
+//     request->arena handler:    copy what is needed; request_release_input(r); link the wait into the
+//     partition under its lock;
+//                 reactor_timer_arm(r->reactor, &w->timer, ...); request_park(r, PARK_OVERTAKE, on_cancel,
+//                 w);
+//     any thread: under the partition's lock: reactor_post(w->request->reactor, &w->wake);
+//     wake/timer: unlink under the lock; reactor_cancel(&w->wake); reactor_timer_cancel();
+//     request_respond(...); on_cancel:  the same without the response.
+#ifndef SERVER_REQUEST_H
+#define SERVER_REQUEST_H
+
+#include "base/arena.h"
+#include "base/list.h"
+#include "os/slice.h"
+#include "server/dispatch.h"
+#include "server/reactor.h"
+
+struct connection;
+struct input;
+
+enum park {
+    PARK_OVERTAKE, // its effect on the log is done (or it has none): later requests of the connection are
+                   // handled meanwhile
+    PARK_STALL,    // its effect is still to come: the connection's later requests wait
+};
+
+enum request_state { REQUEST_HANDLING, REQUEST_PARKED, REQUEST_FINISHED };
+
+struct request {
+    struct reactor *reactor;
+    struct connection *connection;
+    void *context; // reactors_config.context
+    const struct api_handler *api;
+    const void *message; // decoded, of the API's request type; NULL after request_release_input
+    int16_t version;
+    int32_t correlation_id;
+    struct str client_id; // null when the client sends none; valid until the request is answered
+    struct arena arena;   // for the handler, too; gone with the request
+    int64_t received_ms;  // monotonic, of the turn that read it
+    size_t size_bytes;    // as sent, without the length in front
+
+    // Parking.
+    enum request_state state;
+    enum park park;
+    void *parked;                               // the parker's own
+    void (*on_cancel)(struct request *request); // see request_park
+
+    // The connection's own from here on.
+    struct list node; // in the connection's requests, in order of arrival
+    struct input *input;
+    struct chunk *chunks, *last_chunk; // of the response, still to be sent
+};
+
+// Encodes `response` (the API's response type, in the request's version) and queues it; the connection sends
+// it in this turn when the earlier ones are finished. The struct and what it points to are needed during the
+// call only; but for records that are a file range (records.external, a struct slice) the slice's memory
+// stays valid until its release is called, which happens exactly once, sent or not, and before the arena
+// goes. A response that cannot be encoded closes the connection with a log line.
+void request_respond(struct request *request, const void *response);
+
+// Finished without a response (Produce with acks=0).
+void request_respond_none(struct request *request);
+
+// Closes the connection with one rate-limited log line that names the peer and `reason`; every other request
+// on it that is parked is cancelled. reason NULL: no line. Responses that were finished earlier are not
+// waited for.
+void request_close(struct request *request, const char *reason);
+
+// The handler's answer comes later. When the connection closes first (or the server stops), on_cancel is
+// called on the reactor's thread: it unlinks whatever refers to the request, and must not answer; then the
+// request is gone. May be called again on a parked request, to go from PARK_STALL to PARK_OVERTAKE or to
+// change on_cancel.
+void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
+                  void *parked);
+
+// Lets the request's buffer go early, for one that parks: message, and every view into it, is invalid
+// afterwards (client_id stays valid). The arena stays.
+void request_release_input(struct request *request);
+
+// Who sent it.
+const char *request_peer(const struct request *request); // "127.0.0.1:40312"
+const struct listener *request_listener(const struct request *request);
+struct str request_principal(const struct request *request); // "User:ANONYMOUS" until security is built
+struct str
+request_client_software_name(const struct request *request); // from ApiVersions; "unknown" before it
+struct str request_client_software_version(const struct request *request); // the same
+// Remembers both for the connection (copied). 0, or ERR_NOMEM. For the ApiVersions handler.
+int request_set_client_software(struct request *request, struct str name, struct str version);
+
+// Authorization. Numbers as Kafka's AclOperation and ResourceType.
+enum acl_operation {
+    ACL_READ = 3,
+    ACL_WRITE,
+    ACL_CREATE,
+    ACL_DELETE,
+    ACL_ALTER,
+    ACL_DESCRIBE,
+    ACL_CLUSTER_ACTION,
+    ACL_DESCRIBE_CONFIGS,
+    ACL_ALTER_CONFIGS,
+    ACL_IDEMPOTENT_WRITE,
+    ACL_CREATE_TOKENS,
+    ACL_DESCRIBE_TOKENS,
+    ACL_TWO_PHASE_COMMIT,
+};
+enum resource_type {
+    RESOURCE_TOPIC = 2,
+    RESOURCE_GROUP,
+    RESOURCE_CLUSTER,
+    RESOURCE_TRANSACTIONAL_ID,
+    RESOURCE_DELEGATION_TOKEN,
+    RESOURCE_USER,
+};
+#define CLUSTER_RESOURCE_NAME STR("kafka-cluster")
+
+// Whether the request's principal may do this. Every handler asks before it answers. Allows all for now.
+bool request_authorize(const struct request *request, enum acl_operation operation, enum resource_type type,
+                       struct str name);
+
+#endif
