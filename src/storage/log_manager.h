@@ -1,0 +1,85 @@
+// All logs of the broker, over its log directories: loading at start, creating and deleting, the checkpoint
+// files, and the threads that flush, apply retention and remove deleted files.
+//
+// Threads: any thread may call log_manager_get, _create, _delete and _checkpoint; the rest belongs to the
+// thread that starts and stops the broker. The manager's own threads (named log-flush, log-clean) take a
+// partition's lock through the callbacks below when they must.
+#ifndef STORAGE_LOG_MANAGER_H
+#define STORAGE_LOG_MANAGER_H
+
+#include "storage/log.h"
+#include "storage/log_dir.h"
+
+struct log_manager;
+
+struct log_manager_params {
+    struct log_dir *const *dirs; // opened and locked; the manager closes them
+    size_t dir_count;
+    size_t open_files_max;          // bound of open segment files that nobody has pinned; 0: 128
+    int load_threads;               // a directory; num.recovery.threads.per.data.dir; 0: 2
+    int64_t flush_check_ms;         // log.flush.scheduler.interval.ms
+    int64_t recovery_checkpoint_ms; // log.flush.offset.checkpoint.interval.ms
+    int64_t start_checkpoint_ms;    // log.flush.start.offset.checkpoint.interval.ms
+    int64_t retention_check_ms;     // log.retention.check.interval.ms
+    int64_t background_flush_ms;    // data that lies unflushed for longer is flushed so that a crash scan is
+                                    // short; 0: 60 s
+    const char *const
+        *skip; // directory names that belong to others ("__cluster_metadata-0"); NULL-terminated
+
+    // The settings of a topic (at start, and for new logs). Fills *out. Called from the loading threads.
+    void (*config_of)(void *arg, const char *topic, struct log_config *out);
+    // Takes and gives back the lock that guards log_append for this log. NULL: nobody appends (tests).
+    void (*lock)(void *arg, struct log *log);
+    void (*unlock)(void *arg, struct log *log);
+    void *arg;
+};
+
+// Removes the clean-stop markers, loads every log (several threads a directory) and finishes interrupted
+// deletions. A log that cannot be loaded is offline: it is logged, and the rest is served.
+// ERR_IO when a directory cannot be read, ERR_NOMEM. `message` (may be NULL): one line for a person.
+int log_manager_open(const struct log_manager_params *params, struct log_manager **out, char *message,
+                     size_t message_size);
+
+// Starts the background threads. Until then nothing is flushed, expired or removed.
+int log_manager_start(struct log_manager *manager);
+
+// Stops the threads; flushes and closes every log; writes the checkpoints and, where all went well, the clean
+// marker with this broker epoch (-1: unknown); unlocks the directories; frees. Nobody appends any more.
+// Returns the first error.
+int log_manager_close(struct log_manager *manager, int64_t broker_epoch);
+
+// The log of a topic id and partition, or NULL. It stays valid until it is deleted or the manager is closed.
+struct log *log_manager_get(struct log_manager *manager, const struct uuid *topic_id, int32_t partition);
+
+// Makes a new, empty log in the directory with the fewest logs. ERR_EXISTS (with *out) when there is one.
+int log_manager_create(struct log_manager *manager, const char *topic, const struct uuid *topic_id,
+                       int32_t partition, struct log **out);
+
+// [lock of the log] Deletes it: the directory is renamed at once and removed in the background; the struct
+// log is freed, so nobody may use it any more.
+int log_manager_delete(struct log_manager *manager, struct log *log);
+
+// [lock of the log] Sets it aside as <name>.<uuid>-stray: the metadata image does not know it. Freed
+// likewise.
+int log_manager_set_aside(struct log_manager *manager, struct log *log);
+
+// Calls fn for every log; not while holding a partition's lock. The set may change meanwhile.
+void log_manager_each(struct log_manager *manager, void (*fn)(void *arg, struct log *log), void *arg);
+
+// The high watermark that the last run's replication-offset-checkpoint names for this log, or 0.
+int64_t log_manager_checkpointed_watermark(struct log_manager *manager, const struct log *log);
+
+// Writes the checkpoint files of every directory now: recovery points, log starts, high watermarks.
+int log_manager_checkpoint(struct log_manager *manager);
+
+// The directory a log lives in.
+const struct log_dir *log_manager_dir_of(struct log_manager *manager, const struct log *log);
+
+struct log_manager_counts {
+    size_t logs, offline_logs, open_files;
+    uint64_t flushes, slow_flushes, flush_us_total;
+};
+
+void log_manager_counts(struct log_manager *manager, struct log_manager_counts *out);
+
+#endif
