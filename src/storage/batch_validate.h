@@ -1,0 +1,86 @@
+// What a broker checks of the `records` field of a produce request before it appends it, and what it answers.
+// The error codes and texts are Apache Kafka 4.3.1's. Pure: no clock, no I/O. Any thread, no lock.
+#ifndef STORAGE_BATCH_VALIDATE_H
+#define STORAGE_BATCH_VALIDATE_H
+
+#include "base/arena.h"
+#include "storage/batch.h"
+
+// Protocol error codes that a verdict carries (protocol/errors.h has them all).
+enum batch_error {
+    BATCH_ERROR_UNKNOWN_SERVER = -1,
+    BATCH_OK = 0,
+    BATCH_ERROR_CORRUPT_MESSAGE = 2,
+    BATCH_ERROR_MESSAGE_TOO_LARGE = 10,
+    BATCH_ERROR_INVALID_TIMESTAMP = 32,
+    BATCH_ERROR_UNSUPPORTED_COMPRESSION_TYPE = 76,
+    BATCH_ERROR_INVALID_RECORD = 87,
+};
+
+enum batch_origin {
+    BATCH_ORIGIN_CLIENT,      // a produce request
+    BATCH_ORIGIN_COORDINATOR, // our own coordinators: control batches allowed
+    BATCH_ORIGIN_INTERNAL,    // raft, replication, tools: control batches allowed, any size
+};
+
+// A compressed batch may hold at most so many bytes of records (a batch of 1 MB can be made to unfold into
+// gigabytes): INVALID_RECORD above it.
+#define BATCH_UNPACKED_MAX_BYTES ((size_t)256 << 20)
+
+// So many record errors are listed in a verdict; the text still counts all.
+#define BATCH_RECORD_ERRORS_MAX 10000
+
+// A topic's settings and the request's facts. BATCH_RULES has Kafka's defaults.
+struct batch_rules {
+    struct str topic; // with partition, named in messages
+    int32_t partition;
+    int16_t produce_version;      // of the request; zstd needs 7. For other origins: the newest
+    enum batch_origin origin;     //
+    int32_t max_message_bytes;    // max.message.bytes
+    bool keep_compression;        // compression.type=producer
+    enum compression compression; // the topic's, unless keep_compression
+    int compression_level;        // of that type
+    bool log_append_time;         // message.timestamp.type=LogAppendTime
+    bool compacted;               // cleanup.policy has compact: records need keys
+    int64_t before_max_ms;        // message.timestamp.before.max.ms
+    int64_t after_max_ms;         // message.timestamp.after.max.ms
+    size_t unpacked_max_bytes;    // BATCH_UNPACKED_MAX_BYTES
+};
+
+#define BATCH_RULES                                                       \
+    ((struct batch_rules){.produce_version = INT16_MAX,                   \
+                          .max_message_bytes = 1048588,                   \
+                          .keep_compression = true,                       \
+                          .compression_level = COMPRESSION_LEVEL_DEFAULT, \
+                          .before_max_ms = INT64_MAX,                     \
+                          .after_max_ms = 3600000,                        \
+                          .unpacked_max_bytes = BATCH_UNPACKED_MAX_BYTES})
+
+struct batch_record_error {
+    int32_t index;
+    struct str message;
+};
+
+struct batch_verdict {
+    int16_t error;      // enum batch_error; BATCH_OK: append `batch`
+    struct str message; // the response's ErrorMessage; null where Kafka has none
+    const struct batch_record_error *record_errors;
+    size_t record_error_count;
+
+    // When accepted:
+    uint8_t
+        *batch; // the bytes to append: in the request where nothing had to be rewritten, else in `rewrite`
+    size_t size;
+    struct batch_header
+        header; // as it stands in `batch`: last offset delta, max timestamp, producer fields, count
+    bool rewritten;
+};
+
+// Judges `size` bytes at `records` (NULL: the field was null), which may be changed where they lie
+// (LogAppendTime, a wrong max timestamp). Texts and record errors come from the arena, a rewritten batch from
+// `rewrite` (cleared first; the caller frees it once the batch is written). The base offset and the leader
+// epoch stay to be set. Returns 0 with a verdict, or ERR_NOMEM.
+int batch_validate(uint8_t *records, size_t size, const struct batch_rules *rules, int64_t now_ms,
+                   struct arena *arena, struct buffer *rewrite, struct batch_verdict *verdict);
+
+#endif
