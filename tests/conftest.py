@@ -1,0 +1,82 @@
+"""Options and fixtures of the integration and interop tests."""
+
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+from harness.broker import KINDS
+
+
+def pytest_addoption(parser):
+    parser.addoption("--broker", choices=sorted(KINDS), default="odradek", help="what the tests run against")
+    parser.addoption("--keep", action="store_true", help="keep the directories of the brokers")
+
+
+@pytest.fixture(scope="session")
+def broker_kind(request):
+    return request.config.getoption("--broker")
+
+
+class Brokers:
+    """The brokers of one test or module: started here, ended when it is done."""
+
+    def __init__(self, kind, keep):
+        self.kind, self.keep, self.all = kind, keep, []
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="odradek-test-"))
+
+    def new(self, kind=None, settings=None, data=None):
+        """A broker that is not started yet; kind defaults to the one under test."""
+        folder = self.directory / f"broker-{len(self.all)}"
+        self.all.append(KINDS[kind or self.kind](folder, settings, data))
+        return self.all[-1]
+
+    def start(self, kind=None, settings=None, data=None):
+        return self.new(kind, settings, data).start()
+
+    def close(self):
+        problems = []
+        for broker in self.all:
+            try:
+                broker.discard()
+            except (AssertionError, TimeoutError) as problem:
+                problems.append(str(problem))
+        if not self.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        assert not problems, "\n".join(problems)
+
+
+def _brokers(request):
+    brokers = Brokers(request.config.getoption("--broker"), request.config.getoption("--keep"))
+    request.node.brokers = brokers
+    yield brokers
+    brokers.close()
+
+
+@pytest.fixture
+def brokers(request):
+    """Starts brokers for one test: brokers.start(settings={...})."""
+    yield from _brokers(request)
+
+
+@pytest.fixture(scope="module")
+def module_brokers(request):
+    yield from _brokers(request)
+
+
+@pytest.fixture(scope="module")
+def broker(module_brokers):
+    """A running broker that the tests of one file share."""
+    return module_brokers.start()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Shows the end of each broker's log where a test failed."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for node in item.listchain():
+        for broker in getattr(node, "brokers", None) and node.brokers.all or ():
+            report.sections.append((f"{broker.log_path}", broker.log_text()[-4000:]))

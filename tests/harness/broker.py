@@ -1,0 +1,195 @@
+"""A broker under test: Odradek, or Apache Kafka 4.3.1 in its place, started from the same server.properties."""
+
+import os
+import pathlib
+import random
+import signal
+import socket
+import struct
+
+from harness import java
+from harness.process import Process, run, wait_until
+
+CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
+SANITIZER_WORDS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer")
+
+
+def odradek_binary():
+    path = pathlib.Path(os.environ.get("ODRADEK_BINARY", "build/odradek")).resolve()
+    if not path.exists():
+        raise RuntimeError(f"{path} does not exist; ./dev build makes it")
+    return path
+
+
+def free_port():
+    """A port nobody listens on, outside the range that outgoing connections take theirs from."""
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+def answers(port):
+    """True where a broker on this port answers ApiVersions."""
+    body = struct.pack(">hhih", 18, 0, 1, -1)
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+            connection.sendall(struct.pack(">i", len(body)) + body)
+            return len(connection.recv(4)) == 4
+    except OSError:
+        return False
+
+
+class Broker:
+    """One broker with its own directory. It keeps its port and its data over stop, kill and start."""
+
+    kind = None
+    clean_exit = (0,)
+    start_timeout_s = 30
+    stop_timeout_s = 30
+
+    def __init__(self, directory, settings=None, data=None):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.data = pathlib.Path(data or self.directory / "data")
+        self.port, self.controller_port = free_port(), free_port()
+        self.settings = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
+            "log.dirs": str(self.data),
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            **(settings or {}),
+        }
+        self.process = None
+
+    @property
+    def bootstrap(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log_path(self):
+        return self.directory / f"{self.kind}.log"
+
+    @property
+    def properties_path(self):
+        return self.directory / "server.properties"
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def connect(self, timeout_s=10):
+        return socket.create_connection(("127.0.0.1", self.port), timeout_s)
+
+    def partition_directory(self, topic, partition=0):
+        return self.data / f"{topic}-{partition}"
+
+    # -- what the two differ in
+
+    def format(self):
+        """Makes empty directories ready, where that needs a step of its own."""
+
+    def command(self):
+        raise NotImplementedError
+
+    # -- life
+
+    def launch(self):
+        """Starts the process and returns at once."""
+        assert self.process is None, f"{self.kind} runs already"
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.properties_path.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
+        if not (self.data / "meta.properties").exists():
+            self.format()
+        self.process = Process(self.kind, self.command(), self.log_path)
+
+    def start(self):
+        """Starts it and returns when it answers requests."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        def ready():
+            if self.process.returncode is not None:
+                raise AssertionError(f"{self.kind} ended with {self.process.returncode} as it started:\n{self.log_text()[-3000:]}")
+            return answers(self.port)
+
+        wait_until(ready, self.start_timeout_s, f"{self.kind} to answer on {self.bootstrap}")
+
+    def stop(self):
+        """SIGTERM; a broker that does not end cleanly fails the test."""
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        process.signal(signal.SIGTERM)
+        try:
+            status = process.wait(self.stop_timeout_s)
+        except TimeoutError:
+            process.kill()
+            raise
+        assert status in self.clean_exit, f"{self.kind} ended with {status}:\n{self.log_text()[-3000:]}"
+        self.check_sanitizers()
+
+    def kill(self):
+        """kill -9."""
+        if self.process is not None:
+            process, self.process = self.process, None
+            assert process.returncode is None, f"{self.kind} had ended with {process.returncode}:\n{self.log_text()[-3000:]}"
+            process.kill()
+            self.check_sanitizers()
+
+    def discard(self):
+        """Ends it at the end of a test, where it should still be running."""
+        if self.process is not None and self.process.returncode is None:
+            self.stop()
+        elif self.process is not None:
+            status, self.process = self.process.returncode, None
+            raise AssertionError(f"{self.kind} ended with {status} on its own:\n{self.log_text()[-3000:]}")
+
+    def check_sanitizers(self):
+        text = self.log_text()
+        for word in SANITIZER_WORDS:
+            at = text.find(word)
+            assert at < 0, f"{self.kind}: {text[max(at - 200, 0):at + 4000]}"
+
+
+class Odradek(Broker):
+    kind = "odradek"
+
+    def command(self):
+        return [odradek_binary(), "server", self.properties_path]
+
+
+class Kafka(Broker):
+    kind = "kafka"
+    clean_exit = (0, 143)  # the JVM's own way of ending on SIGTERM
+    start_timeout_s = 90
+    stop_timeout_s = 60
+
+    def format(self):
+        words = ["format", "-t", CLUSTER_ID, "-c", self.properties_path]
+        if "controller.quorum.voters" not in self.settings:
+            words.append("--standalone")
+        run(java.command(java.TOOLS["kafka-storage"], *words), 60)
+
+    def command(self):
+        flags = [*java.BROKER_FLAGS, "-Dkafka.log.level=INFO"]
+        return java.command("kafka.Kafka", self.properties_path, flags=flags)
+
+
+KINDS = {"odradek": Odradek, "kafka": Kafka}

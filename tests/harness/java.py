@@ -1,0 +1,45 @@
+"""Apache Kafka 4.3.1 and its tools, as fetched from Maven (tests/interop/pom.xml)."""
+
+import os
+import pathlib
+
+from harness.process import run
+
+LOG_CONFIG = pathlib.Path(__file__).with_name("log4j2.xml")
+# A tool runs for a second: no time spent on optimizing, one small heap.
+QUICK_FLAGS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx256m"]
+BROKER_FLAGS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Xmx512m", "-XX:MaxDirectMemorySize=256m"]
+
+TOOLS = {
+    "kafka-topics": "org.apache.kafka.tools.TopicCommand",
+    "kafka-configs": "kafka.admin.ConfigCommand",
+    "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-producer-perf-test": "org.apache.kafka.tools.ProducerPerformance",
+    "kafka-consumer-perf-test": "org.apache.kafka.tools.ConsumerPerformance",
+    "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-dump-log": "org.apache.kafka.tools.DumpLogSegments",
+    "kafka-metadata-shell": "org.apache.kafka.shell.MetadataShell",
+    "kafka-storage": "kafka.tools.StorageTool",
+    "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
+    "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+}
+
+
+def libs():
+    """The folder of the jars."""
+    folder = os.environ.get("ODRADEK_KAFKA_LIBS", "")
+    if not folder or not list(pathlib.Path(folder).glob("kafka-clients-4.3.1.jar")):
+        raise RuntimeError("ODRADEK_KAFKA_LIBS names no folder with Apache Kafka 4.3.1; ./dev test fetches it")
+    return folder
+
+
+def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None):
+    """The command line that runs a main class of Kafka's, or one of more_classes (a folder)."""
+    path = f"{libs()}/*" + (f":{more_classes}" if more_classes else "")
+    return ["java", *flags, f"-Dlog4j2.configurationFile={LOG_CONFIG}", "-cp", path, main_class, *map(str, args)]
+
+
+def tool(name, *args, timeout_s=60, input_bytes=None):
+    """Runs one of Kafka's command-line tools and returns its standard output as text."""
+    return run(command(TOOLS[name], *args), timeout_s, input_bytes).decode(errors="replace")

@@ -1,0 +1,94 @@
+"""Processes that a test starts: each with its own log file, each ended by the test, none outlives it."""
+
+import ctypes
+import signal
+import subprocess
+import time
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def wait_until(condition, timeout_s, what, every_s=0.02):
+    """Polls condition() until it is true and returns its value; fails with what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {timeout_s} s still waiting for {what}")
+        time.sleep(every_s)
+
+
+def die_with_parent():
+    """For preexec_fn: the kernel ends the child when the test process ends, however that happens."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """A background process. Its output is in log_path, appended over restarts."""
+
+    def __init__(self, name, command, log_path, env=None, cwd=None):
+        self.name, self.command, self.log_path = name, [str(word) for word in command], log_path
+        self._log = open(log_path, "ab")
+        self._popen = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd=cwd,
+            preexec_fn=die_with_parent,
+        )
+
+    @property
+    def pid(self):
+        return self._popen.pid
+
+    @property
+    def returncode(self):
+        return self._popen.poll()
+
+    def signal(self, number):
+        self._popen.send_signal(number)
+
+    def wait(self, timeout_s):
+        """The exit status (negative: the signal that ended it)."""
+        try:
+            status = self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} (pid {self.pid}) still runs after {timeout_s} s") from None
+        self._log.close()
+        return status
+
+    def kill(self):
+        """kill -9, and reap it."""
+        if self._popen.poll() is None:
+            self._popen.kill()
+        return self.wait(20)
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace")
+
+
+def run(command, timeout_s=60, input_bytes=None, env=None, ok=(0,)):
+    """Runs a command to its end and returns what it wrote to standard output, as bytes."""
+    command = [str(word) for word in command]
+    done = subprocess.run(
+        command,
+        input=input_bytes,
+        stdin=subprocess.DEVNULL if input_bytes is None else None,
+        capture_output=True,
+        timeout=timeout_s,
+        env=env,
+        preexec_fn=die_with_parent,
+    )
+    if done.returncode not in ok:
+        words = " ".join(word if len(word) < 100 else word[:100] + "..." for word in command)
+        raise AssertionError(
+            f"exit status {done.returncode} of: {words}\n"
+            f"-- standard output\n{done.stdout.decode(errors='replace')[-3000:]}\n"
+            f"-- standard error\n{done.stderr.decode(errors='replace')[-3000:]}"
+        )
+    return done.stdout
