@@ -36,6 +36,7 @@ struct loop_hooks {
     void *context;
     void (*wakes)(void *context);
     void (*sleeps)(void *context);
+    void (*ends)(void *context); // loop_run is about to return; the last call. May be NULL
 };
 
 struct loop {

@@ -46,7 +46,7 @@ void mailbox_cancel(struct mailbox *m, struct task *task);
 // The consumer is about to wait on fd. False when tasks are there: do not wait. Else a post writes fd.
 bool mailbox_sleep(struct mailbox *m);
 
-// The consumer is awake again; clears fd when `signalled` (fd was readable).
-void mailbox_wake(struct mailbox *m, bool signalled);
+// The consumer is awake again. fd is watched edge-triggered, so it need not be read.
+void mailbox_wake(struct mailbox *m);
 
 #endif
