@@ -64,6 +64,10 @@ int log_close(struct log *log, bool clean);
 // calling it early moves the cost. Any thread.
 int log_load(struct log *log);
 
+// The partition's lock. Held for microseconds; never while waiting for the disk or for another lock above it.
+void log_lock(struct log *log);
+void log_unlock(struct log *log);
+
 const char *log_topic(const struct log *log);
 int32_t log_partition(const struct log *log);
 struct uuid log_topic_id(const struct log *log);
@@ -89,8 +93,10 @@ struct log_offsets {
 // loaded first (only that tells its last stable offset).
 void log_offsets(struct log *log, struct log_offsets *out);
 
-// The end offset alone; never loads. Any thread.
-int64_t log_end_offset(const struct log *log);
+// One number alone; these never load. Any thread.
+int64_t log_end_offset(struct log *log);
+int64_t log_high_watermark(struct log *log);
+int64_t log_recovery_point(struct log *log);
 
 // [lock] Clamped to [log start, end]; returns whether it changed. May go down only after a truncation or when
 // a leader starts. Transactions that ended below it no longer hold back the last stable offset.

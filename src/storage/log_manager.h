@@ -28,9 +28,6 @@ struct log_manager_params {
 
     // The settings of a topic (at start, and for new logs). Fills *out. Called from the loading threads.
     void (*config_of)(void *arg, const char *topic, struct log_config *out);
-    // Takes and gives back the lock that guards log_append for this log. NULL: nobody appends (tests).
-    void (*lock)(void *arg, struct log *log);
-    void (*unlock)(void *arg, struct log *log);
     void *arg;
 };
 
@@ -55,15 +52,16 @@ struct log *log_manager_get(struct log_manager *manager, const struct uuid *topi
 int log_manager_create(struct log_manager *manager, const char *topic, const struct uuid *topic_id,
                        int32_t partition, struct log **out);
 
-// [lock of the log] Deletes it: the directory is renamed at once and removed in the background; the struct
-// log is freed, so nobody may use it any more.
-int log_manager_delete(struct log_manager *manager, struct log *log);
+enum log_removal {
+    LOG_REMOVE_DELETE,    // the directory is renamed at once and removed in the background
+    LOG_REMOVE_SET_ASIDE, // renamed to <name>.<uuid>-stray: the metadata does not know it; nothing removes it
+};
 
-// [lock of the log] Sets it aside as <name>.<uuid>-stray: the metadata image does not know it. Freed
-// likewise.
-int log_manager_set_aside(struct log_manager *manager, struct log *log);
+// Takes the log out of the manager and its directory out of the way. Every later call on the log answers
+// ERR_CLOSED; the caller frees it with log_close when nobody uses it any more. Not while holding its lock.
+int log_manager_remove(struct log_manager *manager, struct log *log, enum log_removal how);
 
-// Calls fn for every log; not while holding a partition's lock. The set may change meanwhile.
+// Calls fn for every log; not while holding a log's lock. fn may remove the log that it is given.
 void log_manager_each(struct log_manager *manager, void (*fn)(void *arg, struct log *log), void *arg);
 
 // The high watermark that the last run's replication-offset-checkpoint names for this log, or 0.
