@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "config/broker_config.h"
 #include "metadata/image.h"
 
 struct controller;
@@ -56,19 +57,14 @@ void controller_event_free(struct controller_event *event);
 // --- the controller ---
 
 struct controller_config {
-    int32_t node_id;
-    int32_t num_partitions;             // num.partitions
-    int16_t default_replication_factor; // default.replication.factor
-    int32_t min_insync_replicas;        // min.insync.replicas of server.properties (the bootstrap writes it)
-    bool delete_topic_enable;           // delete.topic.enable
-    int64_t broker_session_timeout_ms;  // broker.session.timeout.ms
-    // The broker's own settings, as a topic's defaults; outlives the controller. See src/config.
-    const struct config *config;
-    // The endpoints and the feature ranges of this controller, for its registration record.
+    // server.properties: num.partitions, default.replication.factor, delete.topic.enable,
+    // min.insync.replicas, broker.session.timeout.ms and the topics' defaults. Outlives the controller.
+    const struct broker_config *config;
+    // For this controller's registration record.
     struct uuid incarnation_id;
-    const struct image_endpoint *endpoints;
+    const struct image_endpoint *endpoints; // outlive the controller
     uint32_t endpoints_count;
-    uint64_t seed; // of replica placement; the same seed and events give the same decisions (ids aside)
+    uint64_t seed; // of replica placement: the same seed and events give the same decisions (topic ids aside)
     struct uuid (*new_id)(void *context); // topic ids; NULL: uuid_random
     void *new_id_context;
 };

@@ -16,13 +16,14 @@
 #include "base/bytes.h"
 #include "base/hamt.h"
 #include "base/uuid.h"
+#include "config/properties.h"
 
 #include <stdatomic.h>
 
 #define IMAGE_NO_LEADER (-1)
 
 // A partition, as its leader and followers agreed on it. Arrays have their count beside them; directories is
-// parallel to replicas (DIRECTORY_UNASSIGNED and so on are the ids 0, 1, 2 below).
+// parallel to replicas.
 struct image_partition {
     atomic_uint refs;
     int32_t id;
@@ -95,10 +96,6 @@ enum image_resource { // Kafka's ConfigResource types, as in ConfigRecord
     IMAGE_RESOURCE_GROUP = 32,
 };
 
-struct image_config_entry {
-    struct str name, value; // value is never null (a null in the record removes the entry)
-};
-
 struct image_config_key {
     int8_t type; // enum image_resource
     struct str name;
@@ -108,7 +105,7 @@ struct image_config { // the dynamic settings of one resource
     atomic_uint refs;
     struct image_config_key key;
     uint32_t entries_count;
-    struct image_config_entry *entries; // sorted by name
+    struct config_entry *entries; // sorted by name; values are never null (a null in a record removes one)
 };
 
 // A record that is kept as it came (client quotas, SCRAM credentials, ACLs, delegation tokens): nothing in

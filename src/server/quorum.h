@@ -37,48 +37,25 @@ struct quorum_request {
 // its context and frees it when it completes.
 void quorum_submit(struct quorum *q, struct quorum_request *request);
 
-struct quorum_voter {
-    int32_t id;
-    struct str host; // of the controller listener
-    uint16_t port;
-};
-
 struct quorum_params {
-    int32_t node_id;
-    struct log_dir *const *dirs; // all of log.dirs, opened and locked; metadata.log.dir among them
-    size_t dirs_count;
-    size_t metadata_dir; // index of metadata.log.dir (or of the first of log.dirs)
-
-    // controller.quorum.voters: static voters, kraft.version 0. None: a dynamic quorum, kraft.version 1.
-    const struct quorum_voter *static_voters;
-    size_t static_voters_count;
+    // server.properties: node.id, controller.quorum.voters (static voters, kraft.version 0; none: a dynamic
+    // quorum, kraft.version 1), metadata.log.* and metadata.max.*, and what the controller decides by.
+    // Outlives the quorum.
+    const struct broker_config *config;
+    struct log_dir *const *dirs; // all of log.dirs, opened and locked, metadata.log.dir among them; stay the
+    size_t dirs_count;           // caller's
+    size_t metadata_dir;         // index of metadata.log.dir
     // This controller's listeners as others reach them, ports resolved; the first one is the voter's
     // endpoint.
-    const struct image_endpoint *controller_endpoints;
+    const struct image_endpoint *controller_endpoints; // outlive the quorum
     uint32_t controller_endpoints_count;
 
-    // Of server.properties.
-    const struct config *config; // topics' defaults; outlives the quorum
-    int32_t num_partitions;
-    int16_t default_replication_factor;
-    int32_t min_insync_replicas;
-    bool delete_topic_enable;
-    int64_t broker_session_timeout_ms;
-    int64_t log_segment_bytes;           // metadata.log.segment.bytes
-    int64_t log_segment_ms;              // metadata.log.segment.ms
-    int64_t max_bytes_between_snapshots; // metadata.log.max.record.bytes.between.snapshots
-    int64_t max_snapshot_interval_ms;    // metadata.log.max.snapshot.interval.ms; 0: never by time
-    int64_t max_retention_bytes;         // metadata.max.retention.bytes; -1: no limit
-    int64_t max_retention_ms;            // metadata.max.retention.ms; -1: no limit
-
-    // After each publication; on the controller's thread, before the requests complete. Lives as long as the
-    // quorum. The first call is made inside quorum_start with everything that was loaded as created.
+    // After each publication, on the controller's thread, before the requests complete. The first call is
+    // made inside quorum_start, on the caller's thread, with everything that was loaded as created. May be
+    // NULL.
     void (*on_change)(void *context, const struct image_changes *changes);
     void *context;
 };
-
-// The defaults of Kafka 4.3 for everything under "Of server.properties".
-void quorum_params_default(struct quorum_params *params);
 
 // 0, or a negative code; `message` receives one line for a person (which directory, what is wrong with it,
 // what to do). When directories have no meta.properties and the rule allows it (this node is the only voter
@@ -97,13 +74,14 @@ void quorum_stop(struct quorum *q);
 // The cluster's id, valid until quorum_stop. Any thread.
 const char *quorum_cluster_id(const struct quorum *q);
 
-struct quorum_state {
+struct quorum_status {
     int32_t leader_id; // -1: none known
     int32_t leader_epoch;
     int64_t high_watermark, log_end_offset, log_start_offset, snapshot_offset;
+    int16_t kraft_version; // finalized: 0 static voters, 1 dynamic ones
 };
 
 // Any thread; one consistent picture.
-void quorum_state(const struct quorum *q, struct quorum_state *out);
+void quorum_status(const struct quorum *q, struct quorum_status *out);
 
 #endif
