@@ -254,13 +254,15 @@ struct batch_builder {
     int error; // the first that happened; batch_builder_finish returns it
 };
 
+// A builder that is all zeros, or one that made a batch before and keeps its memory for the next.
 void batch_builder_init(struct batch_builder *b, const struct batch_options *options);
 
 // Adds a record with the next offset delta. The bytes are copied. `headers` may be NULL when there are none.
 void batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct bytes key, struct bytes value,
                        const struct record_header *headers, size_t header_count);
 
-// The same with an offset delta above the last one's (compaction leaves gaps); ERR_INVALID otherwise.
+// The same with an offset delta above the last one's (compaction leaves gaps); otherwise finish says
+// ERR_INVALID.
 void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms,
                           struct bytes key, struct bytes value, const struct record_header *headers,
                           size_t header_count);
