@@ -49,7 +49,7 @@ struct decompress_stream {
     void *context;        // the thread's
     const uint8_t *block; // snappy: the decompressed block's rest
     size_t block_left;
-    bool finished;
+    bool started, finished;
 };
 
 // 0, ERR_UNSUPPORTED or ERR_NOMEM; with LZ4 also ERR_CORRUPT. `in` stays valid until close.

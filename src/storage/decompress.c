@@ -245,7 +245,8 @@ static int snappy_next(struct decompress_stream *s, bool first)
 
 static int snappy_read(struct decompress_stream *s, uint8_t *to, size_t size, size_t *got)
 {
-    bool first = s->block == NULL && s->produced_bytes == 0 && s->at != s->end;
+    bool first = !s->started;
+    s->started = true;
     while (s->block_left == 0 && (s->at < s->end || first)) {
         int err = snappy_next(s, first);
         if (err)
