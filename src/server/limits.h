@@ -13,9 +13,9 @@ struct ip_override {
 };
 
 struct server_limits {
-    int32_t socket_request_max_bytes; // socket.request.max.bytes: a larger request closes its connection
-    int64_t queued_max_request_bytes; // queued.max.request.bytes: request buffers in all; -1: no limit. At
-                                      // the limit reading waits
+    int32_t socket_request_max_bytes;    // socket.request.max.bytes: a larger request closes its connection
+    int64_t queued_max_request_bytes;    // queued.max.request.bytes: request buffers in all; -1: no limit. At
+                                         // the limit reading waits
     int32_t max_connections;             // max.connections: at the limit, accepting waits
     int32_t max_connections_per_ip;      // max.connections.per.ip: above it, the new connection is closed
     const struct ip_override *overrides; // max.connections.per.ip.overrides

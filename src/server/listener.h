@@ -7,7 +7,7 @@
 // Which APIs a listener offers (requests.txt: listeners=broker,controller).
 enum listener_kind { LISTENER_BROKER = 1, LISTENER_CONTROLLER = 2 };
 
-struct listener_config {
+struct listener_spec {
     const char *name; // of `listeners`, e.g. "PLAINTEXT", "CONTROLLER"; copied
     const char *host; // NULL or "": every address. A name or a numeric address; copied
     uint16_t port;    // 0: a free one

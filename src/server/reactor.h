@@ -39,7 +39,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
 
 // Binds and listens (port 0 picks a free port). From now on clients may connect and wait. On failure returns
 // an error and one line of reason in `reason`. The listener belongs to the group. Before reactors_serve.
-int reactors_listen(struct reactors *group, const struct listener_config *config, const struct listener **out,
+int reactors_listen(struct reactors *group, const struct listener_spec *config, const struct listener **out,
                     char *reason, size_t reason_bytes);
 
 // Starts the threads and accepts. 0, or ERR_IO.

@@ -1,0 +1,236 @@
+#include "replication/partition.h"
+
+#include "base/error.h"
+#include "protocol/errors.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct partition *partition_new(struct str topic, const struct uuid *topic_id, int32_t index, struct log *log,
+                                int32_t broker_id)
+{
+    struct partition *p = calloc(1, sizeof *p + topic.size + 1);
+    if (!p)
+        return NULL;
+    char *name = (char *)(p + 1);
+    memcpy(name, topic.data, topic.size);
+    p->topic = (struct str){name, topic.size};
+    p->topic_id = *topic_id;
+    p->index = index;
+    p->log = log;
+    p->broker_id = broker_id;
+    atomic_init(&p->references, 1);
+    atomic_init(&p->leader_id, -1);
+    atomic_init(&p->leader_epoch, -1);
+    atomic_init(&p->min_insync_replicas, 1);
+    pthread_mutex_init(&p->waiters_lock, NULL);
+    list_init(&p->waiters);
+    list_init(&p->flush_node);
+    return p;
+}
+
+struct partition *partition_ref(struct partition *p)
+{
+    atomic_fetch_add_explicit(&p->references, 1, memory_order_relaxed);
+    return p;
+}
+
+void partition_unref(struct partition *p)
+{
+    if (!p || atomic_fetch_sub_explicit(&p->references, 1, memory_order_acq_rel) != 1)
+        return;
+    assert(list_empty(&p->waiters));
+    if (p->owns_log)
+        log_close(p->log, false);
+    pthread_mutex_destroy(&p->waiters_lock);
+    free(p);
+}
+
+int16_t partition_check_leader(const struct partition *p, int32_t current_leader_epoch)
+{
+    if (atomic_load(&p->gone))
+        return E_NOT_LEADER_OR_FOLLOWER;
+    if (log_is_offline(p->log))
+        return E_KAFKA_STORAGE_ERROR;
+    int32_t epoch = atomic_load(&p->leader_epoch);
+    if (current_leader_epoch >= 0 && current_leader_epoch < epoch)
+        return E_FENCED_LEADER_EPOCH;
+    if (current_leader_epoch > epoch)
+        return E_UNKNOWN_LEADER_EPOCH;
+    return atomic_load(&p->leader_id) == p->broker_id ? E_NONE : E_NOT_LEADER_OR_FOLLOWER;
+}
+
+// Waiters
+
+static int64_t reached(const struct log_offsets *o, enum partition_wait kind)
+{
+    switch (kind) {
+    case PARTITION_WAIT_HIGH_WATERMARK:
+        return o->high_watermark;
+    case PARTITION_WAIT_LAST_STABLE:
+        return o->last_stable_offset;
+    case PARTITION_WAIT_END:
+        return o->end_offset;
+    }
+    return o->high_watermark;
+}
+
+static void waiter_unlink(struct partition *p, struct partition_waiter *w)
+{
+    list_remove(&w->node);
+    atomic_fetch_sub(&p->waiters_count, 1);
+}
+
+// Wakes whom the log's offsets satisfy; everybody when `all`.
+static void wake_waiters(struct partition *p, bool all)
+{
+    if (atomic_load(&p->waiters_count) ==
+        0) // a waiter counts itself before it looks at the offsets: invariant 4
+        return;
+    pthread_mutex_lock(&p->waiters_lock);
+    struct log_offsets o = {0};
+    if (!all)
+        log_offsets(p->log, &o);
+    for (struct list *n = list_first(&p->waiters), *next; list_each(&p->waiters, n, next); n = next) {
+        struct partition_waiter *w = container_of(n, struct partition_waiter, node);
+        if (!all && reached(&o, w->kind) <= w->offset)
+            continue;
+        waiter_unlink(p, w);
+        w->wake(w);
+    }
+    pthread_mutex_unlock(&p->waiters_lock);
+}
+
+bool partition_wait(struct partition *p, struct partition_waiter *w)
+{
+    pthread_mutex_lock(&p->waiters_lock);
+    w->partition = p;
+    list_push_back(&p->waiters, &w->node);
+    atomic_fetch_add(&p->waiters_count, 1);
+    struct log_offsets o;
+    log_offsets(p->log, &o);
+    bool waits = !atomic_load(&p->gone) && reached(&o, w->kind) <= w->offset;
+    if (!waits)
+        waiter_unlink(p, w);
+    pthread_mutex_unlock(&p->waiters_lock);
+    return waits;
+}
+
+void partition_wait_cancel(struct partition_waiter *w)
+{
+    struct partition *p = w->partition;
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->waiters_lock);
+    if (!list_empty(&w->node))
+        waiter_unlink(p, w);
+    w->partition = NULL;
+    pthread_mutex_unlock(&p->waiters_lock);
+}
+
+// The high watermark (invariants 1 and 2). Under the log's lock. Whether something moved.
+static bool advance_high_watermark(struct partition *p)
+{
+    if (atomic_load(&p->leader_id) != p->broker_id || atomic_load(&p->in_sync_replicas) > 1)
+        return false; // the followers' fetches move it
+    struct log_offsets o;
+    log_offsets(p->log, &o);
+    int64_t target = o.end_offset;
+    if (p->flush_gate > o.recovery_point)
+        target = o.recovery_point > o.high_watermark ? o.recovery_point : o.high_watermark;
+    return target > o.high_watermark && log_set_high_watermark(p->log, target);
+}
+
+int partition_set_leader(struct partition *p, int32_t leader_id, int32_t leader_epoch,
+                         int32_t in_sync_replicas)
+{
+    int rc = 0;
+    log_lock(p->log);
+    bool changed = atomic_load(&p->leader_id) != leader_id || atomic_load(&p->leader_epoch) != leader_epoch;
+    bool leads_now = leader_id == p->broker_id && leader_epoch > atomic_load(&p->leader_epoch);
+    atomic_store(&p->in_sync_replicas, in_sync_replicas);
+    atomic_store(&p->leader_id, leader_id);
+    atomic_store(&p->leader_epoch, leader_epoch);
+    if (leads_now)
+        rc = log_assign_epoch(p->log, leader_epoch);
+    advance_high_watermark(p);
+    log_unlock(p->log);
+    wake_waiters(p, changed);
+    return rc;
+}
+
+void partition_set_config(struct partition *p, const struct log_config *config)
+{
+    log_lock(p->log);
+    atomic_store(&p->min_insync_replicas, config->min_insync_replicas);
+    log_set_config(p->log, config);
+    log_unlock(p->log);
+}
+
+static int16_t append_error(int rc, struct log_append_info *info)
+{
+    if (rc == ERR_INVALID && info->error_code != E_NONE)
+        return info->error_code;
+    if (rc == ERR_CORRUPT)
+        return E_CORRUPT_MESSAGE;
+    return rc == ERR_NOMEM ? E_UNKNOWN_SERVER_ERROR : E_KAFKA_STORAGE_ERROR;
+}
+
+int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
+                         struct log_append_info *info, int64_t *wait_for, bool *flush_due)
+{
+    *info = (struct log_append_info){.base_offset = LOG_NO_OFFSET, .append_time_ms = LOG_NO_TIMESTAMP};
+    *wait_for = -1;
+    *flush_due = false;
+    log_lock(p->log);
+    int16_t error = partition_check_leader(p, -1);
+    int32_t wanted = atomic_load(&p->min_insync_replicas);
+    if (error == E_NONE && acks == -1 && atomic_load(&p->in_sync_replicas) < wanted)
+        error = E_NOT_ENOUGH_REPLICAS;
+    if (error == E_NONE) {
+        int rc =
+            log_append(p->log, bytes, size, atomic_load(&p->leader_epoch), LOG_ORIGIN_CLIENT, now_ms, info);
+        if (rc)
+            error = append_error(rc, info);
+    }
+    bool moved = false;
+    if (error == E_NONE) {
+        if (info->flush_due && !info->duplicate) {
+            p->flush_gate = info->last_offset + 1;
+            *flush_due = true;
+        }
+        moved = advance_high_watermark(p);
+        struct log_offsets o;
+        log_offsets(p->log, &o);
+        bool must_wait = acks == -1 || p->flush_gate > o.recovery_point;
+        if (must_wait && o.high_watermark <= info->last_offset)
+            *wait_for = info->last_offset;
+        info->log_start_offset = o.log_start_offset;
+    }
+    log_unlock(p->log);
+    if (moved)
+        wake_waiters(p, false);
+    return error;
+}
+
+void partition_flushed(struct partition *p)
+{
+    log_lock(p->log);
+    bool moved = advance_high_watermark(p);
+    log_unlock(p->log);
+    if (moved)
+        wake_waiters(p, false);
+}
+
+void partition_wake(struct partition *p)
+{
+    wake_waiters(p, false);
+}
+
+void partition_close(struct partition *p)
+{
+    log_lock(p->log);
+    atomic_store(&p->gone, true);
+    log_unlock(p->log);
+    wake_waiters(p, true);
+}

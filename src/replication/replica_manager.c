@@ -1,0 +1,271 @@
+#include "replication/replica_manager.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "base/map.h"
+#include "protocol/errors.h"
+
+#include <stdlib.h>
+
+// The partitions of one topic that are hosted here; by number, NULL where another broker has it.
+struct hosted_topic {
+    struct uuid id;
+    int32_t count;
+    struct partition *partitions[];
+};
+
+struct replica_manager {
+    struct replica_manager_params params;
+    pthread_rwlock_t lock; // guards the map and its topics; the controller's thread alone writes
+    struct map topics;     // hosted_topic by id
+    size_t partitions_count;
+};
+
+struct replica_manager *replica_manager_new(const struct replica_manager_params *params)
+{
+    struct replica_manager *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->params = *params;
+    pthread_rwlock_init(&m->lock, NULL);
+    return m;
+}
+
+static struct str topic_key(const struct uuid *id)
+{
+    return (struct str){(const char *)id->bytes, sizeof id->bytes};
+}
+
+static struct hosted_topic *topic_get(const struct replica_manager *m, const struct uuid *id)
+{
+    return map_get(&m->topics, topic_key(id));
+}
+
+void replica_manager_free(struct replica_manager *m)
+{
+    if (!m)
+        return;
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&m->topics, &i));) {
+        struct hosted_topic *t = e->value;
+        for (int32_t k = 0; k < t->count; k++) {
+            if (t->partitions[k]) {
+                partition_close(t->partitions[k]);
+                partition_unref(t->partitions[k]);
+            }
+        }
+        free(t);
+    }
+    map_free(&m->topics);
+    pthread_rwlock_destroy(&m->lock);
+    free(m);
+}
+
+// Makes room for a topic of `count` partitions; keeps what is hosted. Under no lock; the controller's thread.
+static struct hosted_topic *topic_resize(struct replica_manager *m, const struct uuid *id, int32_t count)
+{
+    struct hosted_topic *old = topic_get(m, id);
+    if (old && old->count >= count)
+        return old;
+    struct hosted_topic *t = calloc(1, sizeof *t + (size_t)count * sizeof t->partitions[0]);
+    if (!t)
+        return NULL;
+    t->id = *id;
+    t->count = count;
+    pthread_rwlock_wrlock(&m->lock);
+    if (old) {
+        memcpy(t->partitions, old->partitions, (size_t)old->count * sizeof t->partitions[0]);
+        map_remove(&m->topics, topic_key(&old->id));
+    }
+    int rc = map_put(&m->topics, topic_key(&t->id), t);
+    pthread_rwlock_unlock(&m->lock);
+    if (rc) { // only a first insertion can fail: after a removal there is room
+        free(t);
+        return NULL;
+    }
+    free(old);
+    return t;
+}
+
+static bool hosted_here(const struct replica_manager *m, const struct image_partition *p)
+{
+    for (uint32_t i = 0; i < p->replicas_count; i++)
+        if (p->replicas[i] == m->params.broker_id)
+            return true;
+    return false;
+}
+
+static int open_log(struct replica_manager *m, const struct image_topic *topic,
+                    const struct image_partition *p, struct log **out)
+{
+    *out = log_manager_get(m->params.logs, &topic->id, p->id);
+    if (*out)
+        return 0;
+    char name[256];
+    if (topic->name.size >= sizeof name)
+        return ERR_INVALID;
+    memcpy(name, topic->name.data, topic->name.size);
+    name[topic->name.size] = 0;
+    int rc = log_manager_create(m->params.logs, name, &topic->id, p->id, out);
+    return rc == ERR_EXISTS ? 0 : rc;
+}
+
+// Hosts one partition, or brings its leadership up to date.
+static int host(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
+                struct hosted_topic *t, const struct image_partition *p)
+{
+    if (p->id >= t->count || !hosted_here(m, p))
+        return 0;
+    struct partition *hosted = t->partitions[p->id];
+    if (!hosted) {
+        struct log *log;
+        int rc = open_log(m, topic, p, &log);
+        if (rc)
+            return rc;
+        hosted = partition_new(topic->name, &topic->id, p->id, log, m->params.broker_id);
+        if (!hosted)
+            return ERR_NOMEM;
+        struct log_config config;
+        m->params.config_of(m->params.arg, image, topic->name, &config);
+        partition_set_config(hosted, &config);
+        pthread_rwlock_wrlock(&m->lock);
+        t->partitions[p->id] = hosted;
+        m->partitions_count++;
+        pthread_rwlock_unlock(&m->lock);
+    }
+    return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
+}
+
+static int host_topic(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
+                      const struct image_topic *before)
+{
+    struct hosted_topic *t = topic_resize(m, &topic->id, (int32_t)topic->partitions_count);
+    if (!t)
+        return ERR_NOMEM;
+    int rc = 0;
+    for (uint32_t i = 0; i < topic->partitions_count; i++) {
+        if (before && i < before->partitions_count && before->partitions[i] == topic->partitions[i])
+            continue;
+        int one = host(m, image, topic, t, topic->partitions[i]);
+        if (one) {
+            log_error("replication", "cannot host %.*s-%u: %s", STR_ARG(topic->name), i, err_text(one));
+            rc = rc ? rc : one;
+        }
+    }
+    return rc;
+}
+
+// Takes a topic away: no request finds it any more, those that wait are answered, its directories are
+// renamed.
+static void drop_topic(struct replica_manager *m, const struct image_topic *topic)
+{
+    pthread_rwlock_wrlock(&m->lock);
+    struct hosted_topic *t = map_remove(&m->topics, topic_key(&topic->id));
+    for (int32_t i = 0; t && i < t->count; i++)
+        m->partitions_count -= t->partitions[i] != NULL;
+    pthread_rwlock_unlock(&m->lock);
+    if (!t)
+        return;
+    for (int32_t i = 0; i < t->count; i++) {
+        struct partition *p = t->partitions[i];
+        if (!p)
+            continue;
+        partition_close(p);
+        int rc = log_manager_remove(m->params.logs, p->log, LOG_REMOVE_DELETE);
+        if (rc)
+            log_error("replication", "cannot delete %s: %s", log_name(p->log), err_text(rc));
+        p->owns_log = true; // the last reader of the partition frees it
+        partition_unref(p);
+    }
+    free(t);
+}
+
+static void set_aside_if_unknown(void *arg, struct log *log)
+{
+    struct replica_manager *m = arg;
+    struct uuid id = log_topic_id(log);
+    struct partition *p = replica_manager_get(m, &id, log_partition(log));
+    if (p) {
+        partition_unref(p);
+        return;
+    }
+    log_warn("replication", "%s is not in the metadata (or its topic was made anew): set aside as a stray",
+             log_name(log));
+    int rc = log_manager_remove(m->params.logs, log, LOG_REMOVE_SET_ASIDE);
+    if (rc)
+        log_error("replication", "cannot set %s aside: %s", log_name(log), err_text(rc));
+    log_close(log, false);
+}
+
+int replica_manager_load(struct replica_manager *m, const struct image *image)
+{
+    int rc = 0;
+    struct hamt_walk w = hamt_walk(&image->topics_by_name);
+    for (const struct image_topic *t; (t = hamt_next(&w));) {
+        int one = host_topic(m, image, t, NULL);
+        rc = rc ? rc : one;
+    }
+    log_manager_each(m->params.logs, set_aside_if_unknown, m);
+    return rc;
+}
+
+static void apply_config(struct replica_manager *m, const struct image *image, struct str name)
+{
+    const struct image_topic *topic = image_topic(image, name);
+    struct hosted_topic *t = topic ? topic_get(m, &topic->id) : NULL;
+    if (!t)
+        return;
+    struct log_config config;
+    m->params.config_of(m->params.arg, image, name, &config);
+    for (int32_t i = 0; i < t->count; i++)
+        if (t->partitions[i])
+            partition_set_config(t->partitions[i], &config);
+}
+
+void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes)
+{
+    for (uint32_t i = 0; i < changes->topics_count; i++) {
+        const struct image_topic_delta *d = &changes->topics[i];
+        if (d->change == IMAGE_TOPIC_DELETED)
+            drop_topic(m, d->before);
+        else
+            host_topic(m, changes->after, d->after, d->before);
+    }
+    for (uint32_t i = 0; i < changes->configs_count; i++) {
+        const struct image_config *c =
+            changes->configs[i].after ? changes->configs[i].after : changes->configs[i].before;
+        if (c->key.type == IMAGE_RESOURCE_TOPIC)
+            apply_config(m, changes->after, c->key.name);
+    }
+}
+
+struct partition *replica_manager_get(struct replica_manager *m, const struct uuid *topic_id,
+                                      int32_t partition)
+{
+    struct partition *p = NULL;
+    pthread_rwlock_rdlock(&m->lock);
+    const struct hosted_topic *t = topic_get(m, topic_id);
+    if (t && partition >= 0 && partition < t->count && t->partitions[partition])
+        p = partition_ref(t->partitions[partition]);
+    pthread_rwlock_unlock(&m->lock);
+    return p;
+}
+
+struct partition *replica_manager_find(struct replica_manager *m, const struct image_topic *topic,
+                                       int32_t partition, int16_t *error)
+{
+    *error = E_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!topic || !image_partition(topic, partition))
+        return NULL;
+    struct partition *p = replica_manager_get(m, &topic->id, partition);
+    *error = p ? E_NONE : E_NOT_LEADER_OR_FOLLOWER;
+    return p;
+}
+
+size_t replica_manager_count(struct replica_manager *m)
+{
+    pthread_rwlock_rdlock(&m->lock);
+    size_t n = m->partitions_count;
+    pthread_rwlock_unlock(&m->lock);
+    return n;
+}

@@ -1,0 +1,34 @@
+// What every handler needs: the running broker. request->context points to it (broker_of).
+#ifndef SERVER_BROKER_H
+#define SERVER_BROKER_H
+
+#include "config/broker_config.h"
+#include "metadata/image.h"
+#include "replication/flusher.h"
+#include "replication/replica_manager.h"
+#include "server/fetch_session.h"
+#include "server/request.h"
+
+struct quorum;
+
+struct broker {
+    const struct broker_config *config;
+    char cluster_id[64];
+    struct log_manager *logs;
+    struct replica_manager *replicas;
+    struct flusher *flusher;
+    struct quorum *quorum;
+    struct fetch_session_cache *fetch_sessions;
+    struct reactors *reactors;
+    struct producer_ids *producer_ids;
+};
+
+static inline struct broker *broker_of(const struct request *request)
+{
+    return request->context;
+}
+
+// Registers every API that works (server/handlers/).
+void handlers_register(struct api_table *apis);
+
+#endif

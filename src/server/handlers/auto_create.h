@@ -1,0 +1,11 @@
+// Topics that are made because somebody asked for them (auto.create.topics.enable).
+#ifndef SERVER_AUTO_CREATE_H
+#define SERVER_AUTO_CREATE_H
+
+#include "server/broker.h"
+
+// Asks the controller for the topics with the broker's defaults and does not wait. A name that is being made
+// already is not asked for again. Any reactor.
+void auto_create_topics(struct broker *broker, const struct str *names, size_t count);
+
+#endif

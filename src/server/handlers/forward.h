@@ -1,0 +1,13 @@
+// Requests that the controller decides: handed to the quorum, answered when their records are committed and
+// applied.
+#ifndef SERVER_FORWARD_H
+#define SERVER_FORWARD_H
+
+#include "server/request.h"
+
+// Hands request->message to the controller and parks; the connection's later requests wait, as its effect is
+// still to come. `refuse` answers with the error when the controller cannot be asked (it gets the parked
+// request back).
+void forward_to_controller(struct request *request, void (*refuse)(struct request *request, int16_t error));
+
+#endif

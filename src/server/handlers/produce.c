@@ -1,0 +1,396 @@
+// Produce (KIP-98, KIP-467, KIP-516): validate each batch where it lies, append it under the partition's
+// lock, answer when the high watermark says so.
+#include "base/clock.h"
+#include "base/error.h"
+#include "metadata/image.h"
+#include "metadata/topic_name.h"
+#include "protocol/errors.h"
+#include "protocol/messages.h"
+#include "server/broker.h"
+#include "server/handlers/handlers.h"
+#include "server/partition_index.h"
+#include "storage/batch_validate.h"
+
+#define TOPIC_ID_VERSION 13
+
+// One partition of the request. A repeated partition keeps the place of its first mention and the records of
+// its last.
+struct item {
+    struct str topic;
+    struct uuid topic_id;
+    int32_t index;
+    uint8_t *records;
+    size_t records_bytes;
+
+    struct partition *partition; // referenced while the request waits
+    int16_t error;
+    struct str message;
+    const struct batch_record_error *record_errors;
+    size_t record_error_count;
+    int64_t base_offset, append_time_ms, log_start_offset;
+    int64_t wait_for; // -1: answered
+    struct partition_waiter waiter;
+    struct produce *produce;
+};
+
+struct produce {
+    struct request *request;
+    const struct produce_request *message;
+    int16_t acks;
+    struct item *items;
+    size_t count;
+    struct task progress; // posted by whoever moves a high watermark
+    struct loop_timer timeout;
+};
+
+static size_t count_partitions(const struct produce_request *m)
+{
+    size_t n = 0;
+    for (int32_t t = 0; t < m->topic_data_count; t++)
+        n += (size_t)(m->topic_data[t].partition_data_count > 0 ? m->topic_data[t].partition_data_count : 0);
+    return n;
+}
+
+static void item_init(struct item *item, struct produce *w,
+                      const struct produce_request_topic_produce_data *topic,
+                      const struct produce_request_partition_produce_data *p)
+{
+    *item = (struct item){.topic = topic->name,
+                          .topic_id = topic->topic_id,
+                          .index = p->index,
+                          .records = (uint8_t *)(uintptr_t)p->records.data, // the request's own buffer
+                          .records_bytes = p->records.size,
+                          .base_offset = -1,
+                          .append_time_ms = -1,
+                          .log_start_offset = -1,
+                          .wait_for = -1,
+                          .produce = w};
+    list_init(&item->waiter.node);
+}
+
+static int collect(struct produce *w)
+{
+    struct request *r = w->request;
+    const struct produce_request *m = w->message;
+    size_t total = count_partitions(m);
+    w->items = arena_zalloc(&r->arena, total + 1, sizeof *w->items);
+    if (!w->items)
+        return ERR_NOMEM;
+    struct partition_index seen;
+    partition_index_init(&seen, &r->arena);
+    int rc = 0;
+    for (int32_t t = 0; t < m->topic_data_count; t++) {
+        const struct produce_request_topic_produce_data *topic = &m->topic_data[t];
+        struct str key = r->version >= TOPIC_ID_VERSION
+                             ? (struct str){(const char *)topic->topic_id.bytes, sizeof topic->topic_id.bytes}
+                             : topic->name;
+        for (int32_t i = 0; i < topic->partition_data_count && rc == 0; i++) {
+            struct item *item = &w->items[w->count];
+            void **first =
+                total > 1 ? partition_index_slot(&seen, key, topic->partition_data[i].index) : NULL;
+            if (total > 1 && !first)
+                rc = ERR_NOMEM;
+            else if (first && *first)
+                item = *first;
+            else
+                w->count++;
+            if (first)
+                *first = item;
+            item_init(item, w, topic, &topic->partition_data[i]);
+        }
+    }
+    partition_index_free(&seen);
+    return rc;
+}
+
+static struct batch_rules rules_of(const struct item *item, const struct log_config *c, int16_t version)
+{
+    struct batch_rules rules = BATCH_RULES;
+    rules.topic = item->topic;
+    rules.partition = item->index;
+    rules.produce_version = version;
+    rules.max_message_bytes = c->max_message_bytes;
+    rules.keep_compression = c->compression == LOG_COMPRESSION_PRODUCER;
+    if (!rules.keep_compression)
+        rules.compression = (enum compression)c->compression;
+    rules.compression_level = c->compression == LOG_COMPRESSION_GZIP   ? c->gzip_level
+                              : c->compression == LOG_COMPRESSION_LZ4  ? c->lz4_level
+                              : c->compression == LOG_COMPRESSION_ZSTD ? c->zstd_level
+                                                                       : COMPRESSION_LEVEL_DEFAULT;
+    rules.log_append_time = c->timestamp_log_append;
+    rules.compacted = c->cleanup_compact;
+    rules.before_max_ms = c->timestamp_before_max_ms;
+    rules.after_max_ms = c->timestamp_after_max_ms;
+    return rules;
+}
+
+// Validates and appends one batch. The item's result is set in any case.
+static void append(struct produce *w, struct item *item)
+{
+    struct request *r = w->request;
+    struct log_config config;
+    log_get_config(item->partition->log, &config);
+    struct batch_rules rules = rules_of(item, &config, r->version);
+    struct batch_verdict verdict;
+    struct buffer rewrite = BUFFER_INIT;
+    int64_t now_ms = clock_wall_ms();
+    if (batch_validate(item->records, item->records_bytes, &rules, now_ms, &r->arena, &rewrite, &verdict)) {
+        item->error = E_UNKNOWN_SERVER_ERROR;
+        goto out;
+    }
+    item->error = verdict.error;
+    item->message = verdict.message;
+    item->record_errors = verdict.record_errors;
+    item->record_error_count = verdict.record_error_count;
+    if (verdict.error != E_NONE || verdict.size == 0)
+        goto out;
+    struct log_append_info info;
+    bool flush_due;
+    item->error = partition_append(item->partition, verdict.batch, verdict.size, w->acks, now_ms, &info,
+                                   &item->wait_for, &flush_due);
+    if (item->error != E_NONE) {
+        if (info.message[0])
+            item->message = arena_str(&r->arena, str_from(info.message));
+        goto out;
+    }
+    item->base_offset = info.base_offset;
+    item->append_time_ms = config.timestamp_log_append ? info.append_time_ms : -1;
+    item->log_start_offset = info.log_start_offset;
+    if (flush_due)
+        flusher_submit(broker_of(r)->flusher, item->partition);
+out:
+    buffer_free(&rewrite);
+}
+
+// Finds the partition and appends to it.
+static void serve(struct produce *w, struct item *item, const struct image *image)
+{
+    struct broker *b = broker_of(w->request);
+    const struct image_topic *topic;
+    if (w->request->version >= TOPIC_ID_VERSION) {
+        topic = image_topic_by_id(image, &item->topic_id);
+        if (!topic) {
+            item->error = E_UNKNOWN_TOPIC_ID;
+            return;
+        }
+        item->topic = topic->name;
+    } else {
+        topic = image_topic(image, item->topic);
+    }
+    if (!request_authorize(w->request, ACL_WRITE, RESOURCE_TOPIC, item->topic)) {
+        item->error = E_TOPIC_AUTHORIZATION_FAILED;
+        return;
+    }
+    item->partition = replica_manager_find(b->replicas, topic, item->index, &item->error);
+    if (!item->partition)
+        return;
+    if (topic_is_internal(item->topic) && !str_is(w->request->client_id, "__admin_client")) {
+        item->error = E_INVALID_TOPIC_EXCEPTION;
+        item->message =
+            arena_printf(&w->request->arena, "Cannot append to internal topic %.*s", STR_ARG(item->topic));
+        return;
+    }
+    append(w, item);
+}
+
+// Answering
+
+static int fill_partition(struct produce *w, const struct item *item,
+                          struct produce_response_partition_produce_response *out)
+{
+    out->index = item->index;
+    out->error_code = item->error;
+    out->base_offset = item->base_offset;
+    out->log_append_time_ms = item->append_time_ms;
+    out->log_start_offset = item->log_start_offset;
+    out->error_message = item->message;
+    if (item->record_error_count == 0)
+        return 0;
+    out->record_errors = produce_response_batch_index_and_error_message_new(
+        &w->request->arena, (int32_t)item->record_error_count);
+    if (!out->record_errors)
+        return ERR_NOMEM;
+    out->record_errors_count = (int32_t)item->record_error_count;
+    for (size_t i = 0; i < item->record_error_count; i++) {
+        out->record_errors[i].batch_index = item->record_errors[i].index;
+        out->record_errors[i].batch_index_error_message = item->record_errors[i].message;
+    }
+    return 0;
+}
+
+static int build_response(struct produce *w, struct produce_response *response)
+{
+    struct arena *arena = &w->request->arena;
+    message_init(&produce_response_type, response);
+    response->responses = produce_response_topic_produce_response_new(arena, (int32_t)w->count);
+    if (!response->responses)
+        return ERR_NOMEM;
+    struct produce_response_partition_produce_response *partitions =
+        produce_response_partition_produce_response_new(arena, (int32_t)w->count);
+    if (!partitions)
+        return ERR_NOMEM;
+    struct produce_response_topic_produce_response *topic = NULL;
+    for (size_t i = 0; i < w->count; i++) { // items of one topic lie side by side
+        const struct item *item = &w->items[i];
+        bool ids = w->request->version >= TOPIC_ID_VERSION;
+        if (!topic ||
+            (ids ? !uuid_equal(&topic->topic_id, &item->topic_id) : !str_equal(topic->name, item->topic))) {
+            topic = &response->responses[response->responses_count++];
+            topic->name = item->topic;
+            topic->topic_id = item->topic_id;
+            topic->partition_responses = &partitions[i];
+        }
+        topic->partition_responses_count++;
+        if (fill_partition(w, item, &partitions[i]))
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
+// Lets go of the partitions; nothing wakes the request afterwards.
+static void release(struct produce *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        partition_wait_cancel(&w->items[i].waiter);
+        partition_unref(w->items[i].partition);
+        w->items[i].partition = NULL;
+    }
+    reactor_cancel(w->request->reactor, &w->progress);
+    reactor_timer_cancel(w->request->reactor, &w->timeout);
+}
+
+static void answer(struct produce *w)
+{
+    release(w);
+    struct request *r = w->request;
+    if (w->acks == 0) {
+        for (size_t i = 0; i < w->count; i++) {
+            if (w->items[i].error != E_NONE) { // the only way to tell a producer that wants no answer
+                struct str reason = arena_printf(&r->arena, "Produce with acks=0 to %.*s-%d failed: %s",
+                                                 STR_ARG(w->items[i].topic), w->items[i].index,
+                                                 error_code_name(w->items[i].error));
+                request_close(r, reason.data);
+                return;
+            }
+        }
+        request_respond_none(r);
+        return;
+    }
+    struct produce_response response;
+    if (build_response(w, &response))
+        request_close(r, "out of memory for the response to Produce");
+    else
+        request_respond(r, &response);
+}
+
+// Waiting
+
+static void wake(struct partition_waiter *waiter)
+{
+    struct produce *w = container_of(waiter, struct item, waiter)->produce;
+    reactor_post(w->request->reactor, &w->progress);
+}
+
+// Waits for the first item that is not replicated yet. True: the request waits on.
+static bool wait_on(struct produce *w)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        struct item *item = &w->items[i];
+        if (item->wait_for < 0)
+            continue;
+        partition_wait_cancel(&item->waiter);
+        item->waiter = (struct partition_waiter){
+            .kind = PARTITION_WAIT_HIGH_WATERMARK, .offset = item->wait_for, .wake = wake};
+        list_init(&item->waiter.node);
+        if (partition_wait(item->partition, &item->waiter))
+            return true;
+        struct log_offsets offsets;
+        log_offsets(item->partition->log, &offsets);
+        if (offsets.high_watermark <= item->wait_for) {
+            int16_t why = partition_check_leader(item->partition, -1);
+            item->error = why == E_NONE ? E_NOT_LEADER_OR_FOLLOWER : why;
+        }
+        item->wait_for = -1;
+    }
+    return false;
+}
+
+static void on_progress(struct task *task)
+{
+    struct produce *w = container_of(task, struct produce, progress);
+    if (!wait_on(w))
+        answer(w);
+}
+
+static void on_timeout(struct loop_timer *timer)
+{
+    struct produce *w = container_of(timer, struct produce, timeout);
+    if (wait_on(w)) {
+        for (size_t i = 0; i < w->count; i++)
+            if (w->items[i].wait_for >= 0)
+                w->items[i].error = E_REQUEST_TIMED_OUT;
+    }
+    answer(w);
+}
+
+static void on_cancel(struct request *r)
+{
+    release(r->parked);
+}
+
+static void park(struct produce *w)
+{
+    struct request *r = w->request;
+    for (size_t i = 0; i < w->count; i++) { // names may be views of the request
+        w->items[i].topic = arena_str(&r->arena, w->items[i].topic);
+        w->items[i].records = NULL;
+    }
+    int32_t timeout_ms = w->message->timeout_ms;
+    w->message = NULL;
+    request_release_input(r);
+    reactor_timer_arm(r->reactor, &w->timeout,
+                      reactor_now_ms(r->reactor) + (timeout_ms > 0 ? timeout_ms : 0));
+    request_park(r, PARK_OVERTAKE, on_cancel, w);
+}
+
+static void fail_all(struct produce *w, int16_t error)
+{
+    for (size_t i = 0; i < w->count; i++)
+        w->items[i].error = error;
+}
+
+static void handle_produce(struct request *r)
+{
+    struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
+    if (!w) {
+        request_close(r, "out of memory for Produce");
+        return;
+    }
+    w->request = r;
+    w->message = r->message;
+    w->acks = w->message->acks;
+    w->progress = TASK_INIT(on_progress);
+    w->timeout.fire = on_timeout;
+    if (collect(w)) {
+        request_close(r, "out of memory for Produce");
+        return;
+    }
+    if (w->acks < -1 || w->acks > 1) {
+        fail_all(w, E_INVALID_REQUIRED_ACKS);
+    } else {
+        const struct image *image = image_current();
+        for (size_t i = 0; i < w->count; i++)
+            serve(w, &w->items[i], image);
+    }
+    if (w->acks != 0 && wait_on(w))
+        park(w);
+    else
+        answer(w);
+}
+
+const struct api_handler produce_handler = {.api_key = 0,
+                                            .min_version = 3,
+                                            .max_version = 13,
+                                            .advertised_min_version = 0,
+                                            .listeners = LISTENER_BROKER,
+                                            .handle = handle_produce};

@@ -1,0 +1,212 @@
+// InitProducerId for idempotent producers, DescribeProducers, and FindCoordinator.
+#include "base/error.h"
+#include "base/list.h"
+#include "metadata/image.h"
+#include "metadata/topic_name.h"
+#include "protocol/errors.h"
+#include "protocol/messages.h"
+#include "server/broker.h"
+#include "server/handlers/handlers.h"
+#include "server/producer_ids.h"
+
+#include <stdlib.h>
+
+struct init_producer_id {
+    struct request *request;
+    struct producer_id_waiter waiter;
+};
+
+static void respond_init(struct request *r, int16_t error, int64_t producer_id)
+{
+    struct init_producer_id_response out;
+    message_init(&init_producer_id_response_type, &out);
+    out.error_code = error;
+    out.producer_id = producer_id;
+    out.producer_epoch = error == E_NONE ? 0 : -1;
+    request_respond(r, &out);
+}
+
+static void on_producer_id(struct task *task)
+{
+    struct init_producer_id *i = container_of(task, struct init_producer_id, waiter.done);
+    respond_init(i->request, i->waiter.error, i->waiter.producer_id);
+}
+
+static void cancel_init(struct request *r)
+{
+    struct init_producer_id *i = r->parked;
+    producer_ids_cancel(broker_of(r)->producer_ids, &i->waiter);
+}
+
+static void handle_init_producer_id(struct request *r)
+{
+    const struct init_producer_id_request *q = r->message;
+    if (!q->transactional_id.data &&
+        !request_authorize(r, ACL_IDEMPOTENT_WRITE, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME)) {
+        respond_init(r, E_CLUSTER_AUTHORIZATION_FAILED, -1);
+        return;
+    }
+    if (q->transactional_id.data &&
+        !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, q->transactional_id)) {
+        respond_init(r, E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1);
+        return;
+    }
+    if ((q->producer_id == -1) != (q->producer_epoch == -1)) {
+        respond_init(r, E_INVALID_REQUEST, -1);
+        return;
+    }
+    if (q->transactional_id.data) { // no transaction coordinator in this version
+        respond_init(r, q->transactional_id.size ? E_COORDINATOR_NOT_AVAILABLE : E_INVALID_REQUEST, -1);
+        return;
+    }
+    struct init_producer_id *i = arena_zalloc(&r->arena, 1, sizeof *i);
+    if (!i) {
+        request_close(r, "out of memory for InitProducerId");
+        return;
+    }
+    i->request = r;
+    i->waiter.reply_to = &r->reactor->loop;
+    i->waiter.done = TASK_INIT(on_producer_id);
+    if (producer_ids_take(broker_of(r)->producer_ids, &i->waiter))
+        respond_init(r, i->waiter.error, i->waiter.producer_id);
+    else
+        request_park(r, PARK_OVERTAKE, cancel_init, i);
+}
+
+const struct api_handler init_producer_id_handler = {.api_key = 22,
+                                                     .min_version = 0,
+                                                     .max_version = 5,
+                                                     .advertised_min_version = -1,
+                                                     .listeners = LISTENER_BROKER,
+                                                     .handle = handle_init_producer_id};
+
+// DescribeProducers (KIP-664)
+
+static int fill_producers(struct request *r, struct partition *p,
+                          struct describe_producers_response_partition_response *out)
+{
+    struct log_producer *producers;
+    size_t count;
+    log_lock(p->log);
+    int rc = log_producers(p->log, &producers, &count);
+    log_unlock(p->log);
+    if (rc)
+        return rc;
+    out->active_producers = describe_producers_response_producer_state_new(&r->arena, (int32_t)count);
+    if (out->active_producers) {
+        out->active_producers_count = (int32_t)count;
+        for (size_t i = 0; i < count; i++) {
+            struct describe_producers_response_producer_state *o = &out->active_producers[i];
+            o->producer_id = producers[i].producer_id;
+            o->producer_epoch = producers[i].producer_epoch;
+            o->last_sequence = producers[i].last_sequence;
+            o->last_timestamp = producers[i].last_timestamp_ms;
+            o->coordinator_epoch = producers[i].coordinator_epoch;
+            o->current_txn_start_offset = producers[i].transaction_start_offset;
+        }
+    }
+    free(producers);
+    return out->active_producers ? 0 : ERR_NOMEM;
+}
+
+static int describe_topic(struct request *r, const struct describe_producers_request_topic_request *q,
+                          struct describe_producers_response_topic_response *out)
+{
+    struct broker *b = broker_of(r);
+    out->name = q->name;
+    out->partitions =
+        describe_producers_response_partition_response_new(&r->arena, q->partition_indexes_count);
+    if (!out->partitions)
+        return ERR_NOMEM;
+    out->partitions_count = q->partition_indexes_count;
+    struct str problem = topic_name_problem(q->name, &r->arena);
+    const struct image_topic *topic = image_topic(image_current(), q->name);
+    int16_t error = problem.data                                               ? E_INVALID_TOPIC_EXCEPTION
+                    : !request_authorize(r, ACL_READ, RESOURCE_TOPIC, q->name) ? E_TOPIC_AUTHORIZATION_FAILED
+                    : !topic                                                   ? E_UNKNOWN_TOPIC_OR_PARTITION
+                                                                               : E_NONE;
+    for (int32_t i = 0; i < q->partition_indexes_count; i++) {
+        struct describe_producers_response_partition_response *o = &out->partitions[i];
+        o->partition_index = q->partition_indexes[i];
+        o->error_code = error;
+        if (error != E_NONE) {
+            o->error_message = problem.data ? problem : str_from(error_code_message(error));
+            continue;
+        }
+        struct partition *p = replica_manager_find(b->replicas, topic, o->partition_index, &o->error_code);
+        int rc = p ? fill_producers(r, p, o) : 0;
+        partition_unref(p);
+        if (rc == ERR_NOMEM)
+            return rc;
+        if (rc)
+            o->error_code = E_KAFKA_STORAGE_ERROR;
+    }
+    return 0;
+}
+
+static void handle_describe_producers(struct request *r)
+{
+    const struct describe_producers_request *q = r->message;
+    struct describe_producers_response out;
+    message_init(&describe_producers_response_type, &out);
+    out.topics = describe_producers_response_topic_response_new(&r->arena, q->topics_count);
+    int rc = out.topics ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++) {
+        rc = describe_topic(r, &q->topics[i], &out.topics[i]);
+        out.topics_count++;
+    }
+    if (rc)
+        request_close(r, "out of memory for the response to DescribeProducers");
+    else
+        request_respond(r, &out);
+}
+
+const struct api_handler describe_producers_handler = {.api_key = 61,
+                                                       .min_version = 0,
+                                                       .max_version = 0,
+                                                       .advertised_min_version = -1,
+                                                       .listeners = LISTENER_BROKER,
+                                                       .handle = handle_describe_producers};
+
+// FindCoordinator: there is no coordinator in this version, and that is what it says; clients try again.
+
+#define BATCHED_VERSION      4
+#define COORDINATOR_KIND_MAX 2 // group, transaction, share
+
+static void handle_find_coordinator(struct request *r)
+{
+    const struct find_coordinator_request *q = r->message;
+    struct find_coordinator_response out;
+    message_init(&find_coordinator_response_type, &out);
+    int16_t error = q->key_type < 0 || q->key_type > COORDINATOR_KIND_MAX ? E_INVALID_REQUEST
+                                                                          : E_COORDINATOR_NOT_AVAILABLE;
+    if (r->version < BATCHED_VERSION) {
+        out.error_code = error;
+        out.error_message = str_from(error_code_message(error));
+        out.node_id = -1;
+        out.port = -1;
+        request_respond(r, &out);
+        return;
+    }
+    out.coordinators = find_coordinator_response_coordinator_new(&r->arena, q->coordinator_keys_count);
+    if (!out.coordinators) {
+        request_close(r, "out of memory for the response to FindCoordinator");
+        return;
+    }
+    out.coordinators_count = q->coordinator_keys_count;
+    for (int32_t i = 0; i < q->coordinator_keys_count; i++) {
+        struct find_coordinator_response_coordinator *c = &out.coordinators[i];
+        c->key = q->coordinator_keys[i];
+        c->error_code = error;
+        c->node_id = -1;
+        c->port = -1;
+    }
+    request_respond(r, &out);
+}
+
+const struct api_handler find_coordinator_handler = {.api_key = 10,
+                                                     .min_version = 0,
+                                                     .max_version = 6,
+                                                     .advertised_min_version = -1,
+                                                     .listeners = LISTENER_BROKER,
+                                                     .handle = handle_find_coordinator};
