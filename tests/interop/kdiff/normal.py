@@ -1,0 +1,97 @@
+"""What makes two brokers' answers comparable, and the comparison."""
+
+import json
+import re
+
+from harness.batch import parse
+
+# Fields that differ by nature.
+IGNORED = set(
+    """ThrottleTimeMs Host Port ClusterId Rack RackId LogDir BrokerEpoch ClientHost Documentation ReplicaDirectoryId
+    LogAppendTimeMs LastTimestamp TotalBytes UsableBytes StartTimeMs TransactionStartTimeMs FeaturesEpoch
+    FinalizedFeaturesEpoch LastFetchTimestamp LastCaughtUpTimestamp DirectoryId Size ControllerId SessionId""".split()
+)
+# Ids that a broker makes up: compared by the order in which they were first seen ('Leader' is a member's id).
+ORDINAL = {
+    "TopicId": "topic",
+    "MemberId": "member",
+    "Leader": "member",
+    "ProducerId": "producer",
+    "Hmac": "hmac",
+    "TokenId": "token",
+    "ClientInstanceId": "client",
+    "SubscriptionId": "subscription",
+}
+NO_ID = (None, "", "00" * 16, -1)
+# What a list is sorted by before it is compared.
+LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName
+    ResourceName NodeId BrokerId User Key MemberId""".split()
+# Settings whose value is this broker's own.
+OWN_CONFIGS = set(
+    """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir
+    http.listeners num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
+)
+
+
+class Normal:
+    """Replaces ids by the order in which they were first seen, drops what differs by nature, sorts lists."""
+
+    def __init__(self, prefix):
+        self.seen, self.prefix = {}, prefix
+
+    def __call__(self, obj, key=None):
+        if isinstance(obj, dict):
+            if obj.get("Name") in OWN_CONFIGS:
+                return {"Name": obj["Name"]}
+            return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
+        if isinstance(obj, list):
+            return self._sorted([self(x, key) for x in obj])
+        if isinstance(obj, bytes):
+            return self(parse(obj)) if key == "Records" else obj.hex()
+        if key in ORDINAL and obj not in NO_ID:
+            kind = ORDINAL[key]
+            return f"{kind}#{self.seen.setdefault((kind, obj), len(self.seen))}"
+        if isinstance(obj, str):
+            text = obj.replace(self.prefix, "~")
+            return re.sub(r"-?\d{13,}", "#", text) if key and key.endswith("ErrorMessage") else text
+        return obj
+
+    @staticmethod
+    def _sorted(items):
+        batches = items and isinstance(items[0], dict) and ("Magic" in items[0] or "cut" in items[0])
+        if items and isinstance(items[0], dict) and not batches:
+            by = [k for k in LIST_KEYS if k in items[0]]
+            items.sort(key=lambda item: tuple(json.dumps(item.get(k), sort_keys=True) for k in by))
+        return items
+
+
+def without(obj, names):
+    """obj without the fields of these names, at any depth."""
+    if isinstance(obj, dict):
+        return {k: without(x, names) for k, x in obj.items() if k not in names}
+    return [without(x, names) for x in obj] if isinstance(obj, list) else obj
+
+
+def differences(a, b, at=""):
+    """Yields (path, ours, kafka) for each place where two normalised answers differ."""
+    if type(a) is not type(b):
+        yield at, a, b
+    elif isinstance(a, dict):
+        for k in sorted(set(a) | set(b)):
+            if k not in a or k not in b:
+                yield f"{at}.{k}", a.get(k, "(absent)"), b.get(k, "(absent)")
+            else:
+                yield from differences(a[k], b[k], f"{at}.{k}")
+    elif isinstance(a, list):
+        if len(a) != len(b):
+            yield f"{at}[]", f"{len(a)} items: {short(a)}", f"{len(b)} items: {short(b)}"
+        else:
+            for i, (x, y) in enumerate(zip(a, b)):
+                yield from differences(x, y, f"{at}[{i}]")
+    elif a != b:
+        yield at, a, b
+
+
+def short(x, limit=160):
+    text = json.dumps(x, ensure_ascii=False, default=lambda b: b.hex() if isinstance(b, bytes) else str(b))
+    return text if len(text) <= limit else text[:limit] + "…"

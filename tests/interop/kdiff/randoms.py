@@ -1,0 +1,271 @@
+"""Random plausible requests from a seed, the same sequence to both brokers."""
+
+import random
+import time
+
+from harness.batch import CONTROL, GZIP, batch
+from harness.process import wait_until
+from harness.wire import NUMBERS, requests
+from interop.kdiff.normal import Normal
+
+SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions DeleteRecords DescribeConfigs
+    IncrementalAlterConfigs AlterConfigs OffsetForLeaderEpoch FindCoordinator OffsetCommit OffsetFetch DescribeGroups
+    ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
+    AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
+    DescribeTopicPartitions DescribeCluster ElectLeaders ListPartitionReassignments DescribeClientQuotas
+    AlterClientQuotas DescribeUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
+    Fetch Fetch Produce Produce""".split()
+COORDINATED = set(
+    """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup
+    SyncGroup AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeTransactions ListTransactions
+    ConsumerGroupDescribe""".split()
+)
+# Values by what a field names, then by the field's own name; anything else by its type.
+BY_ENTITY = {
+    "topicName": ["t-a", "t-b", "t-c", "missing", "", ".", "bad name!", "x" * 250],
+    "groupId": ["g1", "g2", "", "none"],
+    "transactionalId": ["x1", "x2", ""],
+    "brokerId": [1, 1, 1, 0, -1, 99],
+    "producerId": [-1, 0, 1, 12345],
+}
+BY_NAME = {
+    "PartitionIndex": [0, 0, 1, 2, 7, -1],
+    "Partition": [0, 0, 1, 2, 7, -1],
+    "NumPartitions": [1, 3, -1, 0],
+    "ReplicationFactor": [1, 1, -1, 0, 2],
+    "Count": [1, 2, 5, 0],
+    "Timestamp": [-1, -2, -3, -4, 0, 5],
+    "MaxWaitMs": [0, 10],
+    "MinBytes": [0, 1],
+    "MaxBytes": [0, 1000, 1 << 20],
+    "PartitionMaxBytes": [0, 100, 1 << 20],
+    "TimeoutMs": [5000],
+    "timeoutMs": [5000],
+    "ResourceType": [2, 2, 4, 8, 32, 16, 0],
+    "ConfigOperation": [0, 1, 2, 3, 9],
+    "Acks": [1, -1],
+    "IsolationLevel": [0, 1],
+    "SessionId": [0],
+    "SessionEpoch": [-1],
+    "ReplicaId": [-1],
+    "KeyType": [0, 1, 2, 7],
+    "ResourceName": ["t-a", "t-b", "1", "", "missing", "g1"],
+    "FetchOffset": [0, 1, 5, 1000, -1],
+    "Offset": [0, 1, 5, -1, 100],
+    "CurrentLeaderEpoch": [-1, 0, 5],
+    "LeaderEpoch": [-1, 0, 3],
+    "ElectionType": [0, 1, 3],
+    "CommittedOffset": [0, 7, -1],
+    "ProducerEpoch": [-1, 0, 1],
+    "TransactionTimeoutMs": [60000, 0, -1, 1 << 30],
+    "GenerationId": [-1, 0, 1],
+    "GenerationIdOrMemberEpoch": [-1, 0, 1],
+    "MemberId": ["", "nobody"],
+    "ReplicaEpoch": [-1],
+    "LastFetchedEpoch": [-1],
+    "CommittedLeaderEpoch": [-1, 0],
+    "RetentionTimeMs": [-1],
+}
+CONFIGS = [
+    ("retention.ms", "60000"),
+    ("retention.ms", "abc"),
+    ("cleanup.policy", "compact"),
+    ("cleanup.policy", "nonsense"),
+    ("max.message.bytes", "-5"),
+    ("no.such.setting", "1"),
+    ("compression.type", "zstd"),
+    ("segment.bytes", "1048576"),
+    ("min.insync.replicas", "0"),
+]
+NOW = int(time.time() * 1000) // 60000 * 60000
+GOOD = batch([(b"a", b"1"), (None, b"2"), (b"c", None, [("x", b"y"), ("z", None)])], ts=NOW)
+ONE = [(b"a", b"1")]
+RECORDS = [
+    GOOD,
+    GOOD,
+    batch([(b"gz", b"z" * 200)] * 4, ts=NOW, attributes=GZIP),
+    GOOD + GOOD,
+    b"",
+    None,
+    GOOD[:-1],
+    GOOD[:-1] + b"\0",
+    batch(ONE, ts=NOW, magic=1),
+    batch(ONE, ts=NOW, pid=4000, epoch=0, seq=0),
+    batch(ONE, ts=NOW, attributes=CONTROL),
+    batch(ONE, ts=NOW, attributes=5),  # no such compression
+    batch(ONE, ts=0),
+    batch(ONE, ts=NOW + 10**10),
+    batch([(b"k", b"x" * 1100000)], ts=NOW),
+]
+TOPICS = (("t-a", 1), ("t-b", 3))
+METADATA_LAG_S = 1.0
+
+
+class Body:
+    """Makes random bodies of one request in one version. '@t-a' stands for a topic's id on either side."""
+
+    def __init__(self, request, version, rnd, transactions):
+        self.request, self.version, self.rnd, self.transactions = request, version, rnd, transactions
+
+    def make(self):
+        return self._struct(self.request.fields)
+
+    def _struct(self, fields):
+        out = {}
+        for field in fields:
+            if self.version in field.versions:
+                out[field.name] = self._value(field)
+        if "Name" in out and isinstance(out.get("Value"), str):
+            out["Name"], out["Value"] = self.rnd.choice(CONFIGS)
+        if "TransactionalId" in out:
+            produce = self.request.name == "ProduceRequest"
+            if produce or self.request.name == "InitProducerIdRequest" and not self.transactions:
+                out["TransactionalId"] = None
+        if out.get("Assignments") and self.rnd.random() < 0.8:
+            out["Assignments"] = []
+        return out
+
+    def _value(self, field):
+        if self.version in field.nullable and self.rnd.random() < 0.15:
+            return None
+        if field.array:
+            return [self._one(field) for _ in range(self.rnd.choice([0, 1, 1, 2, 3]))]
+        return self._one(field)
+
+    def _one(self, field):
+        choice, kind = self.rnd.choice, field.type
+        if field.name in BY_NAME:
+            return choice(BY_NAME[field.name])
+        if field.entity in BY_ENTITY:
+            return choice(BY_ENTITY[field.entity])
+        if kind == "uuid":
+            return choice(["@t-a", "@t-b", "00" * 16, "11" * 16]) if field.name == "TopicId" else "00" * 16
+        if kind == "bool":
+            return self.rnd.random() < 0.5
+        if kind == "string":
+            return choice(["", "x", "t-a", "g1"])
+        if kind in NUMBERS:
+            return choice([0, 1] if kind.startswith("u") else [0, 1, 1, 2, -1])
+        if kind == "bytes":
+            return b""
+        if kind == "records":
+            return choice(RECORDS)
+        return self._struct(field.struct.fields)
+
+
+class RandomRun:
+    def __init__(self, run, seed, only=()):
+        self.run, self.rnd, self.only = run, random.Random(seed), set(only)
+        self.norms = {side.name: Normal("\0") for side in run.sides}
+        self.ids = {side.name: {} for side in run.sides}
+        self.coordinated = not self.only or bool(self.only & COORDINATED)
+
+    def go(self, count):
+        self._set_up()
+        if self.coordinated:
+            for side in self.run.sides:
+                self._await_coordinators(side)
+        self._refresh()
+        apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
+        for number in range(count):
+            api = self.rnd.choice(apis)
+            version = self.rnd.choice(list(self.run.common(api)))
+            body = Body(requests()[api], version, self.rnd, self.coordinated).make()
+            answers = self.run.step(api, version, body, self.norms, f"#{number}", rebind=self._rebind)
+            self._await_topics(api, body, answers)
+
+    def _set_up(self):
+        wanted = [{"Name": name, "NumPartitions": count, "ReplicationFactor": 1} for name, count in TOPICS]
+        version = max(self.run.common("CreateTopics"))
+        self.run.step("CreateTopics", version, {"Topics": wanted, "TimeoutMs": 30000}, self.norms, "setup")
+        for name, count in TOPICS:
+            self.run.settle(name, count)
+        load = batch([(b"k%d" % i, b"v" * i, [("h", b"1")]) for i in range(8)], ts=NOW)
+        for name, count in TOPICS:
+            for partition in range(count):
+                data = [{"Name": name, "PartitionData": [{"Index": partition, "Records": load}]}]
+                body = {"Acks": -1, "TimeoutMs": 5000, "TopicData": data}
+                self.run.step("Produce", 9, body, self.norms, "setup")
+
+    @staticmethod
+    def _await_coordinators(side):
+        """Coordinators exist and have loaded before the first comparison."""
+        groups, transactions = (list(filter(None, BY_ENTITY[kind])) for kind in ("groupId", "transactionalId"))
+
+        def wait(api, version, body, ready):
+            def asked():
+                answer = side.call(api, version, body)
+                return "_" in answer or ready(answer)
+
+            try:
+                wait_until(asked, 10, f"{side.name}'s coordinators", every_s=0.1)
+            except TimeoutError:
+                pass  # the comparison will say what is wrong
+
+        for kind, keys in ((0, groups), (1, transactions)):
+            body = {"KeyType": kind, "CoordinatorKeys": keys}
+            wait("FindCoordinator", 4, body, lambda r: all(c["ErrorCode"] == 0 for c in r["Coordinators"]))
+        loading = (14, 15, 16)
+        for name in transactions:
+            ready = lambda r: r["TransactionStates"][0]["ErrorCode"] not in loading  # noqa: E731
+            wait("DescribeTransactions", 0, {"TransactionalIds": [name]}, ready)
+        for name in groups:
+            wait("DescribeGroups", 5, {"Groups": [name]}, lambda r: r["Groups"][0]["ErrorCode"] not in loading)
+
+    def _topics(self, side):
+        """{name: (id, partitions with a leader)}."""
+        answer = side.call("Metadata", 12, {"Topics": None})
+        return {
+            topic["Name"]: (topic["TopicId"], sum(p["LeaderId"] >= 0 for p in topic["Partitions"]))
+            for topic in answer.get("Topics", [])
+        }
+
+    def _refresh(self):
+        for side in self.run.sides:
+            self.ids[side.name] = {name: topic_id for name, (topic_id, _) in self._topics(side).items()}
+
+    def _rebind(self, obj, side):
+        if isinstance(obj, dict):
+            return {k: self._rebind(x, side) for k, x in obj.items()}
+        if isinstance(obj, list):
+            return [self._rebind(x, side) for x in obj]
+        if isinstance(obj, str) and obj.startswith("@"):
+            return self.ids[side.name].get(obj[1:], "22" * 16)
+        return obj
+
+    def _await_topics(self, api, body, answers):
+        """A broker's own picture of its topics follows a change a moment later; the next request waits for that."""
+        for side, answer in zip(self.run.sides, answers):
+            present, absent = changed_topics(api, body, answer)
+            if not present and not absent:
+                continue
+
+            def arrived():
+                topics = self._topics(side)
+                return all(
+                    name in topics and topics[name][1] >= count and side.settled(name, topics[name][1])
+                    for name, count in present.items()
+                ) and not any(name in topics or side.has_partition(name) for name in absent)
+
+            try:
+                wait_until(arrived, METADATA_LAG_S, "the topics")
+            except TimeoutError:
+                pass  # it will not come, then; the following comparisons say whether that is a difference
+        if api in ("CreateTopics", "DeleteTopics", "CreatePartitions", "Metadata"):
+            self._refresh()
+
+
+def changed_topics(api, body, answer):
+    """What an answer says of topics: ({name: at least so many partitions} soon present, names soon absent)."""
+    if "_" in answer or body.get("validateOnly") or body.get("ValidateOnly"):
+        return {}, []
+    if api == "CreateTopics":
+        return {t["Name"]: 1 for t in answer["Topics"] if t["ErrorCode"] == 0}, []
+    if api == "DeleteTopics":
+        return {}, [t["Name"] for t in answer["Responses"] if t["ErrorCode"] == 0 and t["Name"]]
+    if api == "CreatePartitions":
+        counts = {t["Name"]: t["Count"] for t in body["Topics"]}
+        return {t["Name"]: counts[t["Name"]] for t in answer["Results"] if t["ErrorCode"] == 0}, []
+    if api == "Metadata" and body.get("AllowAutoTopicCreation", True):
+        return {t["Name"]: 1 for t in answer["Topics"] if t["ErrorCode"] in (3, 5) and t["Name"]}, []
+    return {}, []

@@ -1,0 +1,308 @@
+"""Scenarios: (title, API whose versions are all tried, function(step, version, prefix)).
+
+step(api, version or None for the latest, body or function of what was kept, ignore=fields, keep=name) sends it to
+both brokers. Write more of these beside a feature: they are cheap, and the real broker is the judge. Names of topics
+begin with the prefix, so that scenarios do not meet.
+"""
+
+from harness.batch import batch
+
+KEEP_FOREVER = ("retention.ms", "-1")  # the records' times are old
+MIB = 1 << 20
+
+
+# -- parts of requests
+
+
+def new_topic(name, partitions=1, replication=1, **more):
+    return {"Name": name, "NumPartitions": partitions, "ReplicationFactor": replication, **more}
+
+
+def config(name, value):
+    return {"Name": name, "Value": value}
+
+
+def topic(step, name, partitions=1, configs=()):
+    """Creates a topic on both sides and waits until both lead it."""
+    settings = [config(*pair) for pair in (KEEP_FOREVER, *configs)]
+    body = {"Topics": [new_topic(name, partitions, Configs=settings)], "TimeoutMs": 10000}
+    step("CreateTopics", None, body)
+    step.settle(name, partitions)
+
+
+def topic_id(step, name):
+    """A function that gives the topic's id on the side it is asked for."""
+    step("Metadata", 12, {"Topics": [{"Name": name}]}, keep=f"metadata of {name}")
+    return lambda context: context[f"metadata of {name}"]["Topics"][0]["TopicId"]
+
+
+def produce(name, records, acks=-1, partition=0):
+    """A Produce request by name (up to version 12)."""
+    data = [{"Name": name, "PartitionData": [{"Index": partition, "Records": records}]}]
+    return {"Acks": acks, "TimeoutMs": 5000, "TopicData": data}
+
+
+def fetch_partition(partition, offset, **more):
+    return {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": MIB, **more}
+
+
+def fetch(name, id_of, partitions, **more):
+    """A Fetch request that carries both the topic's name and its id, for any version."""
+    base = {"MaxWaitMs": 10, "MinBytes": 1, "MaxBytes": MIB, "SessionEpoch": -1}
+    return lambda context: {
+        **base,
+        "Topics": [{"Topic": name, "Partitions": partitions, "TopicId": id_of(context)}],
+        **more,
+    }
+
+
+def offsets(name, partitions, **more):
+    return {"ReplicaId": -1, "Topics": [{"Name": name, "Partitions": partitions}], **more}
+
+
+# -- topics
+
+
+def create_and_describe(step, version, prefix):
+    assigned = [{"PartitionIndex": 0, "BrokerIds": [1]}, {"PartitionIndex": 1, "BrokerIds": [1]}]
+    elsewhere = [{"PartitionIndex": 0, "BrokerIds": [9]}]
+    for one in (
+        new_topic(prefix + "a", 3),
+        new_topic(prefix + "a", 3),
+        new_topic(prefix + "b", 0),
+        new_topic(prefix + "c", 1, 5),
+        new_topic("no good!"),
+        new_topic(""),
+        new_topic(".."),
+        new_topic(prefix + "d", -1, -1, Assignments=assigned),
+        new_topic(prefix + "e", -1, -1, Assignments=elsewhere),
+        new_topic(prefix + "f", Configs=[config("retention.ms", "x")]),
+        new_topic(prefix + "g", Configs=[config("nope", "x")]),
+    ):
+        step("CreateTopics", version, {"Topics": [one], "TimeoutMs": 10000})
+    only_asked = {"Topics": [new_topic(prefix + "v", 2)], "TimeoutMs": 10000, "validateOnly": True}
+    step("CreateTopics", version, only_asked)
+    twice = [new_topic(prefix + "w", 2), new_topic(prefix + "w", 1)]
+    step("CreateTopics", version, {"Topics": twice, "TimeoutMs": 10000})
+    step("Metadata", None, {"Topics": [{"Name": prefix + x} for x in "abcdvw"]})
+    resource = {"ResourceType": 2, "ResourceName": prefix + "a", "ConfigurationKeys": None}
+    step("DescribeConfigs", None, {"Resources": [resource], "IncludeSynonyms": True})
+
+
+def delete(step, version, prefix):
+    def body(name):
+        topics = {"Topics": [{"Name": name}]} if version >= 6 else {"TopicNames": [name]}
+        return {**topics, "TimeoutMs": 10000}
+
+    name = prefix + "dl"
+    topic(step, name)
+    step("DeleteTopics", version, body(name))
+    step("DeleteTopics", version, body(name))
+    step("DeleteTopics", version, body(""))
+
+
+def metadata(step, version, prefix):
+    name = prefix + "m"
+    topic(step, name, 2)
+    step("Metadata", version, {"Topics": [{"Name": name}]})
+    step("Metadata", version, {"Topics": []})
+    if version >= 4:  # earlier versions create it
+        step("Metadata", version, {"Topics": [{"Name": prefix + "none"}], "AllowAutoTopicCreation": False})
+    if version >= 10:
+        step("Metadata", version, {"Topics": [{"Name": None, "TopicId": "33" * 16}]})
+
+
+def partitions(step, version, prefix):
+    name = prefix + "pt"
+    topic(step, name, 2)
+    for count, brokers in ((4, None), (4, None), (3, None), (0, None), (6, [1, 1]), (7, [5]), (8, [1, 1])):
+        assignments = brokers and [{"BrokerIds": [broker]} for broker in brokers]
+        wanted = {"Name": name, "Count": count, "Assignments": assignments}
+        step("CreatePartitions", version, {"Topics": [wanted], "TimeoutMs": 10000})
+    unknown = {"Name": prefix + "none", "Count": 2, "Assignments": None}
+    step("CreatePartitions", version, {"Topics": [unknown], "TimeoutMs": 10000})
+    step("Metadata", None, {"Topics": [{"Name": name}]})
+
+
+def describe_topic_partitions(step, version, prefix):
+    for n in "abc":
+        topic(step, prefix + n, 2)
+    for names, limit in (("bacx", 100), ("abc", 3)):
+        body = {"Topics": [{"Name": prefix + n} for n in names], "ResponsePartitionLimit": limit}
+        step("DescribeTopicPartitions", version, body)
+
+
+def cluster(step, version, prefix):
+    step("DescribeCluster", version, {"IncludeClusterAuthorizedOperations": False})
+    step("DescribeCluster", version, {"IncludeClusterAuthorizedOperations": True, "EndpointType": 1})
+
+
+# -- records
+
+
+def produce_fetch(step, version, prefix):
+    name = prefix + "pf"
+    topic(step, name)
+    id_of = topic_id(step, name)
+
+    def body(records, acks=-1, partition=0):
+        data = {"PartitionData": [{"Index": partition, "Records": records}]}
+        base = {"Acks": acks, "TimeoutMs": 5000}
+        if version >= 13:
+            return lambda context: {**base, "TopicData": [{**data, "TopicId": id_of(context)}]}
+        return {**base, "TopicData": [{**data, "Name": name}]}
+
+    good = batch([(b"k", b"v1"), (None, b"v2", [("h", b"x")]), (b"k", None)])
+    damaged = good[:-1] + bytes([good[-1] ^ 1])
+    step("Produce", version, body(good))
+    step("Produce", version, body(good, acks=1))
+    step("Produce", version, body(good, partition=9))
+    step("Produce", version, body(good, acks=7))
+    for records in (
+        damaged,
+        good[:30],
+        b"",
+        batch([(b"k", b"v")], magic=1),
+        good + good,
+        batch([(b"k", b"x" * 1100000)]),
+    ):
+        step("Produce", version, body(records))
+    for offset in (0, 1, 6, 99, -1):
+        step("Fetch", None, fetch(name, id_of, [fetch_partition(0, offset)]))
+    step("ListOffsets", None, offsets(name, [{"PartitionIndex": 0, "Timestamp": -1}]))
+
+
+def fetch_limits_and_sessions(step, version, prefix):
+    name = prefix + "f"
+    topic(step, name, 2)
+    id_of = topic_id(step, name)
+    for i in range(3):
+        step("Produce", 9, produce(name, batch([(b"k%d" % i, b"v" * 50)] * 5), acks=1))
+
+    def ask(*wanted, **more):
+        step("Fetch", version, fetch(name, id_of, list(wanted), **more))
+
+    first = fetch_partition(0, 0)
+    ask(first, fetch_partition(1, 0))
+    for partition, offset in ((0, 15), (0, 16), (0, -2), (5, 0)):
+        ask(fetch_partition(partition, offset))
+    ask(fetch_partition(0, 0, CurrentLeaderEpoch=0))
+    ask(fetch_partition(0, 0, CurrentLeaderEpoch=9))
+    ask(fetch_partition(0, 0, PartitionMaxBytes=1))
+    ask(fetch_partition(0, 3), fetch_partition(0, 7))
+    ask(first, IsolationLevel=1)
+    ask(first, MaxBytes=1)
+    ask(first, MinBytes=100000)
+    if version >= 7:
+        ask(first, SessionEpoch=0)
+        ask(first, SessionId=77, SessionEpoch=1)
+        ask(first, SessionEpoch=4)
+
+
+def list_offsets(step, version, prefix):
+    name = prefix + "lo"
+    topic(step, name, 2)
+    step("Produce", 9, produce(name, batch([(b"a", b"b")] * 4, ts=1700000000000), acks=1))
+    for timestamp in (-1, -2, -3, -4, -5, 0, 1700000000002, 1800000000000):
+        wanted = [{"PartitionIndex": i, "CurrentLeaderEpoch": -1, "Timestamp": timestamp} for i in (0, 1)]
+        step("ListOffsets", version, offsets(name, wanted, TimeoutMs=3000))
+    step("ListOffsets", version, offsets(prefix + "no", [{"PartitionIndex": 0, "Timestamp": -1}]))
+    wrong_epoch = {"PartitionIndex": 0, "CurrentLeaderEpoch": 5, "Timestamp": -1}
+    step("ListOffsets", version, offsets(name, [wrong_epoch, {"PartitionIndex": 8, "Timestamp": -1}]))
+
+
+def leader_epoch(step, version, prefix):
+    name = prefix + "le"
+    topic(step, name)
+    for current, epoch in ((-1, 0), (0, 0), (0, 5), (3, 0), (-1, -1)):
+        wanted = [{"Partition": 0, "CurrentLeaderEpoch": current, "LeaderEpoch": epoch}]
+        body = {"ReplicaId": -2, "Topics": [{"Topic": name, "Partitions": wanted}]}
+        step("OffsetForLeaderEpoch", version, body)
+
+
+def delete_records(step, version, prefix):
+    name = prefix + "dr"
+    topic(step, name)
+    step("Produce", 9, produce(name, batch([(b"a", b"b")] * 10), acks=1))
+    for partition, offset in ((0, 4), (0, 2), (0, -1), (0, 99), (0, -5), (3, 0)):
+        wanted = [{"PartitionIndex": partition, "Offset": offset}]
+        body = {"Topics": [{"Name": name, "Partitions": wanted}], "TimeoutMs": 5000}
+        step("DeleteRecords", version, body)
+
+
+def idempotence(step, version, prefix):
+    name = prefix + "id"
+    topic(step, name)
+    step("InitProducerId", version, {"TransactionalId": None, "TransactionTimeoutMs": 60000}, keep="producer")
+
+    def send(sequence, count=3, epoch=0):
+        def body(context):
+            producer_id = context["producer"]["ProducerId"]
+            return produce(name, batch([(b"k", b"v")] * count, pid=producer_id, epoch=epoch, seq=sequence))
+
+        step("Produce", 9, body)
+
+    for sequence in (0, 3, 3, 0, 9, 6, 5, 9):
+        send(sequence)
+    send(0, epoch=1)
+    send(12, epoch=0)
+    send(3, epoch=1)
+    send(50, epoch=2)
+    step("DescribeProducers", None, {"Topics": [{"Name": name, "PartitionIndexes": [0, 4]}]})
+
+
+# -- settings
+
+
+def alter_configs(step, version, prefix):
+    name = prefix + "cf"
+    topic(step, name)
+    set_, delete_, append, subtract = 0, 1, 2, 3
+    for setting, operation, value in (
+        ("retention.ms", set_, "1000"),
+        ("retention.ms", set_, "-2"),
+        ("cleanup.policy", append, "compact"),
+        ("cleanup.policy", subtract, "delete"),
+        ("retention.ms", delete_, None),
+        ("what", set_, "1"),
+        ("retention.ms", append, "5"),
+        ("compression.type", set_, "lz4"),
+    ):
+        change = {"Name": setting, "ConfigOperation": operation, "Value": value}
+        resource = {"ResourceType": 2, "ResourceName": name, "Configs": [change]}
+        step("IncrementalAlterConfigs", version, {"Resources": [resource]})
+    for kind, resource in ((2, prefix + "none"), (77, "x")):
+        nothing = {"ResourceType": kind, "ResourceName": resource, "Configs": []}
+        step("IncrementalAlterConfigs", version, {"Resources": [nothing]})
+    keys = ["retention.ms", "cleanup.policy", "zzz"]
+    wanted = {"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": keys}
+    for describe_version in range(1, 5):
+        step("DescribeConfigs", describe_version, {"Resources": [wanted], "IncludeSynonyms": True})
+
+
+def broker_configs(step, version, prefix):
+    keys = """log.retention.hours num.partitions message.max.bytes log.cleaner.threads compression.type
+        min.insync.replicas auto.create.topics.enable""".split()
+    wanted = {"ResourceType": 4, "ResourceName": "1", "ConfigurationKeys": keys}
+    step("DescribeConfigs", version, {"Resources": [wanted], "IncludeSynonyms": True})
+    for kind, name in ((4, "99"), (2, prefix + "none")):
+        wanted = {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": None}
+        step("DescribeConfigs", version, {"Resources": [wanted]})
+
+
+SCENARIOS = [
+    ("create", "CreateTopics", create_and_describe),
+    ("metadata", "Metadata", metadata),
+    ("produce", "Produce", produce_fetch),
+    ("fetch", "Fetch", fetch_limits_and_sessions),
+    ("offsets", "ListOffsets", list_offsets),
+    ("idempotence", "InitProducerId", idempotence),
+    ("configs", "IncrementalAlterConfigs", alter_configs),
+    ("broker configs", "DescribeConfigs", broker_configs),
+    ("delete", "DeleteTopics", delete),
+    ("partitions", "CreatePartitions", partitions),
+    ("delete records", "DeleteRecords", delete_records),
+    ("leader epoch", "OffsetForLeaderEpoch", leader_epoch),
+    ("describe partitions", "DescribeTopicPartitions", describe_topic_partitions),
+    ("cluster", "DescribeCluster", cluster),
+]

@@ -1,0 +1,67 @@
+"""Odradek answers as Apache Kafka 4.3.1 does: scenarios in every version, and random requests from seeds.
+
+./dev test kdiff --seeds 1-10 --count 600 asks more than the usual run.
+"""
+
+import pytest
+
+from interop.kdiff.randoms import RandomRun
+from interop.kdiff.run import Run, Side
+from interop.kdiff.scenarios import SCENARIOS
+
+# What Odradek promises to answer as Kafka does. An API joins this list when it is advertised.
+APIS = """ApiVersions Metadata DescribeCluster Produce Fetch ListOffsets OffsetForLeaderEpoch InitProducerId CreateTopics
+    DeleteTopics DescribeConfigs DescribeProducers""".split()
+TIMEOUT_S = 10
+
+
+class Pair:
+    """A broker under test beside an Apache Kafka, both fresh."""
+
+    def __init__(self, brokers):
+        self.ours, self.kafka = brokers.new(), brokers.new(kind="kafka")
+        self.ours.launch(), self.kafka.launch()
+        self.ours.wait_ready(), self.kafka.wait_ready()
+
+    def run(self):
+        self.lines = []
+        sides = Side("ours", self.ours.bootstrap, TIMEOUT_S), Side("kafka", self.kafka.bootstrap, TIMEOUT_S)
+        run = Run(*sides, show=15, out=self.lines.append)
+        run.compare_versions(only=APIS)
+        return run
+
+    def assert_same(self, run):
+        assert run.steps and not run.bad, "\n".join([run.summary(), *self.lines])
+
+
+@pytest.fixture(scope="module")
+def pair(module_brokers):
+    return Pair(module_brokers)
+
+
+def test_versions_and_features(pair):
+    run = pair.run()
+    assert not run.bad, "\n".join(pair.lines)
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s[1] in APIS], ids=lambda s: s[0].replace(" ", "-"))
+def test_scenario(pair, scenario):
+    run = pair.run()
+    run.bad = 0  # what ApiVersions itself says is the test above
+    run.scenario(scenario)
+    pair.assert_same(run)
+
+
+def pytest_generate_tests(metafunc):
+    if "seed" in metafunc.fixturenames:
+        low, _, high = metafunc.config.getoption("--seeds").partition("-")
+        metafunc.parametrize("seed", range(int(low), int(high or low) + 1))
+
+
+@pytest.mark.timeout(900)
+def test_random_requests(brokers, seed, pytestconfig):
+    pair = Pair(brokers)
+    run = pair.run()
+    run.bad = 0
+    RandomRun(run, seed, APIS).go(pytestconfig.getoption("--count"))
+    pair.assert_same(run)
