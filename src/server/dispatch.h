@@ -18,8 +18,23 @@ struct api_handler {
 
 #define API_KEY_LIMIT 128 // api keys are below it
 
+// The features that ApiVersions tells of: what this node supports, and what the cluster has finalized.
+struct feature {
+    struct str name;
+    int16_t min_version, max_version; // supported
+    int16_t finalized_version;        // 0: not finalized
+};
+
+struct features {
+    const struct feature *items;
+    size_t count;
+    int64_t finalized_epoch; // offset of the metadata that says so; -1: unknown
+};
+
 struct api_table {
     const struct api_handler *handlers[API_KEY_LIMIT]; // NULL: not served
+    // Fills *out; what it points to lives as long as the request (its arena, or static). NULL: no features.
+    void (*features)(const struct request *request, struct features *out);
 };
 
 // Adds a handler (static memory). Asserts that the codec knows its versions and that the key is free.

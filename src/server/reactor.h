@@ -19,8 +19,6 @@ struct reactor {
     struct loop loop;
     struct reactors *group;
     unsigned index; // 0 .. count-1
-    // Private to the room from here on.
-    struct reactor_state *state;
 };
 
 struct reactors_config {

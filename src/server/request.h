@@ -51,6 +51,7 @@ struct request {
     struct arena arena;   // for the handler, too; gone with the request
     int64_t received_ms;  // monotonic, of the turn that read it
     size_t size_bytes;    // as sent, without the length in front
+    bool is_from_future;  // ApiVersions in a version that is not known: version is 0, message its defaults
 
     // Parking.
     enum request_state state;
@@ -62,6 +63,7 @@ struct request {
     struct list node; // in the connection's requests, in order of arrival
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
+    size_t response_bytes;             // of the response, in memory
 };
 
 // Encodes `response` (the API's response type, in the request's version) and queues it; the connection sends
@@ -93,6 +95,7 @@ void request_release_input(struct request *request);
 // Who sent it.
 const char *request_peer(const struct request *request); // "127.0.0.1:40312"
 const struct listener *request_listener(const struct request *request);
+const struct api_table *request_apis(const struct request *request);
 struct str request_principal(const struct request *request); // "User:ANONYMOUS" until security is built
 struct str
 request_client_software_name(const struct request *request); // from ApiVersions; "unknown" before it

@@ -1,0 +1,181 @@
+#include "server/acceptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "os/socket.h"
+#include "server/connection.h"
+#include "server/reactors.h"
+
+#define ACCEPTS_PER_TURN 64
+#define ACCEPT_RETRY_MS  100
+
+static void on_ready(struct loop_source *source, uint32_t events)
+{
+    (void)events;
+    acceptor_accept(container_of(source, struct acceptor, source));
+}
+
+static void on_work(struct loop_work *work)
+{
+    acceptor_accept(container_of(work, struct acceptor, work));
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+    acceptor_accept(container_of(timer, struct acceptor, retry));
+}
+
+int acceptor_open(struct acceptor *a, struct reactors *group, const struct listener_spec *config,
+                  char *reason, size_t reason_bytes)
+{
+    const char *host = config->host ? config->host : "";
+    *a = (struct acceptor){.group = group, .source = {.fd = -1, .ready = on_ready}, .work.run = on_work};
+    a->retry.fire = on_retry;
+    list_init(&a->work.node);
+    a->listener = (struct listener){.name = strdup(config->name),
+                                    .host = strdup(host),
+                                    .kind = config->kind,
+                                    .is_protected = config->is_protected};
+    int fd = a->listener.name && a->listener.host
+                 ? socket_listen(host, config->port, group->config.limits.listen_backlog, &a->listener.port,
+                                 reason, reason_bytes)
+                 : ERR_NOMEM;
+    if (fd < 0) {
+        acceptor_close(a);
+        return fd;
+    }
+    a->source.fd = fd;
+    // Accepted sockets inherit them.
+    socket_buffers(fd, group->config.limits.socket_send_buffer_bytes,
+                   group->config.limits.socket_receive_buffer_bytes);
+    return 0;
+}
+
+static struct loop *loop_of(struct acceptor *a)
+{
+    return &reactors_at(a->group, 0)->loop;
+}
+
+int acceptor_serve(struct acceptor *a)
+{
+    a->serving = true;
+    return loop_add(loop_of(a), &a->source, EPOLLIN);
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    if (!a->serving)
+        return;
+    a->serving = false;
+    loop_remove(loop_of(a), &a->source);
+    loop_work_cancel(&a->work);
+    loop_timer_cancel(loop_of(a), &a->retry);
+}
+
+void acceptor_close(struct acceptor *a)
+{
+    if (a->source.fd >= 0)
+        close(a->source.fd);
+    a->source.fd = -1;
+    free((void *)(uintptr_t)a->listener.name);
+    free((void *)(uintptr_t)a->listener.host);
+}
+
+// No descriptor is left: the spare one makes room to accept a connection and close it, so that the client
+// learns of it and the backlog does not keep us busy.
+static bool shed(struct acceptor *a)
+{
+    struct reactors *group = a->group;
+    if (group->spare_fd < 0)
+        group->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (group->spare_fd < 0)
+        return false;
+    close(group->spare_fd);
+    struct socket_peer peer;
+    int fd = socket_accept(a->source.fd, &peer);
+    if (fd >= 0)
+        close(fd);
+    group->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    atomic_fetch_add(&group->refused, 1);
+    log_limited(LOG_LEVEL_WARN, "server", "%s: connection refused: the process has no free file descriptor",
+                peer.text);
+    return true;
+}
+
+static struct reactor_state *least_busy(struct reactors *group)
+{
+    unsigned count = group->config.count, first = group->next_reactor++ % count;
+    struct reactor_state *best = &group->states[first];
+    for (unsigned i = 1; i < count; i++) {
+        struct reactor_state *state = &group->states[(first + i) % count];
+        if (atomic_load(&state->connection_count) < atomic_load(&best->connection_count))
+            best = state;
+    }
+    return best;
+}
+
+// A connection with a reserved place.
+static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
+{
+    struct reactors *group = a->group;
+    int err = quota_add(&group->quota, peer->ip);
+    bool counted = err == 0;
+    if (!err)
+        err = connection_hand_over(least_busy(group), fd, peer, &a->listener);
+    if (!err) {
+        atomic_fetch_add(&group->accepted, 1);
+        return;
+    }
+    close(fd);
+    quota_release(&group->quota, counted ? peer->ip : NULL);
+    atomic_fetch_add(&group->refused, 1);
+    log_limited(LOG_LEVEL_INFO, "server", "%s: connection refused: %s", peer->text,
+                err == ERR_LIMIT ? "its address has max.connections.per.ip connections already"
+                                 : err_text(err));
+}
+
+// Accepts one. Returns whether to go on.
+static bool accept_one(struct acceptor *a)
+{
+    struct reactors *group = a->group;
+    enum quota_answer answer = quota_reserve(&group->quota, a->listener.is_protected);
+    if (answer == QUOTA_WAIT) {
+        log_limited(LOG_LEVEL_INFO, "server",
+                    "%s: no more connections are accepted: max.connections is reached", a->listener.name);
+        return false; // quota_release wakes us
+    }
+    struct socket_peer peer;
+    int fd = socket_accept(a->source.fd, &peer);
+    if (fd >= 0) {
+        if (answer == QUOTA_EVICT)
+            reactors_evict(group);
+        admit(a, fd, &peer);
+        return true;
+    }
+    int saved = errno;
+    quota_release(&group->quota, NULL);
+    if (fd == ERR_AGAIN || (fd == ERR_LIMIT && shed(a)))
+        return fd != ERR_AGAIN;
+    log_limited(LOG_LEVEL_WARN, "server", "%s: accepting: %s", a->listener.name, strerror(saved));
+    loop_timer_arm(loop_of(a), &a->retry, loop_now_ms(loop_of(a)) + ACCEPT_RETRY_MS);
+    return false;
+}
+
+void acceptor_accept(struct acceptor *a)
+{
+    if (!a->serving)
+        return;
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++)
+        if (!accept_one(a))
+            return;
+    loop_next(loop_of(a), &a->work);
+}

@@ -1,0 +1,154 @@
+// A connection: bytes in, requests out to the handlers, responses back in order. Private to the server room.
+// Everything is for the thread of the connection's reactor.
+//
+// Each time something happens to it (bytes came, room to send, a parked request was answered) the connection
+// gets a turn, connection_serve: take requests out of the buffer and handle them, read more, send what is
+// finished. The turn is bounded; what is left goes on in the loop's next turn, so that others come in
+// between.
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include "os/socket.h"
+#include "server/input.h"
+#include "server/request.h"
+
+// What one turn of a connection may do before others get theirs.
+#define CONNECTION_TURN_REQUESTS 32
+#define CONNECTION_TURN_BYTES    (1 << 20) // in each direction
+
+struct client_software {
+    struct str name, version;
+    char text[];
+};
+
+// Counters are written by one reactor and read by anybody.
+typedef _Atomic uint64_t counter;
+
+static inline void counter_add(counter *c, uint64_t n)
+{
+    atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+struct reactor_counters {
+    counter closed, requests, responses, bytes_received, bytes_sent, bytes_sent_file, parked, input_bytes;
+};
+
+#define REQUESTS_KEPT 32 // per reactor, with their arena's block
+
+// A reactor's side of its connections.
+struct reactor_state {
+    struct reactor reactor;
+    const struct server_limits *limits;
+    struct list connections;           // longest without progress first
+    _Atomic uint32_t connection_count; // counted from hand-over on; the acceptor reads it
+    struct input_pool inputs;
+    struct list free_requests;
+    unsigned free_request_count;
+    struct list memory_waiters; // connections that wait for queued.max.request.bytes
+    struct task memory_task;
+    struct task evict_task;     // make room under max.connections
+    _Atomic uint32_t evictions; // so often
+    struct loop_timer idle_timer, trim_timer, drain_timer;
+    struct task drain_task;
+    bool draining;
+    int drain_ms;
+    struct reactor_counters counters;
+};
+
+struct connection {
+    struct loop_source source; // first: found from the event
+    struct loop_work work;     // a turn at this turn's end, or in the next one
+    struct reactor_state *state;
+    const struct listener *listener;
+    struct list node;          // of reactor_state.connections
+    struct list memory_node;   // of reactor_state.memory_waiters
+    struct task arrival;       // from the acceptor to the reactor
+    struct list requests;      // in order of arrival; sent ones leave
+    struct input *input;       // NULL while nothing is half-read
+    uint32_t frame_hint_bytes; // what recent requests took, to read large ones in one go
+    int32_t in_flight, parked, stalled;
+    size_t response_bytes; // encoded and unsent, in memory
+    int64_t progress_ms;
+    struct client_software *software;
+    bool readable, writable; // as far as is known: edge-triggered
+    bool half_closed;        // the client's end of the stream is announced, behind what is still to be read
+    bool ended;              // and read
+    bool serving;            // in connection_serve
+    bool closing;            // destroyed at the end of the turn
+    bool corked;
+    struct socket_peer peer;
+};
+
+// Takes over an accepted descriptor, for the given reactor, which learns of it by mailbox. Any thread. 0, or
+// ERR_NOMEM.
+int connection_hand_over(struct reactor_state *state, int fd, const struct socket_peer *peer,
+                         const struct listener *listener);
+
+void connection_serve(struct connection *c);
+
+// A turn for it before the loop waits again.
+void connection_serve_soon(struct connection *c);
+
+// Closes with a rate-limited line "peer: reason"; a NULL format: no line. It is destroyed at the end of the
+// turn.
+void connection_close(struct connection *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Cancels what is parked, frees everything. Not from within a handler.
+void connection_destroy(struct connection *c);
+
+// Progress was made: it is not idle.
+void connection_touch(struct connection *c);
+
+// Whether the connection may take another request now.
+bool connection_can_take(const struct connection *c);
+
+// Forgets the connection's input buffer.
+void connection_drop_input(struct connection *c);
+
+// framing.c: reads and handles until the budgets are used, nothing is there, or no more may be taken.
+struct turn {
+    int requests;
+    int64_t in_bytes, out_bytes;
+};
+void framing_read(struct connection *c, struct turn *turn);
+bool framing_can_go_on(const struct connection *c); // whether framing_read has something to do
+
+// Tries again for those who wait for queued.max.request.bytes.
+void framing_memory_freed(struct reactor_state *state);
+
+// dispatch.c: decodes one request that lies in c->input and runs its handler.
+void dispatch_frame(struct connection *c, struct bytes frame);
+
+// output.c
+struct chunk {
+    struct chunk *next;
+    const uint8_t *data; // NULL: the slice's bytes
+    struct slice *slice;
+    int64_t position; // in the slice's file, of the next byte
+    size_t left;
+};
+// Encodes the response into request->chunks. 0, or an error.
+int output_encode(struct request *request, const void *response);
+// Sends what is finished, in order, as far as the socket and the budget allow.
+void output_flush(struct connection *c, struct turn *turn);
+// Whether something is ready to be sent.
+bool output_pending(const struct connection *c);
+// Releases the slices of unsent chunks.
+void output_drop(struct request *request);
+
+// request.c: from and to the reactor's pool.
+struct request *request_new(struct connection *c);
+void request_free(struct connection *c, struct request *request);
+
+// reactors.c
+struct api_table *reactors_apis(const struct reactors *group);
+void *reactors_context(const struct reactors *group);
+void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer);
+bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits
+void reactors_uncharge_input(struct reactors *group, size_t bytes);
+// reactor.c
+void reactor_connection_gone(struct reactor_state *state);
+void reactor_wait_for_memory(struct connection *c);
+void reactor_arm_trim(struct reactor_state *state);
+
+#endif

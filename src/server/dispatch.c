@@ -1,0 +1,149 @@
+#include "server/dispatch.h"
+
+#include <assert.h>
+
+#include "base/error.h"
+#include "protocol/api.h"
+#include "protocol/messages.h"
+#include "server/connection.h"
+
+#define API_VERSIONS_KEY 18
+
+// A request may ask for this much memory to be decoded into, beside the codec's own limit per byte: real ones
+// need less, ones that are made to need more are refused.
+#define DECODE_MEMORY_BYTES    (1 << 20)
+#define DECODE_MEMORY_PER_BYTE 16
+
+void api_table_add(struct api_table *table, const struct api_handler *handler)
+{
+    const struct api *api = api_find(handler->api_key);
+    assert(handler->api_key >= 0 && handler->api_key < API_KEY_LIMIT && !table->handlers[handler->api_key]);
+    assert(api && message_has_version(api->request, handler->min_version) &&
+           message_has_version(api->request, handler->max_version));
+    assert(message_has_version(api->response, handler->min_version) &&
+           message_has_version(api->response, handler->max_version));
+    table->handlers[handler->api_key] = handler;
+}
+
+const struct api_handler *api_table_find(const struct api_table *table, int16_t api_key,
+                                         enum listener_kind kind)
+{
+    if (api_key < 0 || api_key >= API_KEY_LIMIT)
+        return NULL;
+    const struct api_handler *handler = table->handlers[api_key];
+    return handler && (handler->listeners & (unsigned)kind) ? handler : NULL;
+}
+
+// Of the arena: for the message's struct and what hangs on it.
+static size_t memory_limit(const struct message_type *type, size_t frame_bytes)
+{
+    size_t lists = MESSAGE_MEMORY_FACTOR * frame_bytes;
+    size_t most = DECODE_MEMORY_BYTES + DECODE_MEMORY_PER_BYTE * frame_bytes;
+    return 2048 + type->size_bytes + (lists < most ? lists : most);
+}
+
+// Decodes the header; *used is where the body starts. Returns 0 or the codec's error.
+static int decode_header(struct request *request, const struct api *api, int16_t version, struct bytes frame,
+                         size_t *used, struct message_error *why)
+{
+    struct request_header header;
+    int err = message_decode_explain(&request_header_type, api_request_header_version(api, version), frame,
+                                     &request->arena, &header, used, why);
+    if (err)
+        return err;
+    request->correlation_id = header.correlation_id;
+    request->client_id = header.client_id;
+    return 0;
+}
+
+static int decode_body(struct request *request, const struct api *api, struct bytes body,
+                       struct message_error *why)
+{
+    void *message = arena_alloc(&request->arena, api->request->size_bytes);
+    if (!message)
+        return ERR_NOMEM;
+    request->message = message;
+    if (request->is_from_future) {
+        message_init(api->request, message);
+        return 0;
+    }
+    return message_decode_explain(api->request, request->version, body, &request->arena, message, NULL, why);
+}
+
+// Fills the request from the frame. 0, or an error, and the connection is closed with its reason.
+static int decode(struct request *request, const struct api *api, int16_t version, struct bytes frame)
+{
+    struct message_error why = {.reason = NULL};
+    size_t used = 0;
+    request->arena.limit_bytes = memory_limit(api->request, frame.size);
+    int err = decode_header(request, api, version, frame, &used, &why);
+    const char *part = "header";
+    if (!err) {
+        part = "body";
+        err = decode_body(request, api, (struct bytes){frame.data + used, frame.size - used}, &why);
+    }
+    request->arena.limit_bytes = 0;
+    if (err)
+        connection_close(
+            request->connection, "the %s of a request (%s version %d, %zu bytes) cannot be read: %s%s%s: %s",
+            part, api->name, version, frame.size, why.structure ? why.structure : "", why.field ? "." : "",
+            why.field ? why.field : "", why.reason ? why.reason : err_text(err));
+    return err;
+}
+
+// The handler for what the frame begins with, or NULL, and the connection is closed with the reason.
+static const struct api_handler *find_handler(struct connection *c, struct bytes frame, int16_t *version,
+                                              bool *is_from_future)
+{
+    if (frame.size < 4) {
+        connection_close(c, "a request of %zu bytes is too short for a header", frame.size);
+        return NULL;
+    }
+    int16_t key = (int16_t)load_be16(frame.data);
+    *version = (int16_t)load_be16(frame.data + 2);
+    const struct api_handler *handler =
+        api_table_find(reactors_apis(c->state->reactor.group), key, c->listener->kind);
+    if (!handler) {
+        const struct api *api = api_find(key);
+        connection_close(c, "API key %d (%s) is not served on this listener", key,
+                         api ? api->name : "unknown");
+        return NULL;
+    }
+    bool served = *version >= handler->min_version && *version <= handler->max_version;
+    *is_from_future = !served && key == API_VERSIONS_KEY;
+    if (!served && !*is_from_future) {
+        connection_close(c, "%s version %d is not supported (%d to %d are)", api_find(key)->name, *version,
+                         handler->min_version, handler->max_version);
+        return NULL;
+    }
+    return handler;
+}
+
+void dispatch_frame(struct connection *c, struct bytes frame)
+{
+    int16_t version;
+    bool is_from_future;
+    const struct api_handler *handler = find_handler(c, frame, &version, &is_from_future);
+    if (!handler)
+        return;
+    struct request *request = request_new(c);
+    if (!request) {
+        connection_close(c, "no memory for a request");
+        return;
+    }
+    request->api = handler;
+    request->version = is_from_future ? 0 : version;
+    request->is_from_future = is_from_future;
+    request->size_bytes = frame.size;
+    if (decode(request, api_find(handler->api_key), version, frame)) {
+        request_free(c, request);
+        return;
+    }
+    request->input = input_ref(c->input);
+    list_push_back(&c->requests, &request->node);
+    c->in_flight++;
+    counter_add(&c->state->counters.requests, 1);
+    handler->handle(request);
+    // Nothing leaves the list while the connection's turn lasts, so the request is still there.
+    assert(request->state != REQUEST_HANDLING);
+}

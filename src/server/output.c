@@ -1,0 +1,226 @@
+// Responses: encoded once, sent in order. Memory goes out with sendmsg, file ranges with sendfile; what is
+// followed by more says so to the kernel, so that a response takes as few packets as its size needs.
+#include "server/connection.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "protocol/api.h"
+
+#define OUTPUT_PARTS_PER_CALL 32
+
+// While a response is encoded: cuts what is in memory wherever a file range belongs.
+struct cutter {
+    struct request *request;
+    const uint8_t *from; // not in a chunk yet
+    bool failed;
+};
+
+static void add_chunk(struct request *request, const uint8_t *data, struct slice *slice, size_t size,
+                      bool *failed)
+{
+    struct chunk *chunk = arena_alloc(&request->arena, sizeof *chunk);
+    if (!chunk) {
+        *failed = true;
+        if (slice)
+            slice_release(slice);
+        return;
+    }
+    *chunk =
+        (struct chunk){.data = data, .slice = slice, .position = slice ? slice->position : 0, .left = size};
+    if (request->last_chunk)
+        request->last_chunk->next = chunk;
+    else
+        request->chunks = chunk;
+    request->last_chunk = chunk;
+}
+
+static void cut(void *context, const struct records *records, uint8_t *at)
+{
+    struct cutter *cutter = context;
+    if (at > cutter->from)
+        add_chunk(cutter->request, cutter->from, NULL, (size_t)(at - cutter->from), &cutter->failed);
+    cutter->from = at;
+    add_chunk(cutter->request, NULL, (struct slice *)(uintptr_t)records->external, records->size,
+              &cutter->failed);
+}
+
+int output_encode(struct request *request, const void *response)
+{
+    const struct api *api = api_find(request->api->api_key);
+    const struct message_type *type = api->response;
+    bool tagged = api_response_header_version(api, request->version) >= 1;
+    size_t inline_bytes, external_bytes;
+    int err = message_size(type, request->version, response, &inline_bytes, &external_bytes);
+    if (err)
+        return err;
+    size_t head_bytes = tagged ? 9 : 8;
+    size_t size = head_bytes + inline_bytes;
+    if (size + external_bytes - 4 > INT32_MAX)
+        return ERR_LIMIT;
+    uint8_t *memory = arena_alloc(&request->arena, size);
+    if (!memory)
+        return ERR_NOMEM;
+    store_be32(memory, (uint32_t)(size + external_bytes - 4));
+    store_be32(memory + 4, (uint32_t)request->correlation_id);
+    if (tagged)
+        memory[8] = 0; // no tagged fields
+    struct cutter cutter = {.request = request, .from = memory};
+    struct encode_target target = {memory + head_bytes, memory + size, cut, &cutter};
+    err = message_encode(type, request->version, response, &target);
+    if (err)
+        return err;
+    assert(target.at == memory + size);
+    if (target.at > cutter.from)
+        add_chunk(request, cutter.from, NULL, (size_t)(target.at - cutter.from), &cutter.failed);
+    request->response_bytes = size;
+    return cutter.failed ? ERR_NOMEM : 0;
+}
+
+void output_drop(struct request *request)
+{
+    for (struct chunk *chunk = request->chunks; chunk; chunk = chunk->next)
+        if (chunk->slice)
+            slice_release(chunk->slice);
+    request->chunks = request->last_chunk = NULL;
+}
+
+// The request whose response is next, if it is finished.
+static struct request *first_finished(const struct connection *c)
+{
+    if (list_empty(&c->requests))
+        return NULL;
+    struct request *request = container_of(list_first(&c->requests), struct request, node);
+    return request->state == REQUEST_FINISHED ? request : NULL;
+}
+
+bool output_pending(const struct connection *c)
+{
+    return first_finished(c) != NULL;
+}
+
+// Lets go of finished requests at the front that have nothing left to be sent.
+static void retire(struct connection *c)
+{
+    for (struct request *request; (request = first_finished(c)) && !request->chunks;) {
+        list_remove(&request->node);
+        c->in_flight--;
+        c->response_bytes -= request->response_bytes;
+        if (request->response_bytes)
+            counter_add(&c->state->counters.responses, 1);
+        request_free(c, request);
+    }
+}
+
+static void chunk_done(struct request *request)
+{
+    struct chunk *chunk = request->chunks;
+    request->chunks = chunk->next;
+    if (!chunk->next)
+        request->last_chunk = NULL;
+    if (chunk->slice)
+        slice_release(chunk->slice);
+}
+
+// What lies in memory at the front, over several responses where they are ready, until a file range.
+static int gather(const struct connection *c, struct iovec parts[OUTPUT_PARTS_PER_CALL], bool *more)
+{
+    int count = 0;
+    *more = false;
+    for (const struct list *node = c->requests.next; node != &c->requests; node = node->next) {
+        const struct request *request = container_of(node, struct request, node);
+        if (request->state != REQUEST_FINISHED)
+            return count;
+        for (const struct chunk *chunk = request->chunks; chunk; chunk = chunk->next) {
+            if (!chunk->data || count == OUTPUT_PARTS_PER_CALL) {
+                *more = true;
+                return count;
+            }
+            parts[count++] = (struct iovec){(void *)(uintptr_t)chunk->data, chunk->left};
+        }
+    }
+    return count;
+}
+
+static void consume_memory(struct connection *c, size_t sent)
+{
+    for (struct list *node = c->requests.next; sent > 0; node = node->next) {
+        struct request *request = container_of(node, struct request, node);
+        while (sent > 0 && request->chunks) {
+            struct chunk *chunk = request->chunks;
+            size_t part = sent < chunk->left ? sent : chunk->left;
+            chunk->data += part;
+            chunk->left -= part;
+            sent -= part;
+            if (chunk->left == 0)
+                chunk_done(request);
+        }
+    }
+}
+
+static ssize_t send_memory(struct connection *c)
+{
+    struct iovec parts[OUTPUT_PARTS_PER_CALL];
+    bool more;
+    int count = gather(c, parts, &more);
+    ssize_t sent = socket_send(c->source.fd, parts, count, more);
+    if (sent > 0)
+        consume_memory(c, (size_t)sent);
+    return sent;
+}
+
+static ssize_t send_range(struct connection *c, struct request *request, size_t limit)
+{
+    struct chunk *chunk = request->chunks;
+    // sendfile ends with a push; where more follows in this response, the cork holds back the part of a
+    // packet.
+    if (chunk->next && !c->corked) {
+        socket_cork(c->source.fd, true);
+        c->corked = true;
+    }
+    size_t size = chunk->left < limit ? chunk->left : limit;
+    ssize_t sent = size ? socket_send_file(c->source.fd, chunk->slice->fd, chunk->position, size) : 0;
+    if (sent == 0 && size > 0) {
+        // The length is promised already. Happens when a log is truncated under a reader.
+        connection_close(c, "a file range ends %zu bytes early", chunk->left);
+        return ERR_CLOSED;
+    }
+    if (sent < 0)
+        return sent;
+    counter_add(&c->state->counters.bytes_sent_file, (uint64_t)sent);
+    chunk->position += sent;
+    chunk->left -= (size_t)sent;
+    if (chunk->left == 0)
+        chunk_done(request);
+    return sent;
+}
+
+void output_flush(struct connection *c, struct turn *turn)
+{
+    while (!c->closing) {
+        retire(c);
+        struct request *request = first_finished(c);
+        if (!request || !c->writable || turn->out_bytes <= 0)
+            break;
+        ssize_t sent =
+            request->chunks->data ? send_memory(c) : send_range(c, request, (size_t)turn->out_bytes);
+        if (sent >= 0) {
+            turn->out_bytes -= sent;
+            counter_add(&c->state->counters.bytes_sent, (uint64_t)sent);
+            connection_touch(c);
+        } else if (sent == ERR_AGAIN) {
+            c->writable = false;
+        } else if (errno == EPIPE || errno == ECONNRESET) {
+            connection_close(c, NULL);
+        } else {
+            connection_close(c, "sending: %s", strerror(errno));
+        }
+    }
+    if (c->corked && !output_pending(c)) {
+        socket_cork(c->source.fd, false);
+        c->corked = false;
+    }
+}

@@ -1,0 +1,38 @@
+// Counts connections against max.connections and max.connections.per.ip. Private to the server room. Any
+// thread.
+#ifndef SERVER_QUOTA_H
+#define SERVER_QUOTA_H
+
+#include "base/map.h"
+#include "server/limits.h"
+
+#include <pthread.h>
+
+struct connection_quota {
+    pthread_mutex_t lock;
+    struct map ips; // of struct ip_count, by the 16 bytes of the address
+    bool counts_ips;
+    bool somebody_waits;
+    int32_t open, max_connections, max_per_ip;
+};
+
+enum quota_answer {
+    QUOTA_GRANTED, // a place is reserved
+    QUOTA_EVICT,   // the same, above the limit: another connection has to go
+    QUOTA_WAIT,    // nothing is reserved; quota_release will say when to try again
+};
+
+// 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
+int quota_init(struct connection_quota *q, const struct server_limits *limits);
+void quota_free(struct connection_quota *q);
+
+// Reserves a place before a connection is accepted.
+enum quota_answer quota_reserve(struct connection_quota *q, bool is_protected);
+
+// Counts the address of the connection that took the place. 0, ERR_LIMIT, ERR_NOMEM.
+int quota_add(struct connection_quota *q, const uint8_t ip[16]);
+
+// Gives the place back; ip is what quota_add counted, or NULL. Returns whether somebody who waits can go on.
+bool quota_release(struct connection_quota *q, const uint8_t *ip);
+
+#endif

@@ -1,0 +1,183 @@
+#include "server/reactor.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "server/reactors.h"
+
+// One reactor: its timers and what is posted to it.
+#define INPUT_TRIM_MS 10000 // buffers that are kept are freed when this long after the last use
+
+static _Thread_local const struct reactor *current;
+
+bool reactor_is_mine(const struct reactor *reactor)
+{
+    return current == reactor;
+}
+
+static struct reactor_state *state_of(struct loop_timer *timer, size_t offset)
+{
+    return (struct reactor_state *)(void *)((char *)timer - offset);
+}
+
+// connections.max.idle.ms: the list is ordered by progress, so only its front is looked at.
+static void on_idle_timer(struct loop_timer *timer)
+{
+    struct reactor_state *state = state_of(timer, offsetof(struct reactor_state, idle_timer));
+    int64_t idle_ms = state->limits->connections_max_idle_ms, now_ms = loop_now_ms(&state->reactor.loop);
+    while (!list_empty(&state->connections)) {
+        struct connection *c = container_of(list_first(&state->connections), struct connection, node);
+        if (c->progress_ms + idle_ms > now_ms) {
+            loop_timer_arm(&state->reactor.loop, timer, c->progress_ms + idle_ms);
+            return;
+        }
+        // Who waits for us is not idle; who does not read our answer is.
+        if (c->parked > 0 && !output_pending(c)) {
+            connection_touch(c);
+            continue;
+        }
+        log_debug("server", "%s: connection closed: idle for %lld ms", c->peer.text, (long long)idle_ms);
+        connection_destroy(c);
+    }
+}
+
+static void on_trim_timer(struct loop_timer *timer)
+{
+    struct reactor_state *state = state_of(timer, offsetof(struct reactor_state, trim_timer));
+    input_pool_trim(&state->inputs);
+}
+
+void reactor_arm_trim(struct reactor_state *state)
+{
+    counter_add(&state->counters.input_bytes, state->inputs.held_bytes - state->counters.input_bytes);
+    // Moved at most once a second: this is asked after each request.
+    int64_t due_ms = loop_now_ms(&state->reactor.loop) + INPUT_TRIM_MS;
+    if (state->inputs.kept_bytes &&
+        (!loop_timer_armed(&state->trim_timer) || state->trim_timer.node.key < due_ms - 1000))
+        loop_timer_arm(&state->reactor.loop, &state->trim_timer, due_ms);
+}
+
+static void uncharge(struct input_pool *pool, size_t bytes)
+{
+    struct reactor_state *state = container_of(pool, struct reactor_state, inputs);
+    reactors_uncharge_input(state->reactor.group, bytes);
+}
+
+void reactor_wait_for_memory(struct connection *c)
+{
+    struct reactor_state *state = c->state;
+    struct reactors *group = state->reactor.group;
+    if (list_empty(&c->memory_node))
+        list_push_back(&state->memory_waiters, &c->memory_node);
+    atomic_store(&group->memory_wanted, true);
+    // It may have been freed just before.
+    if (atomic_load(&group->input_bytes) < group->config.limits.queued_max_request_bytes)
+        reactor_post(&state->reactor, &state->memory_task);
+}
+
+static void on_memory(struct task *task)
+{
+    struct reactor_state *state = container_of(task, struct reactor_state, memory_task);
+    framing_memory_freed(state);
+}
+
+// Closes the longest idle connection that is on no protected listener, once per connection that was let in
+// above max.connections.
+static void on_evict(struct task *task)
+{
+    struct reactor_state *state = container_of(task, struct reactor_state, evict_task);
+    for (uint32_t wanted = atomic_exchange(&state->evictions, 0); wanted > 0; wanted--) {
+        for (struct list *node = list_first(&state->connections); node != &state->connections;
+             node = node->next) {
+            struct connection *c = container_of(node, struct connection, node);
+            if (c->listener->is_protected)
+                continue;
+            log_limited(LOG_LEVEL_INFO, "server",
+                        "%s: connection closed: max.connections is reached, and it was idle longest",
+                        c->peer.text);
+            connection_destroy(c);
+            break;
+        }
+    }
+}
+
+static void stop_if_empty(struct reactor_state *state)
+{
+    if (list_empty(&state->connections))
+        loop_stop(&state->reactor.loop);
+}
+
+void reactor_connection_gone(struct reactor_state *state)
+{
+    if (state->draining)
+        stop_if_empty(state);
+}
+
+static void destroy_all(struct reactor_state *state)
+{
+    while (!list_empty(&state->connections))
+        connection_destroy(container_of(list_first(&state->connections), struct connection, node));
+}
+
+static void on_drain_timer(struct loop_timer *timer)
+{
+    destroy_all(state_of(timer, offsetof(struct reactor_state, drain_timer)));
+}
+
+// The server stops: no further request is taken; who has none in progress is closed now, the others when they
+// are answered or the time is over.
+static void on_drain(struct task *task)
+{
+    struct reactor_state *state = container_of(task, struct reactor_state, drain_task);
+    state->draining = true;
+    struct list *next;
+    for (struct list *node = list_first(&state->connections); list_each(&state->connections, node, next);
+         node = next)
+        connection_serve(container_of(node, struct connection, node));
+    if (state->drain_ms <= 0 || loop_timer_arm(&state->reactor.loop, &state->drain_timer,
+                                               loop_now_ms(&state->reactor.loop) + state->drain_ms))
+        destroy_all(state);
+    stop_if_empty(state);
+}
+
+int reactor_init(struct reactor_state *state, struct reactors *group, unsigned index)
+{
+    state->reactor.group = group;
+    state->reactor.index = index;
+    state->limits = &group->config.limits;
+    list_init(&state->connections);
+    list_init(&state->free_requests);
+    list_init(&state->memory_waiters);
+    state->inputs.uncharge = uncharge;
+    state->memory_task.run = on_memory;
+    state->evict_task.run = on_evict;
+    state->drain_task.run = on_drain;
+    state->idle_timer.fire = on_idle_timer;
+    state->trim_timer.fire = on_trim_timer;
+    state->drain_timer.fire = on_drain_timer;
+    return loop_init(&state->reactor.loop, NULL);
+}
+
+void reactor_free(struct reactor_state *state)
+{
+    for (struct list *node; (node = list_pop_front(&state->free_requests));) {
+        struct request *request = container_of(node, struct request, node);
+        arena_free(&request->arena);
+        free(request);
+    }
+    input_pool_trim(&state->inputs);
+    loop_free(&state->reactor.loop);
+}
+
+void reactor_run(void *context)
+{
+    struct reactor_state *state = context;
+    struct reactors *group = state->reactor.group;
+    current = &state->reactor;
+    if (group->config.thread_hooks)
+        group->config.thread_hooks(group->config.context, state->reactor.index, &state->reactor.loop.hooks);
+    loop_run(&state->reactor.loop);
+    current = NULL;
+}

@@ -1,0 +1,188 @@
+#include "server/request.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "protocol/api.h"
+#include "server/connection.h"
+
+struct request *request_new(struct connection *c)
+{
+    struct reactor_state *state = c->state;
+    struct request *request;
+    struct list *node = list_pop_front(&state->free_requests);
+    if (node) {
+        state->free_request_count--;
+        request = container_of(node, struct request, node);
+        struct arena arena = request->arena;
+        *request = (struct request){.arena = arena};
+    } else {
+        request = calloc(1, sizeof *request);
+        if (!request)
+            return NULL;
+        arena_init(&request->arena, 0);
+    }
+    list_init(&request->node);
+    request->reactor = &state->reactor;
+    request->connection = c;
+    request->context = reactors_context(state->reactor.group);
+    request->received_ms = loop_now_ms(&state->reactor.loop);
+    return request;
+}
+
+static void drop_input(struct request *request)
+{
+    if (!request->input)
+        return;
+    struct reactor_state *state = request->connection->state;
+    input_unref(&state->inputs, request->input);
+    request->input = NULL;
+    request->message = NULL;
+    reactor_arm_trim(state);
+}
+
+void request_free(struct connection *c, struct request *request)
+{
+    struct reactor_state *state = c->state;
+    drop_input(request);
+    if (state->free_request_count < REQUESTS_KEPT) {
+        arena_reset(&request->arena);
+        list_push_front(&state->free_requests, &request->node);
+        state->free_request_count++;
+    } else {
+        arena_free(&request->arena);
+        free(request);
+    }
+}
+
+// The request is decided: it waits for its turn to be sent.
+static void finish(struct request *request)
+{
+    struct connection *c = request->connection;
+    assert(request->state != REQUEST_FINISHED);
+    if (request->state == REQUEST_PARKED) {
+        c->parked--;
+        counter_add(&c->state->counters.parked, (uint64_t)-1);
+        if (request->park == PARK_STALL)
+            c->stalled--;
+    }
+    request->state = REQUEST_FINISHED;
+    c->response_bytes += request->response_bytes;
+    drop_input(request);
+    connection_serve_soon(c);
+}
+
+void request_respond(struct request *request, const void *response)
+{
+    assert(request->state != REQUEST_FINISHED);
+    int err = output_encode(request, response);
+    if (err) {
+        output_drop(request);
+        request->response_bytes = 0;
+        connection_close(request->connection, "the response to %s version %d cannot be encoded: %s",
+                         api_find(request->api->api_key)->name, request->version, err_text(err));
+    }
+    finish(request);
+}
+
+void request_respond_none(struct request *request)
+{
+    finish(request);
+}
+
+void request_close(struct request *request, const char *reason)
+{
+    if (reason)
+        connection_close(request->connection, "%s", reason);
+    else
+        connection_close(request->connection, NULL);
+    finish(request);
+}
+
+void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
+                  void *parked)
+{
+    struct connection *c = request->connection;
+    assert(request->state != REQUEST_FINISHED && on_cancel);
+    if (request->state == REQUEST_HANDLING) {
+        request->state = REQUEST_PARKED;
+        c->parked++;
+        counter_add(&c->state->counters.parked, 1);
+    } else if (request->park == PARK_STALL) {
+        c->stalled--;
+        connection_serve_soon(c); // the requests behind it may go on
+    }
+    if (park == PARK_STALL)
+        c->stalled++;
+    request->park = park;
+    request->on_cancel = on_cancel;
+    request->parked = parked;
+}
+
+void request_release_input(struct request *request)
+{
+    if (request->client_id.size)
+        request->client_id = arena_str(&request->arena, request->client_id);
+    drop_input(request);
+}
+
+const char *request_peer(const struct request *request)
+{
+    return request->connection->peer.text;
+}
+
+const struct listener *request_listener(const struct request *request)
+{
+    return request->connection->listener;
+}
+
+struct str request_principal(const struct request *request)
+{
+    (void)request;
+    return STR("User:ANONYMOUS");
+}
+
+const struct api_table *request_apis(const struct request *request)
+{
+    return reactors_apis(request->reactor->group);
+}
+
+struct str request_client_software_name(const struct request *request)
+{
+    const struct client_software *software = request->connection->software;
+    return software ? software->name : STR("unknown");
+}
+
+struct str request_client_software_version(const struct request *request)
+{
+    const struct client_software *software = request->connection->software;
+    return software ? software->version : STR("unknown");
+}
+
+int request_set_client_software(struct request *request, struct str name, struct str version)
+{
+    struct client_software *software = malloc(sizeof *software + name.size + version.size);
+    if (!software)
+        return ERR_NOMEM;
+    if (name.size)
+        memcpy(software->text, name.data, name.size);
+    if (version.size)
+        memcpy(software->text + name.size, version.data, version.size);
+    software->name = (struct str){software->text, name.size};
+    software->version = (struct str){software->text + name.size, version.size};
+    free(request->connection->software);
+    request->connection->software = software;
+    return 0;
+}
+
+bool request_authorize(const struct request *request, enum acl_operation operation, enum resource_type type,
+                       struct str name)
+{
+    (void)request;
+    (void)operation;
+    (void)type;
+    (void)name;
+    return true;
+}
