@@ -603,9 +603,8 @@ def array(declaration, rows):
     return f'{declaration} = {{\n' + ''.join(f'    {row},\n' for row in rows) + '};\n\n'
 
 
-def kind_in_c(message):
-    return 'MESSAGE_' + (message.kind.upper() if message.kind in ('request', 'response')
-                         else RECORD_KINDS[message.kind])
+def kind_in_c(kind):
+    return 'MESSAGE_' + RECORD_KINDS.get(kind, kind.upper())
 
 
 def tables(all_schemas):
@@ -626,15 +625,31 @@ def tables(all_schemas):
         if wires:
             out.append(f"static const uint16_t {name}_wires[] = {{{', '.join(map(str, wires))}}};\n")
         flexible = message.flexible.low if message.flexible is not NONE else 'MESSAGE_NEVER_FLEXIBLE'
-        out.append(f'const struct message_type {name}_type = {{"{message.name}", {kind_in_c(message)}, {message.key}, '
+        out.append(f'const struct message_type {name}_type = {{"{message.name}", {kind_in_c(message.kind)}, {message.key}, '
                    f'{message.versions.low}, {message.versions.high}, {flexible}, {t.struct_at[id(message.root)]}, '
                    f'sizeof(struct {name}), {name + "_wires" if wires else "NULL"}}};\n\n')
     by_name = sorted(all_schemas.messages, key=lambda message: message.name)
     out.append(array('const struct message_type *const codec_messages[]',
                      [f'&{snake(message.name)}_type' for message in by_name]))
     out.append(f'const size_t codec_messages_count = {len(by_name)};\n\n')
+    out.append(lookups(all_schemas))
     out.append(array('const struct api codec_apis[]', [api_row(api) for api in all_schemas.apis]))
     out.append(f'const size_t codec_apis_count = {len(all_schemas.apis)};\n')
+    return ''.join(out)
+
+
+def lookups(all_schemas):
+    """For each kind that has keys, the types by key."""
+    out, rows = [], []
+    for kind in ['request', 'response'] + [kind for kind in RECORD_KINDS if kind not in KEYLESS]:
+        of_kind = sorted((message.key, message.name) for message in all_schemas.messages if message.kind == kind)
+        if not of_kind:
+            continue
+        c_name = kind.replace('-', '_') + 's'
+        out.append(array(f'static const struct message_type *const {c_name}[]',
+                         [f'[{key}] = &{snake(name)}_type' for key, name in of_kind]))
+        rows.append(f'[{kind_in_c(kind)}] = {{{c_name}, {of_kind[-1][0] + 1}}}')
+    out.append(array('const struct message_lookup codec_lookups[MESSAGE_KINDS]', rows))
     return ''.join(out)
 
 

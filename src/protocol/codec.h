@@ -38,6 +38,8 @@ enum message_kind {
     MESSAGE_SHARE_VALUE,
 };
 
+#define MESSAGE_KINDS (MESSAGE_SHARE_VALUE + 1)
+
 #define MESSAGE_NEVER_FLEXIBLE INT16_MAX
 
 // What the codec knows of a message: `extern const struct message_type fetch_request_type` and so on.
@@ -83,7 +85,7 @@ struct message_error {
 
 // Decoding allocates at most this many bytes of the arena per byte of input (test_codec checks it against the
 // tables), so an arena's limit of MESSAGE_MEMORY_FACTOR * size always suffices.
-#define MESSAGE_MEMORY_FACTOR 64
+#define MESSAGE_MEMORY_FACTOR 22
 
 // Decodes `in` into *out (type->size_bytes bytes). Strings, bytes and records are views into `in`, arrays and
 // nullable structs live in the arena. *used gets the bytes that the message takes; used NULL means that it

@@ -1,5 +1,7 @@
 #include "protocol/tables.h"
 
+#include <assert.h>
+
 #define STRING_MAX_BYTES 32767 // Kafka's, also where the length is a varint
 
 struct encoder {
@@ -158,6 +160,7 @@ static int array(struct encoder *e, const struct wire_field *f, const uint8_t *i
     const uint8_t *element = *(const uint8_t *const *)(const void *)in;
     if (count < 0)
         return null_length(e, compact, f->nullable);
+    assert(element || count == 0);
     int rc = length(e, compact, (size_t)count);
     for (int32_t i = 0; rc == 0 && i < count; i++, element += f->element_bytes)
         rc = value(e, f, f->element, false, element);

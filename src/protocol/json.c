@@ -13,16 +13,17 @@ static void json_string(struct buffer *out, struct str s)
         buffer_text(out, "null");
         return;
     }
+    size_t written = 0; // of s
     buffer_byte(out, '"');
     for (size_t i = 0; i < s.size; i++) {
         unsigned char c = (unsigned char)s.data[i];
-        if (c == '"' || c == '\\')
-            buffer_printf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            buffer_printf(out, "\\u%04x", c);
-        else
-            buffer_byte(out, c);
+        if (c >= 0x20 && c != 0x7f && c != '"' && c != '\\')
+            continue;
+        buffer_append(out, s.data + written, i - written);
+        buffer_printf(out, c == '"' || c == '\\' ? "\\%c" : "\\u%04x", c);
+        written = i + 1;
     }
+    buffer_append(out, s.data + written, s.size - written);
     buffer_byte(out, '"');
 }
 

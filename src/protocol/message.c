@@ -16,10 +16,8 @@ const struct message_type *message_find(const char *name)
 
 const struct message_type *message_find_key(enum message_kind kind, int16_t key)
 {
-    for (size_t i = 0; i < codec_messages_count; i++)
-        if (codec_messages[i]->kind == kind && codec_messages[i]->key == key)
-            return codec_messages[i];
-    return NULL;
+    const struct message_lookup *lookup = &codec_lookups[kind];
+    return key >= 0 && key < lookup->count ? lookup->types[key] : NULL;
 }
 
 void message_init(const struct message_type *type, void *message)

@@ -82,6 +82,13 @@ struct wire_struct {
     uint16_t flexible;
 };
 
+// The types of a kind by key; NULL where there is none.
+struct message_lookup {
+    const struct message_type *const *types;
+    int16_t count;
+};
+
+extern const struct message_lookup codec_lookups[MESSAGE_KINDS];
 extern const char codec_names[];
 extern const struct field_info codec_fields[];
 extern const struct struct_info codec_structs[];
