@@ -39,8 +39,7 @@ struct image *image_new(void)
         return NULL;
     atomic_init(&image->refs, 1);
     image->offset = -1;
-    image->producer_id_broker = -1;
-    image->producer_id_broker_epoch = -1;
+    image->next_producer_id = -1;
     image->topics_by_name = hamt_empty(&image_topics_by_name_ops);
     image->topics_by_id = hamt_empty(&image_topics_by_id_ops);
     image->configs = hamt_empty(&image_configs_ops);

@@ -120,13 +120,11 @@ struct image_kept {
 
 struct image {
     atomic_uint refs;
-    int64_t offset;             // of the last record that it contains; -1: none
-    int32_t epoch;              // the leader epoch of that record
-    int64_t timestamp_ms;       // of that record's batch
-    int32_t metadata_version;   // finalized metadata.version; 0 before the first FeatureLevelRecord
-    int64_t next_producer_id;   // the first id of the next block; 0 before the first ProducerIdsRecord
-    int32_t producer_id_broker; // who got the last block, and its epoch then
-    int64_t producer_id_broker_epoch;
+    int64_t offset;           // of the last record that it contains; -1: none
+    int32_t epoch;            // the leader epoch of that record
+    int64_t timestamp_ms;     // of that record's batch
+    int32_t metadata_version; // finalized metadata.version; 0 before the first FeatureLevelRecord
+    int64_t next_producer_id; // the first id of the next block; -1 before the first ProducerIdsRecord
     int8_t zk_migration_state;
     bool has_zk_migration_state;
     uint32_t brokers_count, controllers_count, features_count;

@@ -55,6 +55,13 @@ int16_t metadata_partition_version(int32_t metadata_version);
 int16_t metadata_partition_change_version(int32_t metadata_version);
 int16_t metadata_register_broker_version(int32_t metadata_version);
 
+struct image_partition;
+struct partition_record;
+
+// The record that says what a partition is; its arrays are the partition's.
+void metadata_partition_record(const struct image_partition *p, const struct uuid *topic_id,
+                               int32_t metadata_version, struct partition_record *out);
+
 // Whether metadata.version has a feature: JBOD directory assignment (KIP-858), eligible leader replicas
 // (KIP-966), metadata transactions (KIP-868), controller registration (KIP-919), cordoned directories
 // (KIP-1066).

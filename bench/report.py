@@ -1,0 +1,208 @@
+"""docs/benchmarks.md from the figures of a run."""
+
+import datetime
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+
+MB = 1e6
+
+# key, what, unit, factor, digits
+ROWS = [
+    ("produce_cpu_s_per_gb", "broker CPU per GB produced", "s", 1, 2),
+    ("fetch_cpu_s_per_gb", "broker CPU per GB fetched", "s", 1, 3),
+    ("idle_rss", "memory, idle (resident)", "MB", 1 / MB, 1),
+    ("idle_pss", "memory, idle (proportional)", "MB", 1 / MB, 1),
+    ("loaded_rss", "memory after the load (resident)", "MB", 1 / MB, 1),
+    ("start_empty_s", "start to first answer, empty directory", "ms", 1e3, 1),
+    ("start_existing_s", "start to first answer, existing directory", "ms", 1e3, 1),
+    ("stop_s", "stop", "ms", 1e3, 1),
+    ("latency_p50_us", "end-to-end latency, p50", "ms", 1e-3, 3),
+    ("latency_p99_us", "end-to-end latency, p99", "ms", 1e-3, 3),
+    ("latency_p999_us", "end-to-end latency, p99.9", "ms", 1e-3, 3),
+    ("java_latency_p50_us", "end-to-end latency through the Java clients, p50", "ms", 1e-3, 3),
+    ("java_latency_p99_us", "end-to-end latency through the Java clients, p99", "ms", 1e-3, 3),
+    ("java_latency_p999_us", "end-to-end latency through the Java clients, p99.9", "ms", 1e-3, 3),
+    ("perf_produce_cpu_s_per_gb", "broker CPU per GB, kafka-producer-perf-test", "s", 1, 2),
+    ("perf_consume_cpu_s_per_gb", "broker CPU per GB, kafka-consumer-perf-test", "s", 1, 2),
+    ("idle_threads", "threads, idle", "", 1, 0),
+    ("idle_files", "open files, idle", "", 1, 0),
+    ("many_start_clean_s", "start after a clean stop, {partitions:,} partitions", "s", 1, 2),
+    ("many_start_killed_s", "start after kill -9, {partitions:,} partitions", "s", 1, 2),
+    ("many_stop_s", "stop, {partitions:,} partitions", "s", 1, 2),
+    ("many_rss", "memory, {partitions:,} partitions (resident)", "MB", 1 / MB, 1),
+    ("many_threads", "threads, {partitions:,} partitions", "", 1, 0),
+    ("many_files", "open files, {partitions:,} partitions", "", 1, 0),
+]
+
+# Here more is better.
+RATES = [
+    ("produce_mb_per_s", "produced", "MB/s", 1, 0),
+    ("fetch_mb_per_s", "fetched", "MB/s", 1, 0),
+    ("perf_produce_records_per_s", "kafka-producer-perf-test", "records/s", 1, 0),
+    ("perf_consume_records_per_s", "kafka-consumer-perf-test", "records/s", 1, 0),
+]
+
+LIMITS = [
+    ("produce_cpu_s_per_gb", "CPU per GB: receive, checksum, write", "s", 1, 2),
+    ("fetch_cpu_s_per_gb", "CPU per GB: sendfile", "s", 1, 3),
+    ("latency_p50_us", "loopback echo, p50", "ms", 1e-3, 3),
+    ("latency_p99_us", "loopback echo, p99", "ms", 1e-3, 3),
+    ("latency_p999_us", "loopback echo, p99.9", "ms", 1e-3, 3),
+]
+
+
+def values(rounds, side, key):
+    return [r[key] for r in rounds.get(side, []) if key in r]
+
+
+def number(value, digits):
+    return f"{value:,.{digits}f}"
+
+
+def cell(rounds, side, row):
+    """The median, and the spread over the rounds."""
+    key, _, unit, factor, digits = row
+    found = [v * factor for v in values(rounds, side, key)]
+    if not found:
+        return "–"
+    text = number(statistics.median(found), digits)
+    if len(found) > 1 and number(min(found), digits) != number(max(found), digits):
+        text += f" ({number(min(found), digits)}–{number(max(found), digits)})"
+    return f"{text} {unit}".strip()
+
+
+def ratio(rounds, row, upper="kafka", lower="odradek"):
+    a, b = values(rounds, upper, row[0]), values(rounds, lower, row[0])
+    if not a or not b or statistics.median(b) == 0:
+        return "–"
+    r = statistics.median(a) / statistics.median(b)
+    return f"{r:.1f}×" if r < 100 else f"{r:.0f}×"
+
+
+def table(head, lines):
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" * len(head) + "|"] +
+                     ["| " + " | ".join(line) + " |" for line in lines])
+
+
+def side_by_side(rounds, rows, inverse=False, **names):
+    lines = []
+    for row in rows:
+        if values(rounds, "kafka", row[0]) or values(rounds, "odradek", row[0]):
+            sides = ("odradek", "kafka") if inverse else ("kafka", "odradek")
+            lines.append([row[1].format(**names), cell(rounds, "kafka", row), cell(rounds, "odradek", row),
+                          ratio(rounds, row, *sides)])
+    return lines
+
+
+def limit_lines(rounds):
+    return [[row[1], cell(rounds, "limit", row), cell(rounds, "odradek", row), ratio(rounds, row, "odradek", "limit"),
+             ratio(rounds, row, "kafka", "limit")] for row in LIMITS if values(rounds, "limit", row[0])]
+
+
+def first_line(path, prefix):
+    for line in pathlib.Path(path).read_text().splitlines():
+        if line.startswith(prefix):
+            return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
+def machine(directory):
+    memory_gb = int(first_line("/proc/meminfo", "MemTotal").split()[0]) / 1e6
+    java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr.splitlines()
+    filesystem = subprocess.run(["stat", "-f", "-c", "%T", str(directory)], capture_output=True,
+                                text=True).stdout.strip()
+    return {
+        "date": datetime.date.today().isoformat(),
+        "cpu": f"{first_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
+        "memory": f"{memory_gb:.0f} GB",
+        "kernel": platform.release(),
+        "filesystem": filesystem,
+        "java": java[0] if java else "none",
+    }
+
+
+TEXT = """# Benchmarks
+
+Odradek and Apache Kafka {kafka_version} on the same machine, by turns, with the same settings, the same clients and the same
+work. `./dev bench` made this page; nothing on it was typed by hand.
+
+{rounds} rounds on {date}: {cpu}, {memory} of memory, Linux {kernel}, {filesystem}; {java}.
+Each figure is the median over the rounds with the spread (least–most) behind it; the ratio is that of the medians.
+{note}
+## Side by side
+
+{main}
+
+GB is 10⁹ bytes of record batches. Records of {record_bytes} bytes without key in batches of 64 KB, {partitions} partitions,
+{connections} connections, no compression; produced as a Java producer does by default (idempotent, acks=all, five requests in flight);
+fetched in sessions of up to 1 MB a partition, from the page cache.
+
+{rates}
+
+Both brokers and the load generator share the machine, so these rates say less than the CPU above.
+
+## Against the machine's limit
+
+Bare servers that do only what no broker can leave out, driven by the same load generator in the same run.
+
+{limits}
+
+## How it is measured
+
+- One node, broker and controller in one process. Kafka runs with the JVM settings of its `kafka-server-start.sh` ({flags}).
+  It writes no log (its Maven dependencies bring no logging back end).
+- Each round starts each side on a fresh directory of the same disk. Before produce, fetch and latency are measured, the
+  broker gets {warmup_gb:.1f} GB to produce, {fetch_warmups} times {bytes_gb:.1f} GB to fetch and {latency_warmup:,} single records, so
+  that the JVM has compiled what it runs. Then {bytes_gb:.1f} GB are produced, {fetched_gb:.1f} GB fetched and {latency_count:,} records sent
+  one by one.
+- CPU is user and system time of the broker's process over the load. What the kernel spends on writing pages to disk later is
+  in neither side's figure.
+- Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
+- Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
+  formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.
+- Latency, raw: one connection holds a Fetch, another produces one record; from the send of the produce until the fetch's answer
+  is read; the next record follows when both are answered. Through the Java clients: `bench/EndToEnd.java`, from `send` to the
+  return of `poll`.
+
+To repeat it:
+
+    ./dev bench                     # all of it; writes this page and build/bench/results.json
+    ./dev bench --quick             # a few minutes; prints, and leaves this page alone
+    ./dev bench --partitions 10000  # adds the rows with many partitions
+"""
+
+
+def page(result):
+    rounds, plan = result["rounds"], result["plan"]
+    from brokers import KAFKA_JVM_FLAGS
+    import measure
+    head = ["", "Apache Kafka", "Odradek", "ratio"]
+    others = [v for side in rounds.values() for r in side for k, v in r.items() if k.endswith("_other_cpus")]
+    note = ""
+    if others and statistics.median(others) > 0.15:
+        note = (f"\nOther processes used {statistics.median(others):.1f} of the cores while this was measured.\n")
+    return TEXT.format(
+        kafka_version="4.3.1", rounds=max((len(r) for r in rounds.values()), default=0), note=note,
+        main=table(head, side_by_side(rounds, ROWS, partitions=plan["partitions"])),
+        rates=table(head, side_by_side(rounds, RATES, inverse=True)),
+        limits=table(["", "limit", "Odradek", "Odradek / limit", "Kafka / limit"], limit_lines(rounds)),
+        record_bytes=measure.RECORD_BYTES, partitions=measure.PARTITIONS, connections=measure.CONNECTIONS,
+        flags="`" + " ".join(KAFKA_JVM_FLAGS[:5]) + " ...`", settle=measure.SETTLE_S,
+        warmup_gb=plan["warmup_bytes"] / 1e9, bytes_gb=plan["bytes"] / 1e9, fetch_warmups=plan["fetch_warmups"],
+        fetched_gb=plan["fetches"] * plan["bytes"] / 1e9, latency_warmup=plan["latency_warmup"],
+        latency_count=plan["latency_count"], **result["machine"])
+
+
+def summary(result):
+    """The same tables for the terminal."""
+    rounds = result["rounds"]
+    lines = side_by_side(rounds, ROWS, partitions=result["plan"]["partitions"])
+    lines += side_by_side(rounds, RATES, inverse=True)
+    out = [f"{'':52} {'Kafka':>26} {'Odradek':>26} {'ratio':>8}"]
+    out += [f"{a:52} {b:>26} {c:>26} {d:>8}" for a, b, c, d in lines]
+    out += ["", f"{'':52} {'limit':>26} {'Odradek':>26} {'O/limit':>8} {'K/limit':>8}"]
+    out += [f"{a:52} {b:>26} {c:>26} {d:>8} {e:>8}" for a, b, c, d, e in limit_lines(rounds)]
+    return "\n".join(out)

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Odradek and Apache Kafka 4.3.1 side by side. `./dev bench` builds, fetches Kafka and calls this.
+
+Writes build/bench/results.json and, for a full run, docs/benchmarks.md."""
+
+import argparse
+import json
+import mmap
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import brokers
+import many
+import measure
+import report
+from brokers import BenchError
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PARTS = ["start", "memory", "produce", "fetch", "latency", "java-latency", "java-perf"]
+SIDES = ["kafka", "odradek", "limit"]
+TOUCH_BYTES = 12 << 30
+KEEP_FREE_BYTES = 3 << 30
+
+
+def arguments():
+    p = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0])
+    p.add_argument("--quick", action="store_true", help="less of everything; prints, does not write docs/benchmarks.md")
+    p.add_argument("--rounds", type=int, help="rounds, sides by turns in each (default 3; quick: 1)")
+    p.add_argument("--only", default=",".join(PARTS), help="some of: " + ",".join(PARTS))
+    p.add_argument("--side", default=",".join(SIDES), help="some of: " + ",".join(SIDES))
+    p.add_argument("--partitions", type=int, default=0, help="add the rows with this many partitions (say 10000)")
+    p.add_argument("--kafka-libs", default=os.environ.get("ODRADEK_KAFKA_LIBS"),
+                   help="folder of Apache Kafka's jars (default: $ODRADEK_KAFKA_LIBS)")
+    p.add_argument("--build", default=str(ROOT / "build"), help="build directory (default: build)")
+    p.add_argument("--odradek", help="the binary to measure (default: odradek of the build directory)")
+    p.add_argument("--write", action="store_true", help="write docs/benchmarks.md also from a partial run")
+    a = p.parse_args()
+    a.only, a.side = a.only.split(","), a.side.split(",")
+    for given, known in ((a.only, PARTS), (a.side, SIDES)):
+        for word in given:
+            if word not in known:
+                p.error(f"'{word}' is none of: {', '.join(known)}")
+    return a
+
+
+def make_plan(a):
+    """How much of each; the same for both brokers."""
+    plan = argparse.Namespace(
+        only=a.only, partitions=a.partitions, libs=a.kafka_libs, rounds=a.rounds or (1 if a.quick else 3),
+        warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, latency_warmup=20_000,
+        latency_count=20_000, java_warmup=20_000, java_count=20_000, java_records=5_000_000)
+    if a.quick:
+        plan.warmup_bytes, plan.bytes, plan.fetches = 1_000_000_000, 500_000_000, 2
+        plan.latency_warmup = plan.latency_count = plan.java_warmup = plan.java_count = 5_000
+        plan.java_records = 1_000_000
+    return plan
+
+
+def say(text):
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def touch_memory():
+    """On a virtual machine the first use of a page of memory can cost ten times the second; the page cache that the
+    brokers fill must not pay for that. So the free memory is used once before."""
+    available = int(report.first_line("/proc/meminfo", "MemAvailable").split()[0]) * 1024
+    size = min(TOUCH_BYTES, available - KEEP_FREE_BYTES)
+    if size <= 0:
+        return
+    with mmap.mmap(-1, size) as memory:
+        for at in range(0, size, 4096):
+            memory[at] = 1
+
+
+def broker_round(broker, plan):
+    """One side's round; the directory is fresh, and gone afterwards."""
+    figures = {}
+    try:
+        broker.make_directory()
+        figures["start_empty_s"] = broker.start()
+        if "memory" in plan.only:
+            figures.update(measure.memory(broker, plan))
+        if "start" in plan.only:
+            broker.load.run("create", broker.port, topic="small", partitions=measure.PARTITIONS)
+            figures["stop_s"] = broker.stop()
+            figures["start_existing_s"] = broker.start()
+        for part, work in (("produce", measure.produce), ("fetch", measure.fetch), ("latency", measure.latency),
+                           ("java-latency", measure.java_latency), ("java-perf", measure.java_perf)):
+            if part in plan.only:
+                figures.update(work(broker, plan))
+        if "produce" in plan.only:
+            figures.update(measure.memory_after_load(broker))
+        broker.stop()
+        if plan.partitions:
+            broker.make_directory()
+            broker.start()
+            figures.update(many.many_partitions(broker, plan))
+    finally:
+        broker.kill()
+    return figures
+
+
+def one_round(side, a, plan, load, directory):
+    if side == "limit":
+        return measure.limits(brokers.Limit(directory, load), plan)
+    if side == "kafka":
+        return broker_round(brokers.Kafka(directory, load, a.kafka_libs), plan)
+    return broker_round(brokers.Odradek(directory, load, a.odradek or pathlib.Path(a.build) / "odradek"), plan)
+
+
+def run_rounds(a, plan, load, work):
+    """Sides by turns. A side that fails is said to fail and left out of the rest; the others go on."""
+    rounds, failures = {side: [] for side in a.side}, {}
+    for number in range(plan.rounds):
+        for side in a.side:
+            if side in failures:
+                continue
+            say(f"round {number + 1} of {plan.rounds}: {side}")
+            directory = work / f"{side}-{number + 1}"
+            try:
+                figures = one_round(side, a, plan, load, directory)
+                rounds[side].append(figures)
+                say("  " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items()))
+            except (BenchError, OSError, subprocess.SubprocessError) as error:
+                failures[side] = str(error)
+                say(f"{side} failed: {error}")
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+    return rounds, failures
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def main():
+    a = arguments()
+    plan = make_plan(a)
+    if "kafka" in a.side and not list(pathlib.Path(a.kafka_libs or "/nowhere").glob("kafka-server-4.3.1.jar")):
+        sys.exit("bench: no Apache Kafka 4.3.1 in --kafka-libs; ./dev bench fetches it")
+    signal.signal(signal.SIGTERM, interrupted)
+    brokers.raise_file_limit()
+    load = brokers.Load(pathlib.Path(a.build) / "bench" / "odradek-load")
+    results = pathlib.Path(a.build).resolve() / "bench"
+    work = results / f"work-{os.getpid()}"
+    work.mkdir(parents=True)
+    try:
+        say("touching the machine's memory")
+        touch_memory()
+        rounds, failures = run_rounds(a, plan, load, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    result = {"machine": report.machine(results), "plan": vars(plan), "rounds": rounds, "failures": failures}
+    (results / "results.json").write_text(json.dumps(result, indent=1) + "\n")
+    print(report.summary(result))
+    complete = not failures and not a.quick and set(a.side) == set(SIDES) and set(a.only) == set(PARTS)
+    if a.write or complete:
+        (ROOT / "docs").mkdir(exist_ok=True)
+        (ROOT / "docs" / "benchmarks.md").write_text(report.page(result))
+        print("\nwritten: docs/benchmarks.md")
+    for side, reason in failures.items():
+        print(f"\n{side} could not be measured: {reason}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+// A broker's settings under what was changed at run time. For this room only.
+#ifndef CONFIG_LAYERS_H
+#define CONFIG_LAYERS_H
+
+#include "config/describe.h"
+
+// Sources of a broker's setting, the one that counts first.
+#define LAYER_COUNT 3
+
+// The text that a layer (0 this broker's dynamic settings, 1 the cluster's, 2 the file) gives a broker's
+// setting; a null view when it gives none. layers may be NULL.
+struct str layer_text(const struct broker_config *broker, const struct config_layers *layers, int layer,
+                      struct str name);
+
+static inline enum config_source layer_source(int layer)
+{
+    return (enum config_source)(CONFIG_SOURCE_DYNAMIC_BROKER + layer);
+}
+
+// The value that a topic or group has of a setting: its own, or the broker's, or the default. An own value
+// that does not parse is passed over. 0 or ERR_NOMEM.
+int layered_value(const struct broker_config *broker, const struct config_layers *layers,
+                  const struct setting *s, struct str own, struct arena *arena, struct setting_value *out);
+
+#endif

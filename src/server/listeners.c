@@ -1,0 +1,79 @@
+#include "server/listeners.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+
+#include <unistd.h>
+
+#define HOST_NAME_BYTES 256
+
+static const struct listener_config *advertised_as(const struct broker_config *c, struct str name)
+{
+    for (size_t i = 0; i < c->advertised_count; i++)
+        if (str_equal(c->advertised[i].name, name))
+            return &c->advertised[i];
+    return NULL;
+}
+
+// The host that others are told: the advertised one, or this machine's name where every address is listened
+// on.
+static struct str host_to_tell(struct listeners *l, const struct listener_config *config,
+                               const struct listener_config *told)
+{
+    struct str host = told ? told->host : config->host;
+    if (host.size && !str_is(host, "0.0.0.0") && !str_is(host, "::"))
+        return arena_str(&l->arena, host);
+    char name[HOST_NAME_BYTES] = "localhost";
+    if (gethostname(name, sizeof name - 1) != 0)
+        log_warn("server", "this machine's name is unknown: listener %.*s is advertised as localhost",
+                 STR_ARG(config->name));
+    return arena_str(&l->arena, str_from(name));
+}
+
+static int open_one(struct listeners *l, const struct broker_config *c, const struct listener_config *config,
+                    struct reactors *reactors, char *reason, size_t reason_bytes)
+{
+    struct listener_spec spec = {.name = arena_str(&l->arena, config->name).data,
+                                 .host = arena_str(&l->arena, config->host).data,
+                                 .port = (uint16_t)config->port,
+                                 .kind = config->controller ? LISTENER_CONTROLLER : LISTENER_BROKER,
+                                 .is_protected = c->listener_count > 1 &&
+                                                 str_equal(config->name, c->inter_broker_listener)};
+    const struct listener *bound;
+    int rc = reactors_listen(reactors, &spec, &bound, reason, reason_bytes);
+    if (rc)
+        return rc;
+    const struct listener_config *told = advertised_as(c, config->name);
+    struct image_endpoint endpoint = {.name = arena_str(&l->arena, config->name),
+                                      .host = host_to_tell(l, config, told),
+                                      .port = told && told->port ? (uint16_t)told->port : bound->port,
+                                      .security_protocol = (int16_t)config->protocol};
+    if (!endpoint.name.data || !endpoint.host.data)
+        return ERR_NOMEM;
+    if (config->controller)
+        l->controller[l->controller_count++] = endpoint;
+    else
+        l->broker[l->broker_count++] = endpoint;
+    log_info("server", "listening on %s:%d (%s)", bound->host[0] ? bound->host : "*", bound->port,
+             bound->name);
+    return 0;
+}
+
+int listeners_open(struct listeners *l, const struct broker_config *c, struct reactors *reactors,
+                   char *reason, size_t reason_bytes)
+{
+    arena_init(&l->arena, 0);
+    l->broker = arena_zalloc(&l->arena, c->listener_count, sizeof *l->broker);
+    l->controller = arena_zalloc(&l->arena, c->listener_count, sizeof *l->controller);
+    if (!l->broker || !l->controller)
+        return ERR_NOMEM;
+    int rc = 0;
+    for (size_t i = 0; i < c->listener_count && rc == 0; i++)
+        rc = open_one(l, c, &c->listeners[i], reactors, reason, reason_bytes);
+    return rc;
+}
+
+void listeners_free(struct listeners *l)
+{
+    arena_free(&l->arena);
+}

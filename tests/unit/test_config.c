@@ -1,0 +1,339 @@
+// Properties files as java.util.Properties reads them (the expected column is what Java answered), and nodes'
+// configurations.
+#include "unit.h"
+
+#include "base/error.h"
+#include "config/broker_config.h"
+
+#include <stdlib.h>
+
+static const struct {
+    const char *text, *expected; // "[name]=[value]" by name; NULL: malformed
+} property_cases[] = {
+    {"a=b", "[a]=[b]"},
+    {"a = b ", "[a]=[b ]"},
+    {"a:b", "[a]=[b]"},
+    {"a b", "[a]=[b]"},
+    {"a\\ b=c", "[a b]=[c]"},
+    {"a\\=b=c", "[a=b]=[c]"},
+    {"  # comment\n!x=y\na=1", "[a]=[1]"},
+    {"a=1\\\n   2,\\\n3", "[a]=[12,3]"},
+    {"a=\\u0041b", "[a]=[Ab]"},
+    {"a=x\\ty\\q", "[a]=[x\tyq]"},
+    {"a", "[a]=[]"},
+    {"a=\nb=", "[a]=[] [b]=[]"},
+    {"=v", "[]=[v]"},
+    {"a==b", "[a]=[=b]"},
+    {"a=:b", "[a]=[:b]"},
+    {"a : = b", "[a]=[= b]"},
+    {"a=b\\", "[a]=[b]"},
+    {"a=1\na=2", "[a]=[2]"},
+    {"a=b\rc=d\r\ne=f", "[a]=[b] [c]=[d] [e]=[f]"},
+    {"\\#a=b", "[#a]=[b]"},
+    {"a=\\  b", "[a]=[  b]"},
+    {"a=b#c", "[a]=[b#c]"},
+    {"a=1\\\n#x\nb=2", "[a]=[1#x] [b]=[2]"},
+    {"a\\\nb=1", "[ab]=[1]"},
+    {"a=1\\\n\nb=2", "[a]=[1] [b]=[2]"},
+    {"a=1\\\n  \\\n 2", "[a]=[12]"},
+    {"# c\\\na=1", "[a]=[1]"},
+    {"a=\\u004", NULL},
+    {"a=\\uD83D\\uDE00",
+     "[a]=[\xf0"
+     "\x9f"
+     "\x98"
+     "\x80"
+     "]"},
+    {"a=\\\\\\\nb=1", "[a]=[\\b=1]"},
+    {"a=\\\\\nb=1", "[a]=[\\] [b]=[1]"},
+    {"a\\:b:c", "[a:b]=[c]"},
+    {"a=c:\\\\x", "[a]=[c:\\x]"},
+    {"a=\xfc", "[a]=[\xc3\xbc]"},
+    {"", ""},
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return str_compare(((const struct config_entry *)a)->name, ((const struct config_entry *)b)->name);
+}
+
+static void properties_are_read_as_java_reads_them(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof property_cases / sizeof *property_cases; i++) {
+        struct arena arena;
+        struct properties p;
+        struct str message, all = STR("");
+        arena_init(&arena, 0);
+        properties_init(&p, &arena);
+        int err = properties_parse(&p, str_from(property_cases[i].text), &message);
+        if (!property_cases[i].expected) {
+            assert_int_equal(err, ERR_INVALID);
+            assert_true(str_is(message, "line 1: malformed \\uxxxx escape; write four hexadecimal digits"));
+            arena_free(&arena);
+            continue;
+        }
+        assert_int_equal(err, 0);
+        if (p.count > 0)
+            qsort(p.entries, p.count, sizeof *p.entries, by_name);
+        for (size_t j = 0; j < p.count; j++)
+            all = arena_printf(&arena, "%.*s%s[%.*s]=[%.*s]", STR_ARG(all), j ? " " : "",
+                               STR_ARG(p.entries[j].name), STR_ARG(p.entries[j].value));
+        if (!str_is(all, property_cases[i].expected))
+            fail_msg("\"%s\": \"%.*s\" instead of \"%s\"", property_cases[i].text, STR_ARG(all),
+                     property_cases[i].expected);
+        arena_free(&arena);
+    }
+}
+
+// What every case starts from.
+#define BASE                                                                             \
+    "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n" \
+    "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n"                 \
+    "controller.quorum.voters=1@127.0.0.1:9093\n"
+#define BROKER                                                                \
+    "process.roles=broker\nnode.id=1\ncontroller.listener.names=CONTROLLER\n" \
+    "listeners=PLAINTEXT://127.0.0.1:9092\ncontroller.quorum.voters=2@h:1\n"
+
+static const struct {
+    const char *text, *message; // NULL: accepted
+} broker_cases[] = {
+    {BASE, NULL},
+    {BROKER, NULL},
+    {"node.id=1\ncontroller.listener.names=C", "process.roles is not set: it is required"},
+    {BASE "node.id=x", "Invalid value x for configuration node.id: Not a number of type INT"},
+    {BASE "node.id=-1", "Invalid value -1 for configuration node.id: Value must be at least 0"},
+    {BASE "process.roles=",
+     "Configuration 'process.roles' must not be empty. Valid values include: [broker, controller]"},
+    {BASE "process.roles=foo",
+     "Invalid value foo for configuration process.roles: String must be one of: broker, controller"},
+    {BASE "broker.id=2", "broker.id=2: it must equal node.id, which is 1"},
+    {BASE "broker.id=1", NULL},
+    {BASE "process.roles=broker",
+     "controller.listener.names=CONTROLLER: a node without the controller role must not have this listener "
+     "in `listeners`"},
+    {BASE "process.roles=controller",
+     "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093: with process.roles=controller only "
+     "the listeners of controller.listener.names are allowed"},
+    {BASE "process.roles=controller\nlisteners=CONTROLLER://127.0.0.1:9093", NULL},
+    {BASE "listeners=PLAINTEXT://:9092",
+     "controller.listener.names=CONTROLLER: a node with the controller role must have this listener in "
+     "`listeners`"},
+    {BASE "listeners=foo", "listeners=foo: expected NAME://host:port"},
+    {BASE "listeners=PLAINTEXT://127.0.0.1",
+     "listeners=PLAINTEXT://127.0.0.1: expected NAME://host:port with a port from 0 to 65535"},
+    {BASE "listeners=PLAINTEXT://127.0.0.1:99999,CONTROLLER://:9093",
+     "listeners=PLAINTEXT://127.0.0.1:99999: expected NAME://host:port with a port from 0 to 65535"},
+    {BASE "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9092",
+     "listeners=CONTROLLER://127.0.0.1:9092: listener PLAINTEXT has this port already"},
+    {BASE "listeners=PLAINTEXT://127.0.0.1:9092,PLAINTEXT://127.0.0.1:9094,CONTROLLER://:9093",
+     "listeners=PLAINTEXT://127.0.0.1:9094: each listener must have a name of its own"},
+    {BASE "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0", NULL},
+    {BASE "listeners=PLAINTEXT://[::1]:9092,CONTROLLER://127.0.0.1:9092", NULL},
+    {BASE "listeners=plaintext://127.0.0.1:9092,controller://127.0.0.1:9093", NULL},
+    {BASE "listeners=FOO://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093",
+     "listeners=FOO://127.0.0.1:9092: listener FOO has no security protocol; name it in "
+     "listener.security.protocol.map or in controller.listener.names"},
+    {BASE "listeners=FOO://127.0.0.1:9092,CONTROLLER://"
+          "127.0.0.1:9093\nlistener.security.protocol.map=FOO:plaintext,CONTROLLER:PLAINTEXT\ninter.broker."
+          "listener.name=FOO",
+     NULL},
+    {BASE "listeners=",
+     "Configuration 'listeners' must not be empty. Valid values include: any non-empty value"},
+    {BASE "listeners=SSL://127.0.0.1:9092,CONTROLLER://"
+          "127.0.0.1:9093\nlistener.security.protocol.map=SSL:SSL,CONTROLLER:PLAINTEXT",
+     "listeners=SSL://127.0.0.1:9092: security protocol SSL is not supported yet; only PLAINTEXT is"},
+    {BASE "listeners=PLAINTEXT://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093",
+     "listeners=PLAINTEXT://0.0.0.0: others cannot reach this address; set advertised.listeners to one that "
+     "they can"},
+    {BASE
+     "listeners=PLAINTEXT://0.0.0.0:9092,CONTROLLER://127.0.0.1:9093\nadvertised.listeners=PLAINTEXT://a:1",
+     NULL},
+    {BASE "advertised.listeners=PLAINTEXT://0.0.0.0:1",
+     "advertised.listeners=PLAINTEXT://0.0.0.0: others cannot reach this address; set advertised.listeners "
+     "to one that they can"},
+    {BASE "advertised.listeners=CONTROLLER://h:9",
+     "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093: a broker needs at least one "
+     "advertised listener that is not in controller.listener.names"},
+    {BASE "controller.listener.names=CONTROLLER,CONTROLLER", NULL},
+    {BASE "listener.security.protocol.map=PLAINTEXT",
+     "listener.security.protocol.map=PLAINTEXT: each entry must be LISTENER:PROTOCOL"},
+    {BASE "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:FOO",
+     "listener.security.protocol.map=CONTROLLER:FOO: FOO is no security protocol; it must be PLAINTEXT, SSL, "
+     "SASL_PLAINTEXT or SASL_SSL"},
+    {BASE "inter.broker.listener.name=FOO",
+     "inter.broker.listener.name=FOO: not found in listener.security.protocol.map"},
+    {BASE "inter.broker.listener.name=CONTROLLER",
+     "inter.broker.listener.name=CONTROLLER: it must name an advertised broker listener, one of: PLAINTEXT"},
+    {BASE "inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT",
+     "inter.broker.listener.name=PLAINTEXT: security.inter.broker.protocol=PLAINTEXT is set, too; set only "
+     "one of them"},
+    {BASE "controller.quorum.voters=",
+     "controller.quorum.bootstrap.servers is not set: it must name the controllers (host:port), or "
+     "controller.quorum.voters the static voters (id@host:port)"},
+    {BASE "controller.quorum.voters=2@h:1",
+     "controller.quorum.voters=2@h:1: with the controller role, node.id 1 must be among the voters"},
+    {BROKER "controller.quorum.voters=1@h:1",
+     "controller.quorum.voters=1@h:1: without the controller role, node.id 1 must not be among the voters"},
+    {BASE "controller.quorum.voters=1@h",
+     "Failed to parse host name from entry 1@h for the configuration controller.quorum.voters. Each entry "
+     "should be in the form `{id}@{host}:{port}`."},
+    {BASE "controller.quorum.voters=x@h:1", "Failed to parse voter ID as an integer from x"},
+    {BASE "controller.quorum.bootstrap.servers=foo",
+     "Failed to parse host name from entry foo for the configuration controller.quorum.bootstrap.servers. "
+     "Each entry should be in the form \"{host}:{port}\""},
+    {BASE "log.dirs=",
+     "Configuration 'log.dirs' must not be empty. Valid values include: any non-empty value"},
+    {BASE "log.dirs=/a,,/b", "Configuration 'log.dirs' values must not be empty."},
+    {BASE "log.roll.ms=0", "log.roll.ms=0: it must be at least 1"},
+    {BASE "log.roll.jitter.ms=-1", "log.roll.jitter.ms=-1: it must be at least 0"},
+    {BASE "log.retention.hours=0", "log.retention.hours=0: it must be at least 1, or -1 to keep for ever"},
+    {BASE "log.retention.hours=0\nlog.retention.ms=5", NULL},
+    {BASE "log.cleaner.threads=200",
+     "log.cleaner.dedupe.buffer.size=134217728: it must be more than 1 MB for each of 200 cleaner threads"},
+    {BASE "replica.fetch.wait.max.ms=40000",
+     "replica.socket.timeout.ms=30000: it must be at least replica.fetch.wait.max.ms, which is 40000"},
+    {BASE "replica.lag.time.max.ms=1",
+     "replica.fetch.wait.max.ms=500: it must be at most replica.lag.time.max.ms, which is 1"},
+    {BASE "queued.max.request.bytes=5",
+     "queued.max.request.bytes=5: it must be at least socket.request.max.bytes, which is 104857600, or -1 "
+     "for no limit"},
+    {BASE "max.connections.per.ip=0",
+     "max.connections.per.ip=0: this is allowed only with max.connections.per.ip.overrides"},
+    {BASE "max.connections.per.ip=0\nmax.connections.per.ip.overrides=127.0.0.1:5", NULL},
+    {BASE "max.connections.per.ip.overrides=f_/oo:5",
+     "max.connections.per.ip.overrides=f_/oo:5: expected host:limit"},
+    {BASE "connections.max.idle.ms=50",
+     "connections.max.idle.ms=50: it must be larger than connection.failed.authentication.delay.ms, which is "
+     "100"},
+    {BASE "early.start.listeners=FOO",
+     "early.start.listeners=FOO: it must be one of `listeners` or `controller.listener.names`"},
+    {BASE "cordoned.log.dirs=/x", "cordoned.log.dirs=/x: it must be one of log.dirs, or *"},
+    {BASE "cordoned.log.dirs=*", NULL},
+    {BASE "group.coordinator.rebalance.protocols=consumer",
+     "group.coordinator.rebalance.protocols=consumer: it must include classic"},
+    {BASE "offsets.topic.replication.factor=99999",
+     "Invalid value 99999 for configuration offsets.topic.replication.factor: Not a number of type SHORT"},
+    {BASE "http.listeners=127.0.0.1:80", "http.listeners=127.0.0.1:80: expected http://host:port"},
+    {BASE "http.listeners=http://127.0.0.1:80", NULL},
+    {BASE "nobody.knows=1\nlistener.name.plaintext.ssl.keystore.location=/x", NULL},
+};
+
+static void nodes_are_checked_as_kafka_checks_them(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof broker_cases / sizeof *broker_cases; i++) {
+        struct broker_config c;
+        struct str message;
+        int err = broker_config_from(&c, str_from(broker_cases[i].text), false, NULL, 0, &message);
+        if (err != (broker_cases[i].message ? ERR_INVALID : 0))
+            fail_msg("%s: %d %.*s", broker_cases[i].text, err, STR_ARG(message));
+        if (broker_cases[i].message && !str_is(message, broker_cases[i].message))
+            fail_msg("%s: \"%.*s\" instead of \"%s\"", broker_cases[i].text, STR_ARG(message),
+                     broker_cases[i].message);
+        broker_config_free(&c);
+    }
+}
+
+static void without_a_file_a_node_stands_alone(void **state)
+{
+    (void)state;
+    struct broker_config c;
+    struct str message;
+    assert_int_equal(broker_config_load(&c, NULL, NULL, 0, &message), 0);
+    assert_true(c.is_broker && c.is_controller && c.sole_voter && c.node_id == 1 && c.voter_count == 0);
+    assert_int_equal(c.listener_count, 2);
+    assert_true(str_is(c.listeners[0].host, "127.0.0.1") && c.listeners[0].port == 9092 &&
+                !c.listeners[0].controller);
+    assert_true(c.listeners[1].controller && str_is(c.listeners[1].name, "CONTROLLER"));
+    assert_true(c.log_dir_count == 1 && str_is(c.log_dirs[0], "./data") &&
+                str_is(c.metadata_log_dir, "./data"));
+    assert_true(str_is(c.inter_broker_listener, "PLAINTEXT"));
+    broker_config_free(&c);
+
+    const char *overrides[] = {"listeners=PLAINTEXT://127.0.0.1:0", "log.dir=/tmp/x", "num.partitions=3"};
+    assert_int_equal(broker_config_load(&c, NULL, overrides, 3, &message), 0);
+    assert_true(c.listener_count == 2 && c.listeners[0].port == 0 && c.num_partitions == 3);
+    assert_true(str_is(c.log_dirs[0], "/tmp/x"));
+    broker_config_free(&c);
+}
+
+static void the_sole_voter_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool sole;
+    } cases[] = {
+        {BASE, true},
+        {BASE "controller.quorum.voters=1@a:1,2@b:1", false},
+        {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093", true},
+        {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=other:9093", false},
+        {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093,other:1", false},
+        {BROKER, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct broker_config c;
+        struct str message;
+        assert_int_equal(broker_config_from(&c, str_from(cases[i].text), false, NULL, 0, &message), 0);
+        assert_int_equal(c.sole_voter, cases[i].sole);
+        broker_config_free(&c);
+    }
+}
+
+static void what_is_unknown_or_useless_is_said(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *entry, *warning;
+    } cases[] = {
+        {"num.partition=1", "unknown setting num.partition; did you mean num.partitions?"},
+        {"log.retention.hour=1", "unknown setting log.retention.hour; did you mean log.retention.hours?"},
+        {"completely.different.thing.of.mine=1",
+         "unknown setting completely.different.thing.of.mine is ignored"},
+        {"num.io.threads=8", "num.io.threads=8 has no effect here: it concerns Kafka's Java runtime"},
+        {"listener.name.plaintext.ssl.keystore.location=/x", NULL},
+        {"listener.name.plaintext.plain.sasl.jaas.config=x", NULL},
+        {"unstable.api.versions.enable=true", NULL},
+        {"num.partitions=1", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct broker_config c;
+        struct str message;
+        struct arena arena;
+        arena_init(&arena, 0);
+        assert_int_equal(broker_config_from(&c, str_from(cases[i].entry), true, NULL, 0, &message), 0);
+        struct str warning = broker_config_warning(&c, 0, &arena);
+        if (cases[i].warning ? !str_is(warning, cases[i].warning) : warning.data != NULL)
+            fail_msg("%s: %.*s", cases[i].entry, STR_ARG(warning));
+        arena_free(&arena);
+        broker_config_free(&c);
+    }
+}
+
+static void a_file_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    struct broker_config c;
+    struct str message;
+    assert_int_equal(broker_config_load(&c, "/nonexistent/server.properties", NULL, 0, &message), ERR_IO);
+    assert_true(str_is(message, "/nonexistent/server.properties: No such file or directory"));
+    broker_config_free(&c);
+    const char *nameless[] = {"=1"};
+    assert_int_equal(broker_config_load(&c, NULL, nameless, 1, &message), ERR_INVALID);
+    assert_true(str_is(message, "--override =1: expected name=value"));
+    broker_config_free(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(properties_are_read_as_java_reads_them),
+        cmocka_unit_test(nodes_are_checked_as_kafka_checks_them),
+        cmocka_unit_test(without_a_file_a_node_stands_alone),
+        cmocka_unit_test(the_sole_voter_is_known),
+        cmocka_unit_test(what_is_unknown_or_useless_is_said),
+        cmocka_unit_test(a_file_that_is_not_there_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
