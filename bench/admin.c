@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "consumer.h"
 #include "frames.h"
 #include "modes.h"
 #include "stats.h"
@@ -25,6 +26,26 @@ static void give_up_after(const struct options *o, int64_t started_ms, const cha
     if (clock_monotonic_ms() - started_ms > (int64_t)(o->timeout_seconds * 1e3))
         fail("%s: no answer within %.0f s", what, o->timeout_seconds);
     usleep(RETRY_US);
+}
+
+// A new topic has leaders in the metadata before its logs are there.
+static void wait_until_served(const struct options *o, const struct uuid *topic)
+{
+    struct consumer c;
+    consumer_open(&c, o, topic, 0, 1);
+    c.settings.min_bytes = 0;
+    c.settings.partition_max_bytes = 1;
+    c.settings.max_bytes = 1;
+    int64_t started_ms = clock_monotonic_ms();
+    for (;;) {
+        consumer_ask(&c);
+        consumer_receive(&c);
+        if (c.not_ready == 0)
+            break;
+        c.session_id = 0;
+        give_up_after(o, started_ms, "the topic's partitions");
+    }
+    consumer_close(&c);
 }
 
 static void create_topic(const struct options *o, int fd, struct reader *reader)
@@ -141,6 +162,7 @@ struct uuid admin_topic(const struct options *o)
     }
     buffer_free(&b);
     close(fd);
+    wait_until_served(o, &id);
     return id;
 }
 

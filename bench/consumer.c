@@ -14,9 +14,10 @@ void consumer_open(struct consumer *c, const struct options *o, const struct uui
                            .settings = {.max_wait_ms = MAX_WAIT_MS,
                                         .min_bytes = 1,
                                         .max_bytes = FETCH_MAX_BYTES,
-                                        .partition_max_bytes = o->fetch_partition_bytes}};
-    c->fd = net_connect(o->host, o->port);
+                                        .partition_max_bytes = o->fetch_bytes}};
+    c->fd = net_connect_sized(o->host, o->port, 0, o->receive_buffer);
     reader_init(&c->reader, c->fd);
+    c->reader.drop = o->drop;
     c->positions = calloc((size_t)o->partitions, sizeof c->positions[0]);
     if (!c->positions)
         fail("out of memory");
@@ -70,7 +71,9 @@ static void read_partition(struct consumer *c, struct response *r)
 {
     struct fetch_position *p = position_of(c, response_int32(r));
     int16_t error = response_int16(r);
-    if (error != PROTOCOL_NONE)
+    if (error == PROTOCOL_NOT_LEADER || error == PROTOCOL_UNKNOWN_TOPIC_ID)
+        c->not_ready++;
+    else if (error != PROTOCOL_NONE)
         fail("fetch from partition %d at offset %lld: error code %d", p->partition, (long long)p->offset,
              error);
     p->high_watermark = response_int64(r);
@@ -97,6 +100,7 @@ void consumer_receive(struct consumer *c)
     if (error != PROTOCOL_NONE)
         fail("fetch: error code %d", error);
     c->session_id = response_int32(&r);
+    c->not_ready = 0;
     for (uint32_t topics = response_count(&r); topics > 0; topics--) {
         response_skip(&r, sizeof(struct uuid));
         for (uint32_t n = response_count(&r); n > 0; n--)

@@ -15,6 +15,7 @@ struct consumer {
     struct fetch_position *positions;
     int count;
     int32_t session_id, session_epoch, correlation;
+    int not_ready;                     // partitions that the last answer said are not served yet
     int64_t bytes, records, responses; // received
 };
 

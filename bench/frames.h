@@ -33,8 +33,10 @@ enum {
     PROTOCOL_NONE = 0,
     PROTOCOL_UNKNOWN_TOPIC = 3,
     PROTOCOL_LEADER_NOT_AVAILABLE = 5,
+    PROTOCOL_NOT_LEADER = 6,
     PROTOCOL_COORDINATOR_LOADING = 14,
     PROTOCOL_TOPIC_EXISTS = 36,
+    PROTOCOL_UNKNOWN_TOPIC_ID = 100,
 };
 
 // Where the frame's own layout puts things; every request here has the same client id.

@@ -16,6 +16,7 @@ static const struct {
     {"produce", "send ready batches over --connections, --depth in flight, --bytes or --seconds",
      mode_produce, false},
     {"fetch", "read --topic to its end over --connections", mode_fetch, false},
+    {"stream", "send --bytes at --rate a second, and read them as they come", mode_stream, false},
     {"latency", "--count records one by one, produce until fetched", mode_latency, false},
     {"echo", "--count round trips to limit-echo", mode_echo, false},
     {"idle", "hold --count connections until standard input ends", mode_idle, true},
@@ -33,8 +34,8 @@ static void usage(FILE *out)
     fputs(
         "\nOptions: --partitions --connections --batch-bytes --record-bytes --acks 0|1|all --idempotent "
         "--depth\n"
-        "--bytes --seconds --count --warmup --pause-us --fetch-bytes --timeout --file --bare\n"
-        "--compression none|gzip|lz4|zstd\n\n"
+        "--bytes --rate --seconds --count --warmup --pause-us --fetch-bytes --timeout --file --bare --drop\n"
+        "--send-buffer --receive-buffer --compression none|gzip|lz4|zstd\n\n"
         "Example:\n  odradek-load produce --address 127.0.0.1:9092 --topic bench --partitions 4 --bytes "
         "1000000000\n",
         out);

@@ -15,13 +15,14 @@ RECORD_BYTES = 100
 BATCH_BYTES = 65536
 PARTITIONS = 4
 CONNECTIONS = 2
+STREAM_BYTES_PER_S = 50_000_000
 SETTLE_S = 5  # idle memory is read this long after the start
 KEY_JOIN_GROUP = 11
 
-# A Java producer's defaults: idempotent, acks=all, five requests in flight.
+# As a Java producer and consumer are by default: idempotent, acks=all, five requests in flight; their socket buffers.
 PRODUCE = {"partitions": PARTITIONS, "connections": CONNECTIONS, "batch_bytes": BATCH_BYTES,
-           "record_bytes": RECORD_BYTES, "acks": "all", "idempotent": True, "depth": 5}
-FETCH = {"partitions": PARTITIONS, "connections": CONNECTIONS}
+           "record_bytes": RECORD_BYTES, "acks": "all", "idempotent": True, "depth": 5, "send_buffer": 131072}
+FETCH = {"partitions": PARTITIONS, "connections": CONNECTIONS, "fetch_bytes": 1 << 20, "receive_buffer": 65536}
 
 
 def machine_busy_seconds():
@@ -73,6 +74,15 @@ def fetch(broker, plan):
 
     read(plan.fetch_warmups)
     return per_gb("fetch", *with_cpu(broker, lambda: read(plan.fetches)))
+
+
+def stream(broker, plan):
+    """Both at once: consumers stand at the end while producers send at a steady rate."""
+    options = {**PRODUCE, "receive_buffer": FETCH["receive_buffer"], "rate": STREAM_BYTES_PER_S}
+    broker.load.run("stream", broker.port, topic="stream-warmup", bytes=plan.stream_bytes, **options)
+    broker.load.run("create", broker.port, topic="stream", partitions=PARTITIONS)
+    return per_gb("stream", *with_cpu(broker, lambda: broker.load.run(
+        "stream", broker.port, topic="stream", bytes=plan.stream_bytes, **options)))
 
 
 def latency(broker, plan):
@@ -157,7 +167,7 @@ def limits(server, plan):
         if "fetch" in plan.only:
             server.start("limit-send", f"{file}.0")
             figures.update(per_gb("fetch", *with_cpu(server, lambda: server.load.run(
-                "fetch", server.port, bare=True, partitions=CONNECTIONS, connections=CONNECTIONS))))
+                "fetch", server.port, bare=True, **{**FETCH, "partitions": CONNECTIONS}))))
             server.kill()
         if "latency" in plan.only:
             server.start("limit-echo")

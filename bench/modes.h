@@ -8,6 +8,7 @@ void mode_wait(const struct options *o);   // until ApiVersions and Metadata are
 void mode_create(const struct options *o); // a topic
 void mode_produce(const struct options *o);
 void mode_fetch(const struct options *o);
+void mode_stream(const struct options *o);  // produce at a rate, and fetch at the end meanwhile
 void mode_latency(const struct options *o); // end to end: a produce, and a parked fetch that brings it
 void mode_echo(const struct options *o);    // against mode_limit_echo
 void mode_idle(const struct options *o);    // holds connections open until standard input ends

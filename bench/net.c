@@ -11,6 +11,8 @@
 
 #include "options.h"
 
+#define SINK_BYTES (256 << 10)
+
 static struct sockaddr_in address_of(const char *host, int port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -24,12 +26,21 @@ static void without_delay(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 }
 
-int net_try_connect(const char *host, int port)
+static void set_buffer(int fd, int which, int bytes)
+{
+    if (bytes && setsockopt(fd, SOL_SOCKET, which, &bytes, sizeof bytes) < 0)
+        fail("a socket buffer of %d bytes: %s", bytes, strerror(errno));
+}
+
+// The sizes are set before connecting, as the window's scale depends on them.
+static int try_connect(const char *host, int port, int send_buffer, int receive_buffer)
 {
     struct sockaddr_in a = address_of(host, port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fail("socket: %s", strerror(errno));
+    set_buffer(fd, SO_SNDBUF, send_buffer);
+    set_buffer(fd, SO_RCVBUF, receive_buffer);
     if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
         int cause = errno;
         close(fd);
@@ -40,12 +51,22 @@ int net_try_connect(const char *host, int port)
     return fd;
 }
 
-int net_connect(const char *host, int port)
+int net_try_connect(const char *host, int port)
 {
-    int fd = net_try_connect(host, port);
+    return try_connect(host, port, 0, 0);
+}
+
+int net_connect_sized(const char *host, int port, int send_buffer, int receive_buffer)
+{
+    int fd = try_connect(host, port, send_buffer, receive_buffer);
     if (fd < 0)
         fail("connect to %s:%d: %s", host, port, strerror(errno));
     return fd;
+}
+
+int net_connect(const char *host, int port)
+{
+    return net_connect_sized(host, port, 0, 0);
 }
 
 int net_listen(int *port)
@@ -95,6 +116,7 @@ void net_send(int fd, struct iovec *iov, int n)
 void reader_init(struct reader *r, int fd)
 {
     r->fd = fd;
+    r->drop = false;
     r->at = r->end = 0;
 }
 
@@ -143,8 +165,10 @@ void reader_skip(struct reader *r, size_t n)
     size_t have = r->end - r->at < n ? r->end - r->at : n;
     r->at += have;
     n -= have;
+    static _Thread_local uint8_t sink[SINK_BYTES];
     while (n > 0) {
-        size_t got = receive(r->fd, NULL, n, MSG_TRUNC);
+        size_t got = r->drop ? receive(r->fd, NULL, n, MSG_TRUNC)
+                             : receive(r->fd, sink, n < sizeof sink ? n : sizeof sink, 0);
         if (got == 0)
             fail("the peer closed the connection within a frame");
         n -= got;

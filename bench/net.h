@@ -10,6 +10,8 @@
 
 // A connected TCP socket without Nagle's delay. net_try_connect returns -1 when nobody listens.
 int net_connect(const char *host, int port);
+int net_connect_sized(const char *host, int port, int send_buffer,
+                      int receive_buffer); // 0: the kernel's choice
 int net_try_connect(const char *host, int port);
 
 // A listening socket on 127.0.0.1; *port 0 becomes the port that the kernel chose.
@@ -19,11 +21,12 @@ int net_accept(int listener);
 // Sends all of it; changes iov.
 void net_send(int fd, struct iovec *iov, int n);
 
-// Reads with a small buffer, so that skipping costs no copy: what is skipped is dropped by the kernel.
+// Reads with a small buffer.
 #define READER_BUFFER_BYTES 512
 
 struct reader {
     int fd;
+    bool drop; // skipped bytes are dropped by the kernel instead of being read into a buffer
     size_t at, end;
     uint8_t buffer[READER_BUFFER_BYTES];
 };

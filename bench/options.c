@@ -17,53 +17,6 @@ void fail(const char *format, ...)
     exit(1);
 }
 
-enum option_id {
-    OPTION_ADDRESS = 1,
-    OPTION_TOPIC,
-    OPTION_PARTITIONS,
-    OPTION_CONNECTIONS,
-    OPTION_BATCH_BYTES,
-    OPTION_RECORD_BYTES,
-    OPTION_ACKS,
-    OPTION_IDEMPOTENT,
-    OPTION_DEPTH,
-    OPTION_BYTES,
-    OPTION_SECONDS,
-    OPTION_COUNT,
-    OPTION_WARMUP,
-    OPTION_PAUSE_US,
-    OPTION_FETCH_BYTES,
-    OPTION_SINCE_NS,
-    OPTION_TIMEOUT,
-    OPTION_FILE,
-    OPTION_BARE,
-    OPTION_COMPRESSION,
-};
-
-static const struct option long_options[] = {
-    {"address", required_argument, NULL, OPTION_ADDRESS},
-    {"topic", required_argument, NULL, OPTION_TOPIC},
-    {"partitions", required_argument, NULL, OPTION_PARTITIONS},
-    {"connections", required_argument, NULL, OPTION_CONNECTIONS},
-    {"batch-bytes", required_argument, NULL, OPTION_BATCH_BYTES},
-    {"record-bytes", required_argument, NULL, OPTION_RECORD_BYTES},
-    {"acks", required_argument, NULL, OPTION_ACKS},
-    {"idempotent", no_argument, NULL, OPTION_IDEMPOTENT},
-    {"depth", required_argument, NULL, OPTION_DEPTH},
-    {"bytes", required_argument, NULL, OPTION_BYTES},
-    {"seconds", required_argument, NULL, OPTION_SECONDS},
-    {"count", required_argument, NULL, OPTION_COUNT},
-    {"warmup", required_argument, NULL, OPTION_WARMUP},
-    {"pause-us", required_argument, NULL, OPTION_PAUSE_US},
-    {"fetch-bytes", required_argument, NULL, OPTION_FETCH_BYTES},
-    {"since-ns", required_argument, NULL, OPTION_SINCE_NS},
-    {"timeout", required_argument, NULL, OPTION_TIMEOUT},
-    {"file", required_argument, NULL, OPTION_FILE},
-    {"bare", no_argument, NULL, OPTION_BARE},
-    {"compression", required_argument, NULL, OPTION_COMPRESSION},
-    {NULL, 0, NULL, 0},
-};
-
 static int64_t number(const char *name, const char *text, int64_t low, int64_t high)
 {
     char *end = NULL;
@@ -74,97 +27,107 @@ static int64_t number(const char *name, const char *text, int64_t low, int64_t h
     return v;
 }
 
-static double seconds(const char *name, const char *text)
+static void parse_seconds(struct options *o, size_t at, const char *name, char *text)
 {
     char *end = NULL;
     double v = strtod(text, &end);
     if (*text == 0 || *end != 0 || !(v >= 0 && v < 1e6))
         fail("--%s %s: a number of seconds is needed", name, text);
-    return v;
+    memcpy((char *)o + at, &v, sizeof v);
 }
 
-static void parse_address(struct options *o, char *text)
+static void parse_text(struct options *o, size_t at, const char *name, char *text)
 {
+    (void)name;
+    const char *v = text;
+    memcpy((char *)o + at, &v, sizeof v);
+}
+
+static void parse_flag(struct options *o, size_t at, const char *name, char *text)
+{
+    (void)name;
+    (void)text;
+    memcpy((char *)o + at, &(bool){true}, sizeof(bool));
+}
+
+static void parse_address(struct options *o, size_t at, const char *name, char *text)
+{
+    (void)at;
     char *colon = strrchr(text, ':');
     if (!colon)
-        fail("--address %s: host:port is needed", text);
+        fail("--%s %s: host:port is needed", name, text);
     *colon = 0;
     o->host = text;
-    o->port = (int)number("address", colon + 1, 0, 65535);
+    o->port = (int)number(name, colon + 1, 0, 65535);
 }
 
-static int parse_acks(const char *text)
+static void parse_acks(struct options *o, size_t at, const char *name, char *text)
 {
-    if (strcmp(text, "all") == 0)
-        return -1;
-    return (int)number("acks", text, -1, 1);
+    (void)at;
+    o->acks = strcmp(text, "all") == 0 ? -1 : (int)number(name, text, -1, 1);
 }
 
-static void set(struct options *o, int id, const char *name, char *text)
+static void parse_compression(struct options *o, size_t at, const char *name, char *text)
 {
-    switch ((enum option_id)id) {
-    case OPTION_ADDRESS:
-        parse_address(o, text);
-        break;
-    case OPTION_TOPIC:
-        o->topic = text;
-        break;
-    case OPTION_PARTITIONS:
-        o->partitions = (int)number(name, text, 1, 1000000);
-        break;
-    case OPTION_CONNECTIONS:
-        o->connections = (int)number(name, text, 1, 1000);
-        break;
-    case OPTION_BATCH_BYTES:
-        o->batch_bytes = (size_t)number(name, text, 100, 64 << 20);
-        break;
-    case OPTION_RECORD_BYTES:
-        o->record_bytes = (size_t)number(name, text, 1, 32 << 20);
-        break;
-    case OPTION_ACKS:
-        o->acks = parse_acks(text);
-        break;
-    case OPTION_IDEMPOTENT:
-        o->idempotent = true;
-        break;
-    case OPTION_DEPTH:
-        o->depth = (int)number(name, text, 1, 1000);
-        break;
-    case OPTION_BYTES:
-        o->bytes = number(name, text, 1, INT64_MAX);
-        break;
-    case OPTION_SECONDS:
-        o->seconds = seconds(name, text);
-        break;
-    case OPTION_COUNT:
-        o->count = number(name, text, 1, 10000000);
-        break;
-    case OPTION_WARMUP:
-        o->warmup = number(name, text, 0, 10000000);
-        break;
-    case OPTION_PAUSE_US:
-        o->pause_us = number(name, text, 0, 1000000);
-        break;
-    case OPTION_FETCH_BYTES:
-        o->fetch_partition_bytes = (int)number(name, text, 1, INT32_MAX);
-        break;
-    case OPTION_SINCE_NS:
-        o->since_ns = number(name, text, 0, INT64_MAX);
-        break;
-    case OPTION_TIMEOUT:
-        o->timeout_seconds = seconds(name, text);
-        break;
-    case OPTION_FILE:
-        o->file = text;
-        break;
-    case OPTION_BARE:
-        o->bare = true;
-        break;
-    case OPTION_COMPRESSION:
-        if (batch_compression_parse(text, &o->compression) < 0)
-            fail("--compression %s: none, gzip, lz4 or zstd is needed", text);
-        break;
+    (void)at;
+    if (batch_compression_parse(text, &o->compression) < 0)
+        fail("--%s %s: none, gzip, lz4 or zstd is needed", name, text);
+}
+
+#define AT(field)         offsetof(struct options, field), sizeof(((struct options *)NULL)->field)
+#define MAX_BATCH_BYTES   (64 << 20)
+#define MAX_COUNT         10000000
+#define MAX_SOCKET_BUFFER (1 << 30)
+#define MAX_PARTITIONS    1000000
+#define MAX_CONNECTIONS   1000
+#define MAX_IN_FLIGHT     1000
+#define MAX_PAUSE_US      1000000
+
+// An option either has a parser of its own or is a whole number from low to high.
+static const struct {
+    const char *name;
+    size_t at, size; // of the field
+    int64_t low, high;
+    void (*parse)(struct options *o, size_t at, const char *name, char *text);
+} definitions[] = {
+    {"address", 0, 0, 0, 0, parse_address},
+    {"topic", AT(topic), 0, 0, parse_text},
+    {"file", AT(file), 0, 0, parse_text},
+    {"bare", AT(bare), 0, 0, parse_flag},
+    {"drop", AT(drop), 0, 0, parse_flag},
+    {"idempotent", AT(idempotent), 0, 0, parse_flag},
+    {"acks", 0, 0, 0, 0, parse_acks},
+    {"compression", 0, 0, 0, 0, parse_compression},
+    {"seconds", AT(seconds), 0, 0, parse_seconds},
+    {"timeout", AT(timeout_seconds), 0, 0, parse_seconds},
+    {"partitions", AT(partitions), 1, MAX_PARTITIONS, NULL},
+    {"connections", AT(connections), 1, MAX_CONNECTIONS, NULL},
+    {"batch-bytes", AT(batch_bytes), 100, MAX_BATCH_BYTES, NULL},
+    {"record-bytes", AT(record_bytes), 1, MAX_BATCH_BYTES, NULL},
+    {"depth", AT(depth), 1, MAX_IN_FLIGHT, NULL},
+    {"bytes", AT(bytes), 1, INT64_MAX, NULL},
+    {"rate", AT(rate), 1, INT64_MAX, NULL},
+    {"count", AT(count), 1, MAX_COUNT, NULL},
+    {"warmup", AT(warmup), 0, MAX_COUNT, NULL},
+    {"pause-us", AT(pause_us), 0, MAX_PAUSE_US, NULL},
+    {"fetch-bytes", AT(fetch_bytes), 1, INT32_MAX, NULL},
+    {"send-buffer", AT(send_buffer), 1024, MAX_SOCKET_BUFFER, NULL},
+    {"receive-buffer", AT(receive_buffer), 1024, MAX_SOCKET_BUFFER, NULL},
+};
+
+#define DEFINITIONS (sizeof definitions / sizeof definitions[0])
+
+static void set(struct options *o, size_t i, char *text)
+{
+    if (definitions[i].parse) {
+        definitions[i].parse(o, definitions[i].at, definitions[i].name, text);
+        return;
     }
+    int64_t v = number(definitions[i].name, text, definitions[i].low, definitions[i].high);
+    if (definitions[i].size == sizeof(int))
+        memcpy((char *)o + definitions[i].at, &(int){(int)v}, sizeof(int));
+    else
+        memcpy((char *)o + definitions[i].at, &v, sizeof v);
 }
 
 void options_parse(struct options *o, int argc, char **argv)
@@ -181,14 +144,20 @@ void options_parse(struct options *o, int argc, char **argv)
         .depth = 5,
         .count = 10000,
         .warmup = 1000,
-        .fetch_partition_bytes = 1 << 20,
+        .fetch_bytes = 1 << 20,
         .timeout_seconds = 300,
     };
-    int index = 0, id;
-    while ((id = getopt_long(argc, argv, "", long_options, &index)) != -1) {
-        if (id == '?')
+    struct option long_options[DEFINITIONS + 1] = {0};
+    for (size_t i = 0; i < DEFINITIONS; i++) {
+        bool flag = definitions[i].parse == parse_flag;
+        long_options[i] =
+            (struct option){definitions[i].name, flag ? no_argument : required_argument, NULL, 0};
+    }
+    int index = 0, found;
+    while ((found = getopt_long(argc, argv, "", long_options, &index)) != -1) {
+        if (found == '?')
             exit(2);
-        set(o, id, long_options[index].name, optarg);
+        set(o, (size_t)index, optarg);
     }
     if (optind < argc)
         fail("%s: not an option", argv[optind]);

@@ -18,17 +18,20 @@ struct options {
     size_t record_bytes; // of one record's value
     int acks;
     bool idempotent;
-    int depth;                 // requests in flight per connection
-    int64_t bytes;             // to produce, or (fetch) to read at most; 0: no limit
-    double seconds;            // the same in time; 0: no limit
-    int64_t count;             // latency: measured records; idle: connections
-    int64_t warmup;            // latency: records before those
-    int64_t pause_us;          // latency: between two records
-    int fetch_partition_bytes; // partition.fetch.max.bytes
-    int64_t since_ns;          // wait: CLOCK_MONOTONIC when the broker was started
-    double timeout_seconds;    // give up after this
-    const char *file;          // limits: the file that is written or served
-    bool bare;                 // the peer is one of the limits: no topic to create or look up
+    int depth;              // requests in flight per connection
+    int64_t bytes;          // to produce; 0: no limit
+    int64_t rate;           // stream: bytes a second
+    double seconds;         // 0: no limit
+    int64_t count;          // latency: measured records; idle: connections
+    int64_t warmup;         // latency: records before those
+    int64_t pause_us;       // latency: between two records
+    int fetch_bytes;        // max.partition.fetch.bytes
+    int send_buffer;        // produce: SO_SNDBUF; 0: the kernel's choice
+    int receive_buffer;     // fetch: SO_RCVBUF; 0: the kernel's choice
+    double timeout_seconds; // give up after this
+    const char *file;       // limits: the file that is written or served
+    bool bare;              // the peer is one of the limits: no topic to create or look up
+    bool drop;              // fetch: drop the payload in the kernel instead of reading it
     enum batch_compression compression;
 };
 

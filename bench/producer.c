@@ -7,7 +7,7 @@ void producer_open(struct producer *p, const struct options *o, const struct uui
 {
     *p = (struct producer){.o = o, .topic = *topic, .first = first % o->partitions};
     p->partition = p->first;
-    p->fd = net_connect(o->host, o->port);
+    p->fd = net_connect_sized(o->host, o->port, o->send_buffer, 0);
     reader_init(&p->reader, p->fd);
     p->sequences = calloc((size_t)o->partitions, sizeof p->sequences[0]);
     if (!p->sequences)

@@ -7,12 +7,16 @@ import platform
 import statistics
 import subprocess
 
+import measure
+from brokers import KAFKA_JVM_FLAGS
+
 MB = 1e6
 
 # key, what, unit, factor, digits
 ROWS = [
     ("produce_cpu_s_per_gb", "broker CPU per GB produced", "s", 1, 2),
     ("fetch_cpu_s_per_gb", "broker CPU per GB fetched", "s", 1, 3),
+    ("stream_cpu_s_per_gb", "broker CPU per GB streamed through at {stream_mb} MB/s", "s", 1, 2),
     ("idle_rss", "memory, idle (resident)", "MB", 1 / MB, 1),
     ("idle_pss", "memory, idle (proportional)", "MB", 1 / MB, 1),
     ("loaded_rss", "memory after the load (resident)", "MB", 1 / MB, 1),
@@ -92,7 +96,7 @@ def side_by_side(rounds, rows, inverse=False, **names):
     for row in rows:
         if values(rounds, "kafka", row[0]) or values(rounds, "odradek", row[0]):
             sides = ("odradek", "kafka") if inverse else ("kafka", "odradek")
-            lines.append([row[1].format(**names), cell(rounds, "kafka", row), cell(rounds, "odradek", row),
+            lines.append([row[1].format(stream_mb=measure.STREAM_BYTES_PER_S // 1000000, **names), cell(rounds, "kafka", row), cell(rounds, "odradek", row),
                           ratio(rounds, row, *sides)])
     return lines
 
@@ -138,7 +142,8 @@ Each figure is the median over the rounds with the spread (least–most) behind 
 
 GB is 10⁹ bytes of record batches. Records of {record_bytes} bytes without key in batches of 64 KB, {partitions} partitions,
 {connections} connections, no compression; produced as a Java producer does by default (idempotent, acks=all, five requests in flight);
-fetched in sessions of up to 1 MB a partition, from the page cache.
+fetched as a Java consumer does by default (in sessions, up to 1 MB a partition), from the page cache. Streamed through:
+producers send {stream_mb} MB a second, consumers stand at the end and take each batch as it comes.
 
 {rates}
 
@@ -177,8 +182,6 @@ To repeat it:
 
 def page(result):
     rounds, plan = result["rounds"], result["plan"]
-    from brokers import KAFKA_JVM_FLAGS
-    import measure
     head = ["", "Apache Kafka", "Odradek", "ratio"]
     others = [v for side in rounds.values() for r in side for k, v in r.items() if k.endswith("_other_cpus")]
     note = ""
@@ -189,7 +192,7 @@ def page(result):
         main=table(head, side_by_side(rounds, ROWS, partitions=plan["partitions"])),
         rates=table(head, side_by_side(rounds, RATES, inverse=True)),
         limits=table(["", "limit", "Odradek", "Odradek / limit", "Kafka / limit"], limit_lines(rounds)),
-        record_bytes=measure.RECORD_BYTES, partitions=measure.PARTITIONS, connections=measure.CONNECTIONS,
+        stream_mb=measure.STREAM_BYTES_PER_S // 1000000, record_bytes=measure.RECORD_BYTES, partitions=measure.PARTITIONS, connections=measure.CONNECTIONS,
         flags="`" + " ".join(KAFKA_JVM_FLAGS[:5]) + " ...`", settle=measure.SETTLE_S,
         warmup_gb=plan["warmup_bytes"] / 1e9, bytes_gb=plan["bytes"] / 1e9, fetch_warmups=plan["fetch_warmups"],
         fetched_gb=plan["fetches"] * plan["bytes"] / 1e9, latency_warmup=plan["latency_warmup"],

@@ -21,7 +21,7 @@ import report
 from brokers import BenchError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["start", "memory", "produce", "fetch", "latency", "java-latency", "java-perf"]
+PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf"]
 SIDES = ["kafka", "odradek", "limit"]
 TOUCH_BYTES = 12 << 30
 KEEP_FREE_BYTES = 3 << 30
@@ -52,10 +52,11 @@ def make_plan(a):
     """How much of each; the same for both brokers."""
     plan = argparse.Namespace(
         only=a.only, partitions=a.partitions, libs=a.kafka_libs, rounds=a.rounds or (1 if a.quick else 3),
-        warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, latency_warmup=20_000,
+        warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, stream_bytes=500_000_000, latency_warmup=20_000,
         latency_count=20_000, java_warmup=20_000, java_count=20_000, java_records=5_000_000)
     if a.quick:
         plan.warmup_bytes, plan.bytes, plan.fetches = 1_000_000_000, 500_000_000, 2
+        plan.stream_bytes = 200_000_000
         plan.latency_warmup = plan.latency_count = plan.java_warmup = plan.java_count = 5_000
         plan.java_records = 1_000_000
     return plan
@@ -89,7 +90,8 @@ def broker_round(broker, plan):
             broker.load.run("create", broker.port, topic="small", partitions=measure.PARTITIONS)
             figures["stop_s"] = broker.stop()
             figures["start_existing_s"] = broker.start()
-        for part, work in (("produce", measure.produce), ("fetch", measure.fetch), ("latency", measure.latency),
+        for part, work in (("produce", measure.produce), ("fetch", measure.fetch), ("stream", measure.stream),
+                           ("latency", measure.latency),
                            ("java-latency", measure.java_latency), ("java-perf", measure.java_perf)):
             if part in plan.only:
                 figures.update(work(broker, plan))
