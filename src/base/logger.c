@@ -21,6 +21,11 @@ void logger_set_level(enum log_level level)
     minimum = level;
 }
 
+enum log_level logger_level(void)
+{
+    return minimum;
+}
+
 void logger_set_fd(int fd)
 {
     output_fd = fd;

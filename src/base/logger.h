@@ -13,6 +13,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 // Lines below `level` are dropped. Default: info. Call before threads start.
 void logger_set_level(enum log_level level);
+enum log_level logger_level(void);
 
 // Lines go to this descriptor (default 2). Call before threads start.
 void logger_set_fd(int fd);

@@ -95,7 +95,10 @@ static int describe_owned(struct listing *l, struct str name)
     const struct setting *s = setting_find(l->subject->scope, name);
     const struct config_entry *own = config_entry_find(l->subject->entries, l->subject->count, name);
     struct setting_value value = {.null = true};
-    bool group = l->subject->scope == SETTING_GROUP;
+    static const enum config_source sources[SETTING_SCOPES] = {[SETTING_TOPIC] = CONFIG_SOURCE_TOPIC,
+                                                               [SETTING_GROUP] = CONFIG_SOURCE_GROUP,
+                                                               [SETTING_CLIENT_METRICS] =
+                                                                   CONFIG_SOURCE_CLIENT_METRICS};
     start(d, name, s);
     d->synonyms = arena_zalloc(l->arena, SYNONYMS_MOST, sizeof *d->synonyms);
     if (!d->synonyms)
@@ -105,10 +108,10 @@ static int describe_owned(struct listing *l, struct str name)
         return err;
     if (own)
         add_synonym(d, name, s ? setting_format(s, &value, l->arena) : own->value,
-                    group ? CONFIG_SOURCE_GROUP : CONFIG_SOURCE_TOPIC);
+                    sources[l->subject->scope]);
     if (s && s->behind)
         add_broker_synonyms(l, d, str_from(s->behind[0]), s->behind);
-    else if (group && s && s->default_text)
+    else if (l->subject->scope == SETTING_GROUP && s && s->default_text)
         add_synonym(d, name, str_from(s->default_text), CONFIG_SOURCE_DEFAULT);
     return finish(l, d, s, &value);
 }

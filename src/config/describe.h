@@ -1,5 +1,5 @@
-// The listing that DescribeConfigs answers, for brokers, topics and groups, in Kafka's shape. Pure; any
-// thread.
+// The listing that DescribeConfigs answers, for brokers, topics, groups and client metrics, in Kafka's shape.
+// Pure; any thread.
 #ifndef CONFIG_DESCRIBE_H
 #define CONFIG_DESCRIBE_H
 
@@ -12,6 +12,8 @@ enum config_source {
     CONFIG_SOURCE_DYNAMIC_CLUSTER = 3,
     CONFIG_SOURCE_STATIC_BROKER = 4,
     CONFIG_SOURCE_DEFAULT = 5,
+    CONFIG_SOURCE_LOGGER = 6,
+    CONFIG_SOURCE_CLIENT_METRICS = 7,
     CONFIG_SOURCE_GROUP = 8,
 };
 
@@ -32,8 +34,9 @@ struct config_description {
     bool read_only, sensitive;
 };
 
-// Whose configuration: a topic or a group with the settings it has of its own, or this broker (without any).
-// SETTING_BROKER with `defaults`: the cluster-wide dynamic settings only (DescribeConfigs of broker "").
+// Whose configuration: a topic, a group or a client metrics subscription with the settings it has of its own,
+// or this broker (without any). SETTING_BROKER with `defaults`: the cluster-wide dynamic settings only
+// (DescribeConfigs of broker "").
 struct config_subject {
     enum setting_scope scope;
     bool defaults;

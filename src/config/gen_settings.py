@@ -92,7 +92,7 @@ def quote(text):
 
 
 def read(path):
-    scopes, scope, setting = {'broker': [], 'topic': [], 'group': []}, None, None
+    scopes, scope, setting = {'broker': [], 'topic': [], 'group': [], 'client metrics': []}, None, None
     for number, line in enumerate(open(path, encoding='utf-8'), 1):
         where, line = '%s:%d' % (path, number), line.rstrip()
         if not line or line.startswith('#'):
@@ -116,7 +116,8 @@ def main(source, target):
     scopes = read(source)
     known = {s.name for s in scopes['broker']}
     out = ['// Made from settings.txt by gen_settings.py.', '#include "config/setting_table.h"', '', '#include <math.h>', '']
-    for name, settings in scopes.items():
+    for scope, settings in scopes.items():
+        name = scope.replace(' ', '_')
         for s in settings:
             for behind in re.findall(r'"([^"]+)"', s.fields.get('behind', '')):
                 if behind not in known:
@@ -125,7 +126,10 @@ def main(source, target):
         order = sorted(range(len(settings)), key=lambda i: settings[i].name)
         out += ['static const unsigned short %s_order[] = {%s};' % (name, ', '.join(map(str, order))), '']
     out += ['const struct setting_list setting_lists[SETTING_SCOPES] = {']
-    out += ['    {%s_settings, %s_order, %d},' % (name, name, len(settings)) for name, settings in scopes.items()] + ['};']
+    for scope, settings in scopes.items():
+        name = scope.replace(' ', '_')
+        out += ['    {%s_settings, %s_order, %d},' % (name, name, len(settings))]
+    out += ['};']
     with open(target, 'w', encoding='utf-8') as f:
         f.write('\n'.join(out) + '\n')
 

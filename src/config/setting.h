@@ -20,7 +20,13 @@ enum setting_type {
     SETTING_PASSWORD = 9,
 };
 
-enum setting_scope { SETTING_BROKER, SETTING_TOPIC, SETTING_GROUP, SETTING_SCOPES };
+enum setting_scope {
+    SETTING_BROKER,
+    SETTING_TOPIC,
+    SETTING_GROUP,
+    SETTING_CLIENT_METRICS,
+    SETTING_SCOPES,
+};
 
 enum setting_importance { SETTING_HIGH, SETTING_MEDIUM, SETTING_LOW };
 

@@ -474,6 +474,10 @@ static void a_broker_and_a_group_are_described_as_kafka_does(void **state)
                      "consumer.session.timeout.ms=45000 5 3, group.consumer.session.timeout.ms=45000 5");
     expect_described(&c, &layers, &group, "share.auto.offset.reset",
                      "share.auto.offset.reset=latest 5 2, share.auto.offset.reset=latest 5");
+    const struct config_entry own[] = {{STR("metrics"), STR("a, b")}};
+    const struct config_subject subscription = {SETTING_CLIENT_METRICS, false, own, 1};
+    expect_described(&c, &layers, &subscription, "metrics", "metrics=a,b 7 7, metrics=a,b 7");
+    expect_described(&c, &layers, &subscription, "interval.ms", "interval.ms=300000 5 3");
     broker_config_free(&c);
 }
 
