@@ -66,7 +66,7 @@ void batch_set_max_timestamp(uint8_t *batch, size_t size, int64_t max_timestamp_
         (uint16_t)(log_append_time ? old | BATCH_LOG_APPEND_TIME : old & ~BATCH_LOG_APPEND_TIME);
     if (attributes == old && (int64_t)load_be64(batch + BATCH_MAX_TIMESTAMP_AT) == max_timestamp_ms)
         return;
-    store_be16(batch + BATCH_ATTRIBUTES_AT, attributes);
+    store_be16(batch + BATCH_ATTRIBUTES_AT, attributes & BATCH_ATTRIBUTES_KNOWN); // as Kafka writes them anew
     store_be64(batch + BATCH_MAX_TIMESTAMP_AT, (uint64_t)max_timestamp_ms);
     store_be32(batch + BATCH_CRC_AT, crc32c(batch + BATCH_ATTRIBUTES_AT, size - BATCH_ATTRIBUTES_AT));
 }

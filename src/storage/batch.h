@@ -36,6 +36,7 @@ enum {
     BATCH_TRANSACTIONAL = 0x10,
     BATCH_CONTROL = 0x20,
     BATCH_DELETE_HORIZON = 0x40, // the base timestamp is the time from which tombstones may go
+    BATCH_ATTRIBUTES_KNOWN = 0x7f,
 };
 
 #define BATCH_NO_PRODUCER_ID    (-1)
@@ -266,6 +267,11 @@ void batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct byt
 void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms,
                           struct bytes key, struct bytes value, const struct record_header *headers,
                           size_t header_count);
+
+// Adds a record read from another batch, with a new offset delta and time; its headers are copied as they are
+// encoded.
+void batch_builder_copy(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms,
+                        const struct record *r);
 
 // Adds a control record of this type with this (version-prefixed) value; options has BATCH_CONTROL.
 void batch_builder_add_control(struct batch_builder *b, int64_t timestamp_ms, int16_t type,

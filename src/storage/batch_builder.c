@@ -35,29 +35,25 @@ static uint8_t *view_write(uint8_t *at, const void *data, size_t size)
     return at + size;
 }
 
-static size_t fields_size(const struct record *r, const struct record_header *headers)
+static size_t fields_size(const struct record *r)
 {
-    size_t size = 1 + varlong_size(r->timestamp_delta_ms) + varint_size(r->offset_delta) +
-                  view_size(r->key.data, r->key.size) + view_size(r->value.data, r->value.size) +
-                  varint_size(r->header_count);
-    for (int32_t i = 0; i < r->header_count; i++)
-        size += view_size(headers[i].key.data, headers[i].key.size) +
-                view_size(headers[i].value.data, headers[i].value.size);
-    return size;
+    return 1 + varlong_size(r->timestamp_delta_ms) + varint_size(r->offset_delta) +
+           view_size(r->key.data, r->key.size) + view_size(r->value.data, r->value.size) +
+           varint_size(r->header_count) + r->headers.size;
 }
 
-static void record_append(struct batch_builder *b, const struct record *r,
-                          const struct record_header *headers)
+// Room for the record, whose headers' size is known; they may stand there later.
+static uint8_t *record_append(struct batch_builder *b, const struct record *r)
 {
-    size_t size = fields_size(r, headers);
+    size_t size = fields_size(r);
     if (size > INT32_MAX - VARINT_MAX_BYTES - b->records.size) {
         b->error = ERR_LIMIT;
-        return;
+        return NULL;
     }
     uint8_t *start = buffer_reserve(&b->records, VARINT_MAX_BYTES + size), *at = start;
     if (!at) {
         b->error = ERR_NOMEM;
-        return;
+        return NULL;
     }
     at += varint_write(at, (int32_t)size);
     *at++ = 0; // a record's attributes: none exist
@@ -66,11 +62,51 @@ static void record_append(struct batch_builder *b, const struct record *r,
     at = view_write(at, r->key.data, r->key.size);
     at = view_write(at, r->value.data, r->value.size);
     at += varint_write(at, r->header_count);
-    for (int32_t i = 0; i < r->header_count; i++) {
-        at = view_write(at, headers[i].key.data, headers[i].key.size);
-        at = view_write(at, headers[i].value.data, headers[i].value.size);
+    b->records.size += (size_t)(at - start) + r->headers.size;
+    return at;
+}
+
+// Sets the record's deltas and takes it in. Returns where its encoded headers go, or NULL with the error set.
+static uint8_t *take(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms, struct record *r)
+{
+    if (!b->error && b->records.failed)
+        b->error = ERR_NOMEM;
+    if (!b->error && offset_delta <= b->last_offset_delta)
+        b->error = ERR_INVALID;
+    // No batch may be so large; checked first, so that the sizes fit their types.
+    if (!b->error && (r->key.size > INT32_MAX || r->value.size > INT32_MAX || r->headers.size > INT32_MAX))
+        b->error = ERR_LIMIT;
+    if (b->error)
+        return NULL;
+    if (b->count == 0 && !(b->options.attributes & BATCH_DELETE_HORIZON))
+        b->base_timestamp_ms = timestamp_ms;
+    r->offset_delta = offset_delta;
+    r->timestamp_delta_ms = (int64_t)((uint64_t)timestamp_ms - (uint64_t)b->base_timestamp_ms);
+    uint8_t *headers_at = record_append(b, r);
+    if (!headers_at)
+        return NULL;
+    b->count++;
+    b->last_offset_delta = offset_delta;
+    if (timestamp_ms > b->max_timestamp_ms)
+        b->max_timestamp_ms = timestamp_ms;
+    return headers_at;
+}
+
+// The encoded size of the headers, or SIZE_MAX with the error set.
+static size_t headers_size(struct batch_builder *b, const struct record_header *headers, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!headers[i].key.data)
+            b->error = ERR_INVALID;
+        else if (count > INT32_MAX || headers[i].key.size > INT32_MAX || headers[i].value.size > INT32_MAX)
+            b->error = ERR_LIMIT;
+        if (b->error)
+            return SIZE_MAX;
+        size += view_size(headers[i].key.data, headers[i].key.size) +
+                view_size(headers[i].value.data, headers[i].value.size);
     }
-    b->records.size += (size_t)(at - start);
+    return size;
 }
 
 void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms,
@@ -79,34 +115,22 @@ void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta, int64_t
 {
     if (b->error)
         return;
-    if (b->records.failed)
-        b->error = ERR_NOMEM;
-    else if (offset_delta <= b->last_offset_delta)
-        b->error = ERR_INVALID;
-    // No batch may be so large; checked first, so that the sizes below fit their types.
-    else if (key.size > INT32_MAX || value.size > INT32_MAX || header_count > INT32_MAX)
-        b->error = ERR_LIMIT;
-    for (size_t i = 0; i < header_count && !b->error; i++) {
-        if (!headers[i].key.data)
-            b->error = ERR_INVALID;
-        else if (headers[i].key.size > INT32_MAX || headers[i].value.size > INT32_MAX)
-            b->error = ERR_LIMIT;
+    struct record r = {.key = key, .value = value, .header_count = (int32_t)header_count};
+    r.headers.size = headers_size(b, headers, header_count);
+    uint8_t *at = take(b, offset_delta, timestamp_ms, &r);
+    for (size_t i = 0; at && i < header_count; i++) {
+        at = view_write(at, headers[i].key.data, headers[i].key.size);
+        at = view_write(at, headers[i].value.data, headers[i].value.size);
     }
-    if (b->error)
-        return;
-    if (b->count == 0 && !(b->options.attributes & BATCH_DELETE_HORIZON))
-        b->base_timestamp_ms = timestamp_ms;
-    struct record r = {.offset_delta = offset_delta,
-                       .timestamp_delta_ms =
-                           (int64_t)((uint64_t)timestamp_ms - (uint64_t)b->base_timestamp_ms),
-                       .key = key,
-                       .value = value,
-                       .header_count = (int32_t)header_count};
-    record_append(b, &r, headers);
-    b->count++;
-    b->last_offset_delta = offset_delta;
-    if (timestamp_ms > b->max_timestamp_ms)
-        b->max_timestamp_ms = timestamp_ms;
+}
+
+void batch_builder_copy(struct batch_builder *b, int32_t offset_delta, int64_t timestamp_ms,
+                        const struct record *r)
+{
+    struct record copy = *r;
+    uint8_t *at = take(b, offset_delta, timestamp_ms, &copy);
+    if (at && r->headers.size)
+        memcpy(at, r->headers.data, r->headers.size);
 }
 
 void batch_builder_add(struct batch_builder *b, int64_t timestamp_ms, struct bytes key, struct bytes value,

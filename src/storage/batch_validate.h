@@ -4,18 +4,8 @@
 #define STORAGE_BATCH_VALIDATE_H
 
 #include "base/arena.h"
+#include "protocol/errors.h"
 #include "storage/batch.h"
-
-// Protocol error codes that a verdict carries (protocol/errors.h has them all).
-enum batch_error {
-    BATCH_ERROR_UNKNOWN_SERVER = -1,
-    BATCH_OK = 0,
-    BATCH_ERROR_CORRUPT_MESSAGE = 2,
-    BATCH_ERROR_MESSAGE_TOO_LARGE = 10,
-    BATCH_ERROR_INVALID_TIMESTAMP = 32,
-    BATCH_ERROR_UNSUPPORTED_COMPRESSION_TYPE = 76,
-    BATCH_ERROR_INVALID_RECORD = 87,
-};
 
 enum batch_origin {
     BATCH_ORIGIN_CLIENT,      // a produce request
@@ -56,14 +46,34 @@ struct batch_rules {
                           .after_max_ms = 3600000,                        \
                           .unpacked_max_bytes = BATCH_UNPACKED_MAX_BYTES})
 
+// The first look at one `records` field, before topics, partitions and rights are looked up: Kafka takes it
+// then, and one kind of damage fails the whole request.
+enum batch_look_scope {
+    BATCH_LOOK_GOOD,      // go on; batch_validate does the rest
+    BATCH_LOOK_PARTITION, // this partition answers with the error, once it is known to exist
+    BATCH_LOOK_REQUEST,   // every partition of the request answers with the error and the message
+};
+
+struct batch_look {
+    enum batch_look_scope scope;
+    int16_t error;      // enum error_code
+    struct str message; // the response's ErrorMessage, in the arena; null where Kafka has none
+    bool transactional; // the first batch is: the request needs a transactional id (and the right to it)
+};
+
+// 0 or ERR_NOMEM. records.data NULL: the field was null.
+int batch_first_look(struct bytes records, int16_t produce_version, struct arena *arena,
+                     struct batch_look *look);
+
 struct batch_record_error {
     int32_t index;
     struct str message;
 };
 
 struct batch_verdict {
-    int16_t error;      // enum batch_error; BATCH_OK: append `batch`
-    struct str message; // the response's ErrorMessage; null where Kafka has none
+    int16_t error;          // enum error_code; E_NONE: append `batch`
+    bool reports_log_start; // with an error: the answer carries the partition's log start offset, else -1
+    struct str message;     // the response's ErrorMessage; null where Kafka has none
     const struct batch_record_error *record_errors;
     size_t record_error_count;
 
@@ -77,9 +87,15 @@ struct batch_verdict {
 };
 
 // Judges `size` bytes at `records` (NULL: the field was null), which may be changed where they lie
-// (LogAppendTime, a wrong max timestamp). Texts and record errors come from the arena, a rewritten batch from
-// `rewrite` (cleared first; the caller frees it once the batch is written). The base offset and the leader
-// epoch stay to be set. Returns 0 with a verdict, or ERR_NOMEM.
+// (LogAppendTime, a wrong max timestamp). Looks at them as batch_first_look does, too. Texts and record
+// errors come from the arena, a rewritten batch from `rewrite` (cleared first; the caller frees it once the
+// batch is written). The base offset and the leader epoch stay to be set. The batch's max timestamp stands
+// for its last offset, as in Kafka's time index. Sequences and epochs are the producer state's to judge.
+// Returns 0 with a verdict, or ERR_NOMEM.
+//
+// Where a client's records contradict themselves in a way that Kafka 4.3.1 lets pass (offset deltas that do
+// not count up in an uncompressed batch, a record's length that is wrong in a compressed one), the answer is
+// INVALID_RECORD.
 int batch_validate(uint8_t *records, size_t size, const struct batch_rules *rules, int64_t now_ms,
                    struct arena *arena, struct buffer *rewrite, struct batch_verdict *verdict);
 

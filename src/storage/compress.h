@@ -36,6 +36,7 @@ int compress_append(enum compression type, int level, struct bytes in, struct bu
 // Appends what `in` holds to `out`, which grows as it is produced, never by what a header claims. 0, or
 // ERR_CORRUPT      not this format, or damaged,
 // ERR_TRUNCATED    it ends too early,
+// ERR_RANGE        bytes follow its end, which some readers would skip and others stumble over,
 // ERR_LIMIT        more than limit_bytes come out,
 // ERR_UNSUPPORTED  no such type,
 // ERR_NOMEM.

@@ -12,6 +12,7 @@
 #include <zstd.h>
 
 #define GZIP_WINDOW (15 + 16)
+#define GZIP_MAGIC  0x1f // its first byte
 
 // A context that grew beyond this (a sender's large window or block) is not kept for the next batch.
 #define CONTEXT_KEEP_BYTES (4u << 20)
@@ -151,6 +152,8 @@ static int gzip_read(struct decompress_stream *s, uint8_t *to, size_t size, size
     *got = room - z->avail_out;
     if (result == Z_STREAM_END) {
         s->finished = s->at == s->end;
+        if (!s->finished && *s->at != GZIP_MAGIC)
+            return ERR_RANGE;
         return inflateReset(z) == Z_OK ? 0 : ERR_NOMEM; // another member may follow
     }
     if (result == Z_OK && (*got || s->at < s->end))
@@ -173,7 +176,7 @@ static int lz4_read(struct decompress_stream *s, uint8_t *to, size_t size, size_
     s->at += in;
     if (result == 0) {
         s->finished = true;
-        return s->at == s->end ? 0 : ERR_CORRUPT; // Java stops after one frame: nothing may follow it
+        return s->at == s->end ? 0 : ERR_RANGE; // Java stops after one frame
     }
     return *got || in ? 0 : ERR_TRUNCATED;
 }
@@ -226,7 +229,7 @@ static int snappy_next(struct decompress_stream *s, bool first)
         return snappy_block(s, at, left);
     }
     if (left < 4)
-        return ERR_TRUNCATED;
+        return ERR_RANGE; // no block any more
     uint32_t size = load_be32(s->at);
     if (size == SNAPPY_MAGIC_AS_LENGTH) {
         if (left < SNAPPY_HEADER_BYTES)
