@@ -26,7 +26,8 @@ struct mailbox {
 // 0, or ERR_IO (errno).
 int mailbox_init(struct mailbox *m);
 
-// Closes the eventfd. Tasks that are still inside are forgotten.
+// Closes the eventfd. Tasks that are still inside are forgotten. No thread is inside mailbox_post any more (a
+// task may run before the post that queued it returns).
 void mailbox_free(struct mailbox *m);
 
 // Queues a task; any thread, never blocks, allocates nothing. The task's memory stays valid until it runs or

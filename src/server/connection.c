@@ -161,8 +161,13 @@ void connection_destroy(struct connection *c)
             counter_add(&state->counters.parked, (uint64_t)-1);
             request->on_cancel(request);
         }
+        if (c->reading && c->reading->request == request) {
+            c->reading->connection = NULL;
+            state->orphans++;
+            continue;
+        }
         output_drop(request);
-        request_free(c, request);
+        request_free(state, request);
     }
     connection_drop_input(c);
     free(c->software);
@@ -170,5 +175,5 @@ void connection_destroy(struct connection *c)
     atomic_fetch_sub(&state->connection_count, 1);
     reactors_connection_gone(state->reactor.group, &c->peer);
     free(c);
-    reactor_connection_gone(state);
+    reactor_stop_if_empty(state);
 }

@@ -8,6 +8,7 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include "os/readahead.h"
 #include "os/socket.h"
 #include "server/input.h"
 #include "server/request.h"
@@ -30,7 +31,8 @@ static inline void counter_add(counter *c, uint64_t n)
 }
 
 struct reactor_counters {
-    counter closed, requests, responses, bytes_received, bytes_sent, bytes_sent_file, parked, input_bytes;
+    counter closed, requests, responses, bytes_received, bytes_sent, bytes_sent_file, cold_reads, parked,
+        input_bytes;
 };
 
 #define REQUESTS_KEPT 32 // per reactor, with their arena's block
@@ -51,6 +53,7 @@ struct reactor_state {
     struct loop_timer idle_timer, trim_timer, drain_timer;
     struct task drain_task;
     bool draining;
+    unsigned orphans; // requests whose connection is gone, but a read for them still goes on
     int drain_ms;
     struct reactor_counters counters;
 };
@@ -76,6 +79,7 @@ struct connection {
     bool serving;            // in connection_serve
     bool closing;            // destroyed at the end of the turn
     bool corked;
+    struct cold_read *reading; // the next response waits for the disk
     struct socket_peer peer;
 };
 
@@ -124,8 +128,16 @@ struct chunk {
     struct chunk *next;
     const uint8_t *data; // NULL: the slice's bytes
     struct slice *slice;
-    int64_t position; // in the slice's file, of the next byte
+    int64_t position;   // in the slice's file, of the next byte
+    int64_t warm_until; // a cold slice: up to here it is in the page cache, or was
     size_t left;
+};
+
+// A piece of a response that is read from the disk before it is sent; lies in the request's arena.
+struct cold_read {
+    struct readahead_job job;
+    struct request *request;
+    struct connection *connection; // NULL: it is gone, and the request goes when this is done
 };
 // Encodes the response into request->chunks. 0, or an error.
 int output_encode(struct request *request, const void *response);
@@ -133,21 +145,22 @@ int output_encode(struct request *request, const void *response);
 void output_flush(struct connection *c, struct turn *turn);
 // Whether something is ready to be sent.
 bool output_pending(const struct connection *c);
-// Releases the slices of unsent chunks.
+// Releases the slices of unsent chunks. Not while one is being read.
 void output_drop(struct request *request);
 
 // request.c: from and to the reactor's pool.
 struct request *request_new(struct connection *c);
-void request_free(struct connection *c, struct request *request);
+void request_free(struct reactor_state *state, struct request *request);
 
 // reactors.c
 struct api_table *reactors_apis(const struct reactors *group);
 void *reactors_context(const struct reactors *group);
 void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer);
+struct readahead *reactors_readahead(const struct reactors *group);
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits
 void reactors_uncharge_input(struct reactors *group, size_t bytes);
 // reactor.c
-void reactor_connection_gone(struct reactor_state *state);
+void reactor_stop_if_empty(struct reactor_state *state); // while draining
 void reactor_wait_for_memory(struct connection *c);
 void reactor_arm_trim(struct reactor_state *state);
 

@@ -136,7 +136,7 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     request->is_from_future = is_from_future;
     request->size_bytes = frame.size;
     if (decode(request, api_find(handler->api_key), version, frame)) {
-        request_free(c, request);
+        request_free(c->state, request);
         return;
     }
     request->input = input_ref(c->input);

@@ -11,6 +11,7 @@
 #include "protocol/api.h"
 
 #define OUTPUT_PARTS_PER_CALL 32
+#define OUTPUT_COLD_BYTES     (1 << 20) // of a slice that may be cold: asked for, read and sent at a time
 
 // While a response is encoded: cuts what is in memory wherever a file range belongs.
 struct cutter {
@@ -99,7 +100,7 @@ static struct request *first_finished(const struct connection *c)
 
 bool output_pending(const struct connection *c)
 {
-    return first_finished(c) != NULL;
+    return first_finished(c) != NULL && !c->reading;
 }
 
 // Lets go of finished requests at the front that have nothing left to be sent.
@@ -111,7 +112,7 @@ static void retire(struct connection *c)
         c->response_bytes -= request->response_bytes;
         if (request->response_bytes)
             counter_add(&c->state->counters.responses, 1);
-        request_free(c, request);
+        request_free(c->state, request);
     }
 }
 
@@ -172,9 +173,57 @@ static ssize_t send_memory(struct connection *c)
     return sent;
 }
 
+static void cold_read_done(struct task *task)
+{
+    struct cold_read *read = container_of(task, struct cold_read, job.done);
+    struct request *request = read->request;
+    if (read->connection) {
+        request->chunks->warm_until = read->job.position + (int64_t)read->job.size;
+        read->connection->reading = NULL;
+        connection_touch(read->connection);
+        connection_serve_soon(read->connection);
+        return;
+    }
+    struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
+    output_drop(request);
+    request_free(state, request);
+    state->orphans--;
+    reactor_stop_if_empty(state);
+}
+
+// Whether the next piece may be sent. Else it is being read, and the connection waits.
+static bool is_warm(struct connection *c, struct request *request)
+{
+    struct chunk *chunk = request->chunks;
+    if (!chunk->slice->may_be_cold || chunk->left == 0 || chunk->position < chunk->warm_until)
+        return true;
+    size_t size = chunk->left < OUTPUT_COLD_BYTES ? chunk->left : OUTPUT_COLD_BYTES;
+    chunk->warm_until = chunk->position + (int64_t)size;
+    if (readahead_is_cached(chunk->slice->fd, chunk->position, size))
+        return true;
+    struct cold_read *read = arena_alloc(&request->arena, sizeof *read);
+    if (!read)
+        return true; // then this thread waits for the disk
+    *read = (struct cold_read){.request = request, .connection = c};
+    read->job = (struct readahead_job){.fd = chunk->slice->fd,
+                                       .position = chunk->position,
+                                       .size = size,
+                                       .loop = &c->state->reactor.loop,
+                                       .done = TASK_INIT(cold_read_done)};
+    if (!readahead_submit(reactors_readahead(c->state->reactor.group), &read->job))
+        return true;
+    counter_add(&c->state->counters.cold_reads, 1);
+    c->reading = read;
+    return false;
+}
+
 static ssize_t send_range(struct connection *c, struct request *request, size_t limit)
 {
     struct chunk *chunk = request->chunks;
+    if (!is_warm(c, request))
+        return 0;
+    if (chunk->slice->may_be_cold && limit > (size_t)(chunk->warm_until - chunk->position))
+        limit = (size_t)(chunk->warm_until - chunk->position);
     // sendfile ends with a push; where more follows in this response, the cork holds back the part of a
     // packet.
     if (chunk->next && !c->corked) {
@@ -203,7 +252,7 @@ void output_flush(struct connection *c, struct turn *turn)
     while (!c->closing) {
         retire(c);
         struct request *request = first_finished(c);
-        if (!request || !c->writable || turn->out_bytes <= 0)
+        if (!request || !c->writable || c->reading || turn->out_bytes <= 0)
             break;
         ssize_t sent =
             request->chunks->data ? send_memory(c) : send_range(c, request, (size_t)turn->out_bytes);
@@ -219,7 +268,7 @@ void output_flush(struct connection *c, struct turn *turn)
             connection_close(c, "sending: %s", strerror(errno));
         }
     }
-    if (c->corked && !output_pending(c)) {
+    if (c->corked && !first_finished(c)) {
         socket_cork(c->source.fd, false);
         c->corked = false;
     }

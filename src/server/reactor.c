@@ -103,16 +103,10 @@ static void on_evict(struct task *task)
     }
 }
 
-static void stop_if_empty(struct reactor_state *state)
+void reactor_stop_if_empty(struct reactor_state *state)
 {
-    if (list_empty(&state->connections))
+    if (state->draining && list_empty(&state->connections) && state->orphans == 0)
         loop_stop(&state->reactor.loop);
-}
-
-void reactor_connection_gone(struct reactor_state *state)
-{
-    if (state->draining)
-        stop_if_empty(state);
 }
 
 static void destroy_all(struct reactor_state *state)
@@ -139,7 +133,7 @@ static void on_drain(struct task *task)
     if (state->drain_ms <= 0 || loop_timer_arm(&state->reactor.loop, &state->drain_timer,
                                                loop_now_ms(&state->reactor.loop) + state->drain_ms))
         destroy_all(state);
-    stop_if_empty(state);
+    reactor_stop_if_empty(state);
 }
 
 int reactor_init(struct reactor_state *state, struct reactors *group, unsigned index)

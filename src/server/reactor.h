@@ -48,7 +48,8 @@ int reactors_serve(struct reactors *group);
 // but a reactor's.
 void reactors_stop(struct reactors *group, int bound_ms);
 
-// After reactors_stop, or when reactors_serve was never called.
+// After reactors_stop, or when reactors_serve was never called, and once no other thread is inside
+// reactor_post: end the threads that post (flush, timers of other rooms) between the two.
 void reactors_free(struct reactors *group);
 
 unsigned reactors_count(const struct reactors *group);
@@ -93,6 +94,7 @@ struct reactors_stats {
     uint64_t requests, responses, parked; // parked: now
     uint64_t bytes_received, bytes_sent;  // on the wire
     uint64_t bytes_sent_file;             // of bytes_sent, by sendfile
+    uint64_t cold_reads;                  // pieces of responses that were not in the page cache
     uint64_t input_bytes_held;            // request buffers in use now
 };
 void reactors_stats(struct reactors *group, struct reactors_stats *out);

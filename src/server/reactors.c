@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/logger.h"
 
+#define READAHEAD_THREADS 2
+
 static void on_accept(struct task *task)
 {
     struct reactors *group = container_of(task, struct reactors, accept_task);
@@ -41,8 +43,9 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     int err = quota_init(&group->quota, &config->limits);
     group->states = calloc(config->count, sizeof *group->states);
     group->threads = calloc(config->count, sizeof *group->threads);
+    group->readahead = readahead_new(READAHEAD_THREADS);
     unsigned made = 0;
-    if (!err && (!group->states || !group->threads))
+    if (!err && (!group->states || !group->threads || !group->readahead))
         err = ERR_NOMEM;
     while (!err && made < config->count)
         if (!(err = reactor_init(&group->states[made], group, made)))
@@ -114,6 +117,8 @@ void reactors_free(struct reactors *group)
     assert(group->running == 0);
     for (unsigned i = 0; i < group->acceptor_count; i++)
         acceptor_close(&group->acceptors[i]);
+    if (group->readahead)
+        readahead_free(group->readahead);
     for (unsigned i = 0; i < group->config.count; i++)
         reactor_free(&group->states[i]);
     if (group->spare_fd >= 0)
@@ -170,6 +175,11 @@ struct api_table *reactors_apis(const struct reactors *group)
     return group->config.apis;
 }
 
+struct readahead *reactors_readahead(const struct reactors *group)
+{
+    return group->readahead;
+}
+
 void *reactors_context(const struct reactors *group)
 {
     return group->config.context;
@@ -200,6 +210,7 @@ void reactors_stats(struct reactors *group, struct reactors_stats *out)
         out->bytes_received += state->counters.bytes_received;
         out->bytes_sent += state->counters.bytes_sent;
         out->bytes_sent_file += state->counters.bytes_sent_file;
+        out->cold_reads += state->counters.cold_reads;
         out->input_bytes_held += state->counters.input_bytes;
     }
 }

@@ -19,7 +19,8 @@ struct reactors {
     struct acceptor acceptors[LISTENERS_MAX]; // for the first reactor's thread once serving
     unsigned acceptor_count;
     unsigned next_reactor; // the acceptors' own
-    int spare_fd;          // for when no descriptor is left
+    struct readahead *readahead;
+    int spare_fd; // for when no descriptor is left
     struct connection_quota quota;
     struct task accept_task;     // to the first reactor: a place is free
     struct task close_task;      // to the first reactor: stop accepting

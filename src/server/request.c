@@ -36,16 +36,15 @@ static void drop_input(struct request *request)
 {
     if (!request->input)
         return;
-    struct reactor_state *state = request->connection->state;
+    struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
     input_unref(&state->inputs, request->input);
     request->input = NULL;
     request->message = NULL;
     reactor_arm_trim(state);
 }
 
-void request_free(struct connection *c, struct request *request)
+void request_free(struct reactor_state *state, struct request *request)
 {
-    struct reactor_state *state = c->state;
     drop_input(request);
     if (state->free_request_count < REQUESTS_KEPT) {
         arena_reset(&request->arena);

@@ -17,13 +17,13 @@ static void heap_orders_and_removes(void **state)
     enum { COUNT = 500 };
     static struct heap_node nodes[COUNT];
     struct heap heap = HEAP_INIT;
-    srand(7);
+    unsigned seed = 7;
     for (int i = 0; i < COUNT; i++)
-        assert_int_equal(heap_push(&heap, &nodes[i], rand() % 100), 0);
+        assert_int_equal(heap_push(&heap, &nodes[i], (int)(rand_r(&seed) % 100)), 0);
     for (int i = 0; i < COUNT; i += 3)
         heap_remove(&heap, &nodes[i]);
     for (int i = 1; i < COUNT; i += 3)
-        heap_move(&heap, &nodes[i], rand() % 100);
+        heap_move(&heap, &nodes[i], (int)(rand_r(&seed) % 100));
     heap_remove(&heap, &nodes[0]); // again: harmless
     int64_t last = -1;
     size_t left = heap.count;
