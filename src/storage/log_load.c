@@ -1,0 +1,257 @@
+// Loading what a cold log left on disk, and the indexes of segments.
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "os/file.h"
+#include "storage/log_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// Loads one index file; what is not usable leaves the index empty.
+static int load_index(struct segment *s, struct index *ix, const char *suffix, int64_t size, bool *whole)
+{
+    *whole = false;
+    int fd = segment_open(s, suffix, O_RDONLY);
+    if (fd < 0)
+        return fd == ERR_NOT_FOUND ? 0 : fd;
+    int rc = index_load(ix, fd, size, whole);
+    file_close(fd);
+    if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED)
+        rc = 0;
+    return rc;
+}
+
+// Whether the batch at the index's last entry is the one that the entry names.
+static bool entry_fits(struct segment *s, int fd, int64_t size, const struct index *offsets)
+{
+    if (offsets->count == 0)
+        return true;
+    struct index_entry last = index_at(offsets, offsets->count - 1);
+    struct segment_scan scan;
+    segment_scan_start(&scan, fd, last.position, size);
+    return segment_scan_next(&scan) > 0 && scan.batch.last_offset == s->base_offset + last.relative_offset;
+}
+
+static void note_first_timestamp(struct segment *s, int fd, int64_t size)
+{
+    struct segment_scan scan;
+    segment_scan_start(&scan, fd, 0, size);
+    if (size > 0 && segment_scan_next(&scan) > 0)
+        s->first_timestamp_ms = scan.header.max_timestamp_ms;
+}
+
+// Walks from the last index entry to the end, and indexes what it sees.
+static int scan_active(struct log *log, struct segment *s, int fd, int64_t size, int64_t *end)
+{
+    struct segment_active *a = s->active;
+    struct segment_scan scan;
+    int64_t from = a->offsets.count ? index_at(&a->offsets, a->offsets.count - 1).position : 0;
+    if (a->times.count) {
+        struct index_entry last = index_at(&a->times, a->times.count - 1);
+        s->max_timestamp_ms = last.timestamp_ms;
+        s->max_timestamp_offset = s->base_offset + last.relative_offset;
+    }
+    *end = s->base_offset;
+    segment_scan_start(&scan, fd, from, size);
+    int rc;
+    while ((rc = segment_scan_next(&scan)) > 0) {
+        if (scan.batch.base_offset < *end || scan.batch.last_offset - s->base_offset > INT32_MAX)
+            return ERR_CORRUPT;
+        log_index_batch(s, &scan.batch, log->config.index_interval_bytes);
+        *end = scan.batch.last_offset + 1;
+    }
+    return rc;
+}
+
+int log_load_active(struct log *log, struct segment *s, int64_t *end)
+{
+    bool offsets_whole, times_whole;
+    int64_t size;
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    int rc = file_size(fd, &size);
+    struct segment_active *a = segment_active_new();
+    if (rc == 0 && !a)
+        rc = ERR_NOMEM;
+    if (rc == 0)
+        rc = load_index(s, &a->offsets, SEGMENT_INDEX_SUFFIX, size, &offsets_whole);
+    if (rc == 0)
+        rc = load_index(s, &a->times, SEGMENT_TIME_SUFFIX, size, &times_whole);
+    if (rc) {
+        segment_active_free(a);
+        segment_unpin(s);
+        return rc;
+    }
+    if (!offsets_whole || !times_whole || !entry_fits(s, fd, size, &a->offsets)) {
+        log_warn("storage", "%s: segment %" PRId64 " has no usable index; rebuilding it", log->name,
+                 s->base_offset);
+        index_truncate(&a->offsets, 0);
+        index_truncate(&a->times, 0);
+    }
+    pthread_mutex_lock(&log->index_lock);
+    segment_active_free(s->active);
+    s->active = a;
+    s->max_timestamp_ms = LOG_NO_TIMESTAMP;
+    s->max_timestamp_offset = s->base_offset;
+    s->created_ms = log->opened_ms;
+    s->times_known = true;
+    rc = scan_active(log, s, fd, size, end);
+    note_first_timestamp(s, fd, size);
+    pthread_mutex_unlock(&log->index_lock);
+    atomic_store(&s->size_bytes, size);
+    segment_unpin(s);
+    return rc;
+}
+
+// The epochs on disk, and behind them those that were assigned while the log was cold.
+int log_load_epochs(struct log *log)
+{
+    struct epoch_cache disk;
+    int rc = log_read_epochs(log, &disk);
+    if (rc == ERR_CORRUPT) {
+        log_error("storage", "%s: " EPOCH_CACHE_FILE " is damaged; its epochs are lost", log->name);
+        rc = 0;
+    }
+    pthread_mutex_lock(&log->publish);
+    for (uint32_t i = 0; rc >= 0 && i < log->epochs.count; i++)
+        rc = epoch_cache_assign(&disk, log->epochs.entries[i].epoch, log->epochs.entries[i].start_offset);
+    if (rc >= 0) {
+        struct epoch_cache old = log->epochs;
+        log->epochs = disk;
+        disk = old;
+    }
+    pthread_mutex_unlock(&log->publish);
+    epoch_cache_free(&disk);
+    return rc < 0 ? rc : 0;
+}
+
+static int load(struct log *log)
+{
+    struct segment *s = log_active(log);
+    int64_t end, now_ms = clock_wall_ms();
+    int rc = log_load_active(log, s, &end);
+    if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED || (rc == 0 && end != log->end)) {
+        log_error("storage",
+                  "%s was stopped clean with end offset %" PRId64 ", but segment %" PRId64
+                  " does not end there (%s): recovering it",
+                  log->name, log->end, s->base_offset, rc ? err_text(rc) : "another offset");
+        return log_recover(log, s->base_offset, false, now_ms, NULL, 0);
+    }
+    if (rc == 0)
+        rc = log_load_epochs(log);
+    if (rc == 0)
+        rc = log_load_producers(log, INT64_MAX, true, now_ms);
+    return rc;
+}
+
+int log_load(struct log *log)
+{
+    int rc = 0;
+    pthread_mutex_lock(&log->load_lock);
+    if (!atomic_load(&log->loaded)) {
+        rc = log_usable(log);
+        if (rc == 0 && (rc = load(log)))
+            log_set_offline(log, "it cannot be loaded", rc);
+        if (rc == 0) {
+            producer_state_replicated(&log->producers, log->high_watermark.offset);
+            int64_t unstable = producer_state_first_unstable(&log->producers);
+            pthread_mutex_lock(&log->publish);
+            log->first_unstable = unstable >= 0 && unstable < log->log_start ? log->log_start : unstable;
+            log->high_watermark.segment_base = LOG_NO_OFFSET;
+            pthread_mutex_unlock(&log->publish);
+            atomic_store_explicit(&log->loaded, true, memory_order_release);
+        }
+    }
+    pthread_mutex_unlock(&log->load_lock);
+    return rc;
+}
+
+// ---------------------------------------------------------------- index files of sealed segments
+
+static int replace_index(struct log *log, struct segment *s, const struct index *ix, const char *suffix)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%020" PRId64 "%s", s->base_offset, suffix);
+    return file_replace(log->place->dir, name, ix->bytes, (size_t)ix->count * index_entry_bytes(ix->kind));
+}
+
+static int scan_sealed(struct log *log, struct segment *s, int fd)
+{
+    struct segment_scan scan;
+    segment_scan_start(&scan, fd, 0, segment_size(s, fd));
+    int rc;
+    while ((rc = segment_scan_next(&scan)) > 0)
+        log_index_batch(s, &scan.batch, log->config.index_interval_bytes);
+    if (rc && rc != ERR_IO)
+        log_error("storage", "%s: segment %" PRId64 " is damaged at byte %" PRId64 ": %s", log->name,
+                  s->base_offset, scan.position, err_text(rc));
+    return rc == ERR_IO ? rc : 0;
+}
+
+int log_rebuild_indexes(struct log *log, struct segment *s)
+{
+    int rc = 0;
+    if (atomic_load(&s->state) != SEGMENT_LIVE || atomic_exchange(&s->rebuilt, true))
+        return ERR_CORRUPT;
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    struct segment *scratch = segment_new(s->place, s->files, s->base_offset); // index_batch wants a segment
+    if (scratch && (scratch->active = segment_active_new())) {
+        rc = scan_sealed(log, scratch, fd);
+        atomic_store(&scratch->size_bytes, 0);
+        if (scratch->max_timestamp_ms >= 0)
+            index_append(&scratch->active->times,
+                         (struct index_entry){
+                             .timestamp_ms = scratch->max_timestamp_ms,
+                             .relative_offset = (uint32_t)(scratch->max_timestamp_offset - s->base_offset)});
+        if (rc == 0)
+            rc = replace_index(log, s, &scratch->active->offsets, SEGMENT_INDEX_SUFFIX);
+        if (rc == 0)
+            rc = replace_index(log, s, &scratch->active->times, SEGMENT_TIME_SUFFIX);
+        file_cache_close(s->files, &s->index_file); // the next one to pin it opens the new file
+    } else {
+        rc = ERR_NOMEM;
+    }
+    segment_unref(scratch);
+    segment_unpin(s);
+    return rc;
+}
+
+static int last_time_entry(struct segment *s, struct index_entry *last)
+{
+    int fd = segment_open(s, SEGMENT_TIME_SUFFIX, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    int64_t n = index_file_count_up_to(fd, INDEX_TIME, INDEX_BY_TIME, INT64_MAX, last, NULL, NULL);
+    file_close(fd);
+    return n < 0 ? (int)n : n == 0 ? ERR_NOT_FOUND : 0;
+}
+
+int log_segment_times(struct log *log, struct segment *s, int64_t *max_timestamp_ms, int64_t *offset)
+{
+    struct index_entry last;
+    pthread_mutex_lock(&log->index_lock);
+    bool known = s->times_known;
+    *max_timestamp_ms = s->max_timestamp_ms;
+    *offset = s->max_timestamp_offset;
+    pthread_mutex_unlock(&log->index_lock);
+    if (known)
+        return 0;
+    int rc = last_time_entry(s, &last);
+    if (rc == ERR_NOT_FOUND && log_rebuild_indexes(log, s) == 0)
+        rc = last_time_entry(s, &last);
+    if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    *max_timestamp_ms = rc == 0 ? last.timestamp_ms : LOG_NO_TIMESTAMP;
+    *offset = rc == 0 ? s->base_offset + last.relative_offset : s->base_offset;
+    pthread_mutex_lock(&log->index_lock);
+    s->times_known = true;
+    s->max_timestamp_ms = *max_timestamp_ms;
+    s->max_timestamp_offset = *offset;
+    pthread_mutex_unlock(&log->index_lock);
+    return 0;
+}

@@ -1,0 +1,173 @@
+// The inside of struct log, for the files that make it up. Nobody outside includes this.
+//
+// Locks, in this order: lock (the partition's) > load_lock > flush_lock > index_lock > publish. Only `lock`
+// and flush_lock are held during I/O on the log's data; publish is held for a copy of numbers.
+#ifndef STORAGE_LOG_STATE_H
+#define STORAGE_LOG_STATE_H
+
+#include "storage/epoch_cache.h"
+#include "storage/log.h"
+#include "storage/producer_state.h"
+#include "storage/segment.h"
+
+#include <pthread.h>
+
+// Where an offset lies, as far as it is known.
+struct log_mark {
+    int64_t offset;
+    int64_t segment_base; // LOG_NO_OFFSET: not known
+    int64_t position;     // of the first batch that ends at or above the offset
+};
+
+struct log {
+    // Fixed.
+    char *name, *topic; // "topic-partition"; topic points behind it
+    int32_t partition;
+    struct uuid topic_id;
+    struct file_cache *files;
+    struct reaper *reaper;
+    struct log_place *place;
+    int64_t opened_ms; // wall clock
+
+    pthread_mutex_t lock; // the partition's
+
+    // Guarded by publish.
+    pthread_mutex_t publish;
+    struct log_config config;
+    struct segment **segments; // ascending; the last one is active
+    uint32_t segment_count, segment_capacity;
+    int64_t log_start, end;
+    struct log_mark high_watermark;
+    int64_t first_unstable; // or LOG_NO_OFFSET
+    int64_t recovery_point;
+    struct epoch_cache epochs; // of a cold log: only what was assigned since
+    bool epochs_dirty;         // the file lacks something
+    bool directory_dirty;      // files were made or renamed since the directory was synced
+
+    atomic_uint truncations; // counts them; a reader that sees it change starts again
+    atomic_bool loaded, offline, deleted;
+    atomic_bool has_snapshots; // the directory held producer snapshots when it was opened
+    pthread_mutex_t load_lock;
+
+    pthread_mutex_t index_lock; // guards what segment.h says
+
+    // Guarded by lock.
+    struct producer_state producers;
+    int64_t flush_snapshot; // offset of the snapshot that a background flush made; LOG_NO_OFFSET: none
+
+    pthread_mutex_t
+        flush_lock; // one flush at a time; also guards writing the index files of the active segment
+    atomic_bool new_metadata; // partition.metadata was written and not synced
+
+    // What was appended since the last flush.
+    _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
+    _Atomic int64_t written_back; // position in the active segment up to which writeback was started
+};
+
+// ---------------------------------------------------------------- log.c
+
+// The active segment. [lock] or load_lock.
+struct segment *log_active(const struct log *log);
+
+// The segment that may hold `offset` (the last one that starts at or below it, else the first), referenced.
+struct segment *log_segment_of(struct log *log, int64_t offset);
+// The one behind it, referenced, or NULL.
+struct segment *log_segment_after(struct log *log, int64_t base_offset);
+
+// Whether the offset lies in a later segment than this one. [publish held]
+bool log_behind_segment_locked(const struct log *log, const struct segment *s, int64_t offset);
+
+// Copies of all segments' references, malloc'd; the caller unreferences them and frees the array.
+struct segment **log_segments(struct log *log, uint32_t *count);
+void log_segments_release(struct segment **segments, uint32_t count);
+
+// Adds a segment at the end; the list takes the reference over. [publish held]
+int log_add_segment_locked(struct log *log, struct segment *s);
+
+void log_set_offline(struct log *log, const char *why, int rc);
+
+// 0 when the log can be used, else ERR_CLOSED.
+int log_usable(struct log *log);
+
+// Loads if need be. 0, or why it cannot be used.
+int log_ready(struct log *log);
+
+// ---------------------------------------------------------------- log_load.c, log_recover.c
+
+// Fills in what the active segment has in memory: indexes, timestamps. *end is the end of its last batch. An
+// error of the scan (ERR_CORRUPT, ERR_TRUNCATED ...) when it does not end with a whole batch.
+int log_load_active(struct log *log, struct segment *s, int64_t *end);
+
+// Checks and mends the segments from the recovery point on: what follows the last whole, valid batch is cut
+// off. Afterwards list, end offset, epochs and producers are what is on disk. At open only.
+int log_recover(struct log *log, int64_t recovery_point, bool same_boot, int64_t now_ms, char *message,
+                size_t message_size);
+
+// Loads the producer state as of log->end: the newest snapshot and the batches behind it. Aborted
+// transactions that end in segments from aborted_from on are written to their transaction indexes (INT64_MAX:
+// none). With `assume` a log without any snapshot has no producers (it was stopped clean).
+int log_load_producers(struct log *log, int64_t aborted_from, bool assume, int64_t now_ms);
+
+// The epochs on disk, and behind them those that were assigned while the log was cold.
+int log_load_epochs(struct log *log);
+
+// Rebuilds the offset and time index files of a sealed segment, once.
+int log_rebuild_indexes(struct log *log, struct segment *s);
+
+// Makes the empty files of a new segment, without it being part of the list yet.
+int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct segment **out);
+
+// ---------------------------------------------------------------- finding
+
+// The first batch of the segment with a last offset >= offset, in front of `limit` (bytes). 0, ERR_NOT_FOUND,
+// or an error. The segment is pinned as `fd`.
+int log_find_batch(struct log *log, struct segment *s, int fd, int64_t offset, int64_t limit,
+                   struct batch_place *out);
+
+// Position to start looking for `offset` from, by the index. Never fails: 0 is always right.
+int64_t log_index_floor(struct log *log, struct segment *s, int64_t offset);
+
+// Where in this segment readers of `bound` must stop, given the published end. [lock not needed]
+int log_bound_position(struct log *log, struct segment *s, int fd, int64_t bound_offset, int64_t *out);
+
+// Writes what the index files of the active segment lack, the final time index entry included. [lock]
+int log_write_indexes(struct log *log, struct segment *s);
+
+// Seals the active segment and starts one at `offset` (>= the end). [lock]
+int log_roll_at(struct log *log, int64_t offset, int64_t now_ms);
+
+// The maximum timestamp of a segment and its offset, read from its time index (or the file) when not known
+// yet.
+int log_segment_times(struct log *log, struct segment *s, int64_t *max_timestamp_ms, int64_t *offset);
+
+// ---------------------------------------------------------------- appending (log_append.c)
+
+// Index entries, tail and timestamps for a batch that was written to the active segment. [index_lock held]
+void log_index_batch(struct segment *s, const struct batch_place *b, int32_t index_interval_bytes);
+
+// ---------------------------------------------------------------- small files of a log's directory
+// (log_files.c)
+
+int log_write_epochs(struct log *log); // durable; under flush_lock or at open
+int log_read_epochs(struct log *log, struct epoch_cache *out);
+int log_write_snapshot(struct log *log, int64_t offset, bool sync); // [lock]; of the producers as they are
+int log_read_topic_id(const char *dir, struct uuid *out);
+int log_write_topic_id(const char *dir, const struct uuid *id, bool sync);
+
+// The snapshot offsets in the directory, ascending, malloc'd.
+int log_list_snapshots(struct log *log, int64_t **offsets, size_t *count);
+void log_remove_snapshot(struct log *log, int64_t offset);
+
+// Aborted transactions on disk: one entry of 34 bytes in <base>.txnindex.
+struct txn_index_entry {
+    int64_t producer_id, first_offset, last_offset, last_stable_offset;
+};
+#define TXN_INDEX_ENTRY_BYTES 34
+int log_append_aborted(struct segment *s, const struct txn_index_entry *entries, size_t count,
+                       int64_t *old_size);
+int log_read_aborted(struct segment *s, struct buffer *raw);
+struct txn_index_entry log_decode_aborted(const uint8_t *at);
+int log_truncate_aborted(struct segment *s, int64_t size);
+int log_truncate_aborted_from(struct segment *s, int64_t offset);
+
+#endif
