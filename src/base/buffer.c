@@ -27,8 +27,8 @@ uint8_t *buffer_reserve(struct buffer *b, size_t more)
 
 void buffer_append(struct buffer *b, const void *data, size_t size)
 {
-    uint8_t *at = buffer_reserve(b, size);
-    if (!at || size == 0)
+    uint8_t *at = size ? buffer_reserve(b, size) : NULL; // an empty buffer has no memory to point to
+    if (!at)
         return;
     memcpy(at, data, size);
     b->size += size;

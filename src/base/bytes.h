@@ -20,6 +20,12 @@ struct bytes {
     size_t size;
 };
 
+// One past the last byte; null for null, where C knows no addition.
+static inline const uint8_t *bytes_end(struct bytes b)
+{
+    return b.data ? b.data + b.size : NULL;
+}
+
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 #define STR_NULL     ((struct str){NULL, 0})
 #define BYTES_NULL   ((struct bytes){NULL, 0})

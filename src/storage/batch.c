@@ -94,6 +94,6 @@ int batch_body(const struct batch_header *h, struct bytes batch, size_t limit_by
         return 0;
     buffer_clear(scratch);
     int err = decompress_append(batch_compression(h), *body, limit_bytes, scratch);
-    *body = (struct bytes){scratch->data, scratch->size};
+    *body = (struct bytes){scratch->data ? scratch->data : batch.data, scratch->size}; // empty, but not null
     return err;
 }

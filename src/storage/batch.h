@@ -149,7 +149,7 @@ struct batch_cursor {
 
 static inline struct batch_cursor batch_cursor(struct bytes in)
 {
-    return (struct batch_cursor){in.data, in.data + in.size};
+    return (struct batch_cursor){in.data, bytes_end(in)};
 }
 
 // 1 and the next batch; 0 at the end; ERR_TRUNCATED when what is left is the beginning of a batch (a fetch
@@ -178,7 +178,7 @@ struct record_cursor {
 
 static inline struct record_cursor record_cursor(struct bytes body, int32_t count)
 {
-    return (struct record_cursor){body.data, body.data + body.size, count};
+    return (struct record_cursor){body.data, bytes_end(body), count};
 }
 
 // 1 and the next record; 0 when `count` records were read and nothing follows them; ERR_CORRUPT when a

@@ -176,8 +176,11 @@ static int pass_open(struct pass *p, struct record_source *s)
     if (type == COMPRESSION_NONE)
         return 0;
     if (p->unpacked) {
-        s->at = p->unpacked->data;
-        s->end = s->at + p->unpacked->size;
+        s->at = s->end = p->window;
+        if (p->unpacked->size) {
+            s->at = p->unpacked->data;
+            s->end = s->at + p->unpacked->size;
+        }
         s->stream_error = p->unpack_error;
         return 0;
     }

@@ -116,7 +116,7 @@ static int zstd_open(struct contexts *c)
 
 int decompress_open(struct decompress_stream *s, enum compression type, struct bytes in)
 {
-    *s = (struct decompress_stream){.type = type, .at = in.data, .end = in.data + in.size};
+    *s = (struct decompress_stream){.type = type, .at = in.data, .end = bytes_end(in)};
     if (type == COMPRESSION_NONE)
         return 0;
     if ((unsigned)type >= COMPRESSION_TYPES)
@@ -257,10 +257,11 @@ static int snappy_read(struct decompress_stream *s, uint8_t *to, size_t size, si
         first = false;
     }
     *got = size < s->block_left ? size : s->block_left;
-    if (*got)
+    if (*got) {
         memcpy(to, s->block, *got);
-    s->block += *got;
-    s->block_left -= *got;
+        s->block += *got;
+        s->block_left -= *got;
+    }
     s->finished = s->block_left == 0 && s->at == s->end;
     return 0;
 }
@@ -269,9 +270,10 @@ static int none_read(struct decompress_stream *s, uint8_t *to, size_t size, size
 {
     size_t left = (size_t)(s->end - s->at);
     *got = size < left ? size : left;
-    if (*got)
+    if (*got) {
         memcpy(to, s->at, *got);
-    s->at += *got;
+        s->at += *got;
+    }
     s->finished = s->at == s->end;
     return 0;
 }

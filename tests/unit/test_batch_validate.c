@@ -64,7 +64,7 @@ static struct batch_rules rules_of(char *columns[COLUMNS])
 {
     struct batch_rules r = BATCH_RULES;
     r.topic = str_from(columns[TOPIC]);
-    r.produce_version = (int16_t)atoi(columns[VERSION]);
+    r.produce_version = (int16_t)strtol(columns[VERSION], NULL, 10);
     char settings[100];
     snprintf(settings, sizeof settings, "%s", columns[SETTINGS]);
     for (char *rest = settings, *one; (one = strsep(&rest, ",")) != NULL;) {
@@ -74,11 +74,11 @@ static struct batch_rules rules_of(char *columns[COLUMNS])
         if (strcmp(one, "append") == 0)
             r.log_append_time = true;
         if (strncmp(one, "max=", 4) == 0)
-            r.max_message_bytes = atoi(value + 1);
+            r.max_message_bytes = (int)strtol(value + 1, NULL, 10);
         if (strncmp(one, "before=", 7) == 0)
-            r.before_max_ms = atoi(value + 1);
+            r.before_max_ms = (int)strtol(value + 1, NULL, 10);
         if (strncmp(one, "after=", 6) == 0)
-            r.after_max_ms = atoi(value + 1);
+            r.after_max_ms = (int)strtol(value + 1, NULL, 10);
         if (strncmp(one, "compression=", 12) == 0) {
             r.keep_compression = false;
             assert_int_equal(compression_from_name(str_from(value + 1), &r.compression), 0);
@@ -116,14 +116,14 @@ static void assert_text(const char *title, char *want, const char *got)
 
 static void assert_answer(char *columns[COLUMNS], const struct batch_verdict *v)
 {
-    int want = atoi(columns[ERROR_CODE]);
+    int want = (int)strtol(columns[ERROR_CODE], NULL, 10);
     for (size_t i = 0; i < sizeof stricter / sizeof *stricter; i++)
         if (strcmp(columns[TITLE], stricter[i].title) == 0 && want == 0)
             want = E_INVALID_RECORD;
     if (v->error != want)
         fail_msg("%s on %s: error %d, Kafka %s", columns[TITLE], columns[TOPIC], v->error,
                  columns[ERROR_CODE]);
-    if (atoi(columns[ERROR_CODE]) != want)
+    if (strtol(columns[ERROR_CODE], NULL, 10) != want)
         return; // one of the stricter ones
     if (v->error && columns[LOG_START][0] == (v->reports_log_start ? '-' : '0') && columns[LOG_START][1])
         fail_msg("%s: log start offset", columns[TITLE]);
@@ -172,7 +172,7 @@ static void assert_stored(const char *title, struct buffer *stored, const struct
 static void check_answer(char *columns[COLUMNS])
 {
     struct batch_rules rules = rules_of(columns);
-    int64_t now_ms = atoll(columns[NOW]);
+    int64_t now_ms = strtoll(columns[NOW], NULL, 10);
     struct buffer field = from_hex(columns[FIELD]), stored = from_hex(columns[STORED]), rewrite = BUFFER_INIT;
     if (stored.size && rules.log_append_time) // the clock as Kafka saw it
         now_ms = (int64_t)load_be64(stored.data + BATCH_MAX_TIMESTAMP_AT);
