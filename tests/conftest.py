@@ -39,6 +39,12 @@ class Brokers:
     def start(self, kind=None, settings=None, data=None):
         return self.new(kind, settings, data).start()
 
+    def successor(self, broker, kind):
+        """Another broker for the same directory and addresses, to follow one that has ended."""
+        after = self.new(kind, broker.settings, broker.data)
+        after.port, after.controller_port = broker.port, broker.controller_port
+        return after
+
     def close(self):
         problems = []
         for broker in self.all:

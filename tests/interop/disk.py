@@ -1,0 +1,57 @@
+"""What Apache Kafka's tools say of a log directory."""
+
+import re
+
+from harness import java
+
+COMPLAINTS = re.compile(
+    r"mismatch|non-consecutive|isvalid: false|out of order|missing|corrupt|exception|could not|invalid", re.IGNORECASE
+)
+METADATA = "__cluster_metadata-0"
+
+
+def files(data, *suffixes):
+    """The files of all topic partitions."""
+    found = [path for path in sorted(data.glob("*-*/*")) if path.suffix in suffixes and path.parent.name != METADATA]
+    return [str(path) for path in found]
+
+
+def check_dump(out, what):
+    bad = [line for line in out.split("\n") if COMPLAINTS.search(line) and "isvalid: true" not in line]
+    assert not bad, f"kafka-dump-log of {what}:\n" + "\n".join(bad[:20])
+
+
+def dump(names, *options):
+    return java.tool("kafka-dump-log", "--files", ",".join(names), *options, timeout_s=120)
+
+
+def check_directory(data):
+    """kafka-dump-log reads every file of a broker that stopped; returns the number of records it met."""
+    logs = files(data, ".log")
+    out = dump(logs, "--deep-iteration")
+    check_dump(out, "the logs")
+    indexes = files(data, ".index", ".timeindex", ".txnindex")
+    if indexes:
+        checked = dump(indexes, "--index-sanity-check")
+        check_dump(checked, "the indexes")
+        check_dump(dump(indexes), "the indexes against their logs")
+    snapshots = files(data, ".snapshot")
+    if snapshots:
+        check_dump(dump(snapshots), "the producer snapshots")
+    return len(re.findall(r"^\| offset: ", out, re.M))
+
+
+def check_metadata(data):
+    """kafka-dump-log and kafka-metadata-shell read the cluster's metadata; returns what the log's dump says."""
+    logs = [str(path) for path in sorted((data / METADATA).glob("*.log"))]
+    out = dump(logs, "--cluster-metadata-decoder")
+    check_dump(out, "the metadata log")
+    checkpoints = [str(path) for path in sorted((data / METADATA).glob("*.checkpoint"))]
+    if checkpoints:
+        check_dump(dump(checkpoints, "--cluster-metadata-decoder"), "the metadata snapshots")
+    return out
+
+
+def metadata_shell(data, *command):
+    log = data / METADATA / "00000000000000000000.log"
+    return java.tool("kafka-metadata-shell", "--snapshot", log, *command)

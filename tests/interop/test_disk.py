@@ -1,0 +1,84 @@
+"""One log directory, two brokers by turns: each reads what the other wrote, and Kafka's tools read it all."""
+
+import random
+
+import pytest
+
+from harness.clients import CLIENTS
+from harness.records import COMPRESSIONS, Read, Record, Write, assert_same, text_records
+from harness.topics import create_topics
+from interop import disk
+
+SEGMENTED = {"segment.bytes": "1048576", "index.interval.bytes": "4096", "retention.ms": "-1"}
+COMPACTED = {"cleanup.policy": "compact", "retention.ms": "-1"}
+
+
+class Written:
+    """What was written so far, by topic; more is added with each turn."""
+
+    def __init__(self):
+        self.records = {"segments": [], "compacted": [], "small": []}
+
+    def create(self, bootstrap):
+        create_topics(bootstrap, ["segments"], configs=SEGMENTED)
+        create_topics(bootstrap, ["compacted"], configs=COMPACTED)
+        create_topics(bootstrap, ["small"])
+
+    def write(self, bootstrap, turn):
+        """Several segments with every compression, by idempotent producers of two libraries."""
+        rnd = random.Random(turn)
+        for client, sizes in (("java", 12_000), ("confluent-kafka", 4_000)):
+            writes = []
+            for compression in COMPRESSIONS:
+                values = [rnd.randbytes(rnd.randint(0, sizes)).hex().encode() for _ in range(60)]
+                records = [Record(b"%d-%d" % (turn, i), value, (("turn", b"%d" % turn),)) for i, value in enumerate(values)]
+                writes.append(Write("segments", records, compression))
+            writes.append(Write("compacted", [Record(b"k%d" % i, None if i % 9 == 4 else b"%d" % turn) for i in range(50)]))
+            writes.append(Write("small", text_records(turn, large=False)))
+            CLIENTS[client].produce(bootstrap, writes)
+            for write in writes:
+                self.records[write.topic] += write.records
+
+    def check(self, bootstrap, reader):
+        reads = [Read(topic, len(records)) for topic, records in self.records.items()]
+        for read, got in zip(reads, CLIENTS[reader].consume(bootstrap, reads)):
+            assert_same(got, self.records[read.topic], f"{read.topic} read by {reader}")
+
+
+def end(broker, how):
+    broker.kill() if how == "kill" else broker.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("first", ["under-test", "kafka"])
+def test_by_turns(brokers, first, how):
+    under_test, kafka = brokers.kind, "kafka"
+    turns = [under_test, kafka] if first == "under-test" else [kafka, under_test]
+    written, broker = Written(), None
+    for turn, kind in enumerate(turns + turns[:1]):
+        broker = brokers.start(kind) if broker is None else brokers.successor(broker, kind).start()
+        if turn == 0:
+            written.create(broker.bootstrap)
+        else:
+            written.check(broker.bootstrap, "confluent-kafka")
+        if turn < 2:
+            written.write(broker.bootstrap, turn)
+        written.check(broker.bootstrap, "confluent-kafka")
+        end(broker, how)
+    assert len(list((broker.data / "segments-0").glob("*.log"))) >= 4
+
+
+def test_kafka_tools_read_it_all(brokers):
+    broker = brokers.start()
+    written = Written()
+    written.create(broker.bootstrap)
+    written.write(broker.bootstrap, 1)
+    broker.stop()
+    assert disk.check_directory(broker.data) >= sum(len(records) for records in written.records.values())
+    metadata = disk.check_metadata(broker.data)
+    for word in ("TOPIC_RECORD", "PARTITION_RECORD", "REGISTER_BROKER_RECORD", "FEATURE_LEVEL_RECORD", "segments"):
+        assert word in metadata, f"no {word} in the metadata log"
+    assert "segments" in disk.metadata_shell(broker.data, "ls", "/image/topics/byName")
+    shown = disk.metadata_shell(broker.data, "cat", "/image/topics/byName/segments/0")
+    assert "PartitionRegistration(replicas=[1]" in shown, shown
+    assert (broker.data / ".kafka_cleanshutdown").exists()
