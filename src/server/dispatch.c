@@ -67,7 +67,9 @@ static int decode_body(struct request *request, const struct api *api, struct by
         message_init(api->request, message);
         return 0;
     }
-    return message_decode_explain(api->request, request->version, body, &request->arena, message, NULL, why);
+    // Like Kafka, bytes behind the message are nobody's business.
+    size_t used;
+    return message_decode_explain(api->request, request->version, body, &request->arena, message, &used, why);
 }
 
 // Fills the request from the frame. 0, or an error, and the connection is closed with its reason.
