@@ -44,25 +44,26 @@ def frame(raw):
     return struct.pack(">i", len(raw)) + raw
 
 
-# What is sent, and a word of the line that Odradek logs about it.
+# What is sent, and a word of the line that Odradek logs about it (None: not asked, as ten lines in ten seconds are all
+# that it writes).
 NONSENSE = {
     "a request of 2 GB": (b"\x7f\xff\xff\xff", "2147483647"),
     "a negative size": (b"\xff\xff\xff\xff", "-1 bytes"),
     "more than socket.request.max.bytes": (struct.pack(">i", 20000001), "socket.request.max.bytes"),
-    "HTTP": (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "socket.request.max.bytes"),
-    "a TLS handshake": (bytes.fromhex("16030100c8010000c40303") + bytes(200), "socket.request.max.bytes"),
+    "HTTP": (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", None),
+    "a TLS handshake": (bytes.fromhex("16030100c8010000c40303") + bytes(200), None),
     "an empty request": (frame(b""), "too short"),
     "half a header": (frame(header(3, 9)[:7]), "header"),
     "an unknown API": (frame(header(999, 0)), "999"),
-    "a negative API key": (frame(header(-2, 0)), "-2"),
+    "a negative API key": (frame(header(-2, 0)), None),
     "an unknown version": (frame(header(3, 99)), "version 99"),
-    "a negative version": (frame(header(3, -1)), "version -1"),
-    "Produce in a version that Kafka 4 no longer has": (frame(header(0, 2) + bytes(20)), "version 2"),
+    "a negative version": (frame(header(3, -1)), None),
+    "Produce in a version that Kafka 4 no longer has": (frame(header(0, 2) + bytes(20)), None),
     "a body that ends early": (frame(header(3, 1) + b"\0\0"), "Metadata"),
-    "a count of 2 billion": (frame(header(3, 1) + b"\x7f\xff\xff\xff"), "Metadata"),
-    "a compact count of 4 billion": (frame(header(3, 12) + b"\0\xff\xff\xff\xff\x0f"), "Metadata"),
-    "an overlong varint": (frame(header(3, 12) + b"\0" + b"\xff" * 12), "Metadata"),
-    "a string length below -1": (frame(header(3, 1) + struct.pack(">ih", 1, -2)), "Metadata"),
+    "a count of 2 billion": (frame(header(3, 1) + b"\x7f\xff\xff\xff"), None),
+    "a compact count of 4 billion": (frame(header(3, 12) + b"\0\xff\xff\xff\xff\x0f"), None),
+    "an overlong varint": (frame(header(3, 12) + b"\0" + b"\xff" * 12), None),
+    "a string length below -1": (frame(header(3, 1) + struct.pack(">ih", 1, -2)), None),
 }
 
 
@@ -74,7 +75,7 @@ def test_nonsense_closes_the_connection(broker, witness, what):
         client.sendall(raw)
         assert receive_all(client) == b""
     check(witness)
-    if broker.kind == "odradek":
+    if word and broker.kind == "odradek":
         lines = wait_until(lambda: lines_about(broker, peer), 5, f"a line about {peer}")
         assert len(lines) == 1 and word in lines[0], lines
 
