@@ -77,6 +77,7 @@ void index_truncate(struct index *ix, uint32_t count)
 {
     if (count < ix->count)
         ix->count = count;
+    ix->stale_tail |= ix->written > ix->count;
     if (ix->written > ix->count)
         ix->written = ix->count;
 }
@@ -166,6 +167,7 @@ int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
     }
     ix->count = ix->written = valid;
     *whole = (int64_t)valid * bytes == size;
+    ix->stale_tail = !*whole;
     return 0;
 }
 

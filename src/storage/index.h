@@ -27,6 +27,7 @@ struct index {
     uint8_t *bytes; // as in the file
     uint32_t count, capacity;
     uint32_t written; // so many entries are in the file
+    bool stale_tail;  // the file may have more behind them
 };
 
 static inline uint32_t index_entry_bytes(enum index_kind kind)

@@ -245,7 +245,7 @@ int log_assign_epoch(struct log *log, int32_t leader_epoch)
     pthread_mutex_lock(&log->publish);
     int rc = epoch_cache_assign(&log->epochs, leader_epoch, log->end);
     if (rc > 0)
-        log->epochs_dirty = true;
+        log->epoch_pending = true;
     pthread_mutex_unlock(&log->publish);
     return rc < 0 ? rc : 0;
 }

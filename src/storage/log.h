@@ -47,7 +47,13 @@ struct log_params {
     int64_t now_ms;           // wall clock
     struct file_cache *files; // outlives the log and its slices
     struct reaper *reaper;    // NULL: deleted files are unlinked at once
+    // Called with the log's lock held when LOG_WRITEBACK_BYTES were appended since the last
+    // log_start_writeback; may be NULL.
+    void (*want_writeback)(void *arg, struct log *log);
+    void *want_arg;
 };
+
+#define LOG_WRITEBACK_BYTES (8 << 20)
 
 // Opens the log, or makes an empty one (directory included) that starts at log_start_offset. After an unclean
 // stop this is recovery: every batch from the recovery point on is checked and a torn tail is cut off.

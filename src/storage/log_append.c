@@ -225,6 +225,8 @@ static void publish(struct log *log, struct segment *s, const struct append *a, 
         }
     }
     pthread_mutex_lock(&log->publish);
+    log->epochs_dirty |= log->epoch_pending;
+    log->epoch_pending = false;
     atomic_store(&s->size_bytes, position);
     log->end = a->last_offset + 1;
     info->last_stable_moved = log->first_unstable != unstable;
@@ -241,6 +243,10 @@ static void note_dirt(struct log *log, const struct append *a, int64_t now_ms, s
     int64_t never = 0;
     atomic_compare_exchange_strong(&log->dirty_since_ms, &never, now_ms);
     info->flush_due = messages >= log->config.flush_messages;
+    bool much =
+        atomic_load(&log_active(log)->size_bytes) - atomic_load(&log->written_back) >= LOG_WRITEBACK_BYTES;
+    if (much && log->want_writeback && !atomic_exchange(&log->writeback_wanted, true))
+        log->want_writeback(log->want_arg, log);
 }
 
 // [lock] The append proper: the segment is chosen, the batches are stamped.

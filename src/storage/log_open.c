@@ -198,6 +198,8 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     log->topic_id = p->topic_id;
     log->files = p->files;
     log->reaper = p->reaper;
+    log->want_writeback = p->want_writeback;
+    log->want_arg = p->want_arg;
     log->config = *p->config;
     log->opened_ms = p->now_ms;
     log->first_unstable = LOG_NO_OFFSET;
@@ -294,6 +296,17 @@ static void mark_dirty(struct log *log)
     }
 }
 
+// Whether the recovery point can be believed to be the log's end. Zero may also mean that no checkpoint names the log.
+static bool stays_cold(const struct log *log, const struct log_params *p, int64_t active)
+{
+    char path[PATH_MAX];
+    int64_t size;
+    if (p->recovery_point < active || p->recovery_point < log->log_start)
+        return false;
+    return p->recovery_point > 0 || (segment_file_name(log->place->dir, active, SEGMENT_LOG_SUFFIX, path) == 0 &&
+                                     file_stat(path, &size, NULL) == 0 && size == 0);
+}
+
 static int open_segments(struct log *log, const struct log_params *p, char *message, size_t size)
 {
     int64_t first = log->segments[0]->base_offset, active = log_active(log)->base_offset;
@@ -301,8 +314,7 @@ static int open_segments(struct log *log, const struct log_params *p, char *mess
     log->log_start = p->log_start_offset > first ? p->log_start_offset : first;
     log->recovery_point = p->recovery_point;
     log->high_watermark = (struct log_mark){log->log_start, LOG_NO_OFFSET, 0};
-    if (p->clean && p->recovery_point >= active && p->recovery_point > 0 &&
-        p->recovery_point >= log->log_start) {
+    if (p->clean && stays_cold(log, p, active)) {
         log->end = p->recovery_point; // after a clean stop this is the end; the first use checks it
         return 0;
     }
@@ -395,20 +407,26 @@ static int close_clean(struct log *log)
     struct segment *s = log_active(log);
     int rc = log_write_indexes(log, s);
     if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset)
-        rc = log_write_snapshot(log, log->producers.end_offset, false);
+        rc = log_write_snapshot(log, log->producers.end_offset, true);
     bool dirty = log->epochs_dirty;
     if (rc == 0 && dirty)
         rc = log_write_epochs(log);
     return rc ? rc : log_flush(log, log->end);
 }
 
-int log_close(struct log *log, bool clean)
+int log_seal(struct log *log)
 {
-    int rc = 0;
-    if (clean && log_usable(log) == 0 && atomic_load(&log->loaded))
+    int rc = atomic_load(&log->deleted) ? 0 : log_usable(log);
+    if (rc == 0 && atomic_load(&log->loaded) && !atomic_load(&log->deleted))
         rc = close_clean(log);
     if (rc)
         log_error("storage", "%s was not closed clean: %s", log->name, err_text(rc));
+    return rc;
+}
+
+int log_close(struct log *log, bool clean)
+{
+    int rc = clean ? log_seal(log) : 0;
     log_free(log);
     return rc;
 }

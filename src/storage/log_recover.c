@@ -157,6 +157,7 @@ static int recover_segment(struct recovery *r, struct segment *s)
             s->first_timestamp_ms = scan.header.max_timestamp_ms;
     }
     s->active->offsets.written = s->active->times.written = 0; // the files may hold anything
+    s->active->offsets.stale_tail = s->active->times.stale_tail = true;
 out:
     segment_unpin(s);
     return rc;

@@ -55,9 +55,9 @@ static int describe(struct log *log, struct segment *s, int64_t end, bool wants_
     int rc = segment_file_name(log->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
     if (rc == 0 && (size < 0 || wants_time))
         rc = file_stat(path, size < 0 ? &size : NULL, &modified);
-    if (rc == 0 && wants_time)
+    if (rc == 0 && wants_time && size > 0)
         rc = log_segment_times(log, s, &out->largest_timestamp_ms, &offset);
-    if (out->largest_timestamp_ms < 0) // no record has a time: the file's counts
+    if (size == 0 || out->largest_timestamp_ms < 0) // no record has a time: the file's counts
         out->largest_timestamp_ms = modified;
     out->size_bytes = size;
     return rc;
@@ -101,7 +101,7 @@ int log_apply_retention(struct log *log, int64_t now_ms, size_t *removed)
     const struct log_config *c = &log->config;
     struct retention_reason reason;
     *removed = 0;
-    int rc = log_ready(log);
+    int rc = log_usable(log); // a cold log is loaded only when something has to go
     if (rc)
         return rc;
     struct retention_view v = {.count = log->segment_count,
@@ -119,7 +119,7 @@ int log_apply_retention(struct log *log, int64_t now_ms, size_t *removed)
         rc = describe(log, log->segments[i], i + 1 < v.count ? log->segments[i + 1]->base_offset : log->end,
                       c->cleanup_delete && c->retention_ms >= 0, &segments[i]);
     size_t count = rc ? 0 : retention_decide(&v, &reason);
-    if (count) {
+    if (count && (rc = log_ready(log)) == 0) {
         log_info("storage",
                  "%s: removing %zu segments below offset %" PRId64
                  " (%zu below the log start, %zu over retention.bytes, %zu "

@@ -58,6 +58,8 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
 // Writes the rest of an in-memory index and cuts what its file has beyond it.
 static int write_index(struct segment *s, struct index *ix, const char *suffix)
 {
+    if (ix->written == ix->count && !ix->stale_tail)
+        return 0;
     int fd = segment_open(s, suffix, O_RDWR | O_CREAT);
     if (fd < 0)
         return fd;
@@ -65,6 +67,7 @@ static int write_index(struct segment *s, struct index *ix, const char *suffix)
     if (rc == 0)
         rc = file_truncate(fd, (int64_t)ix->count * index_entry_bytes(ix->kind));
     file_close(fd);
+    ix->stale_tail &= rc != 0;
     return rc;
 }
 

@@ -28,6 +28,8 @@ struct log {
     struct reaper *reaper;
     struct log_place *place;
     int64_t opened_ms; // wall clock
+    void (*want_writeback)(void *arg, struct log *log);
+    void *want_arg;
 
     pthread_mutex_t lock; // the partition's
 
@@ -42,6 +44,7 @@ struct log {
     int64_t recovery_point;
     struct epoch_cache epochs; // of a cold log: only what was assigned since
     bool epochs_dirty;         // the file lacks something
+    bool epoch_pending;        // the latest epoch was assigned and has no record yet: not worth writing
     bool directory_dirty;      // files were made or renamed since the directory was synced
 
     atomic_uint truncations; // counts them; a reader that sees it change starts again
@@ -62,6 +65,7 @@ struct log {
     // What was appended since the last flush.
     _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
     _Atomic int64_t written_back; // position in the active segment up to which writeback was started
+    atomic_bool writeback_wanted;
 };
 
 // ---------------------------------------------------------------- log.c
@@ -116,6 +120,10 @@ int log_rebuild_indexes(struct log *log, struct segment *s);
 
 // Makes the empty files of a new segment, without it being part of the list yet.
 int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct segment **out);
+
+// Writes and flushes what a clean stop leaves on disk (indexes, snapshot, epochs); the log stays open for its
+// numbers.
+int log_seal(struct log *log);
 
 // ---------------------------------------------------------------- finding
 

@@ -1,0 +1,431 @@
+#include "storage/log_manager.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "os/file.h"
+#include "storage/checkpoint.h"
+#include "storage/log_manager_state.h"
+#include "storage/log_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---------------------------------------------------------------- the set of logs
+
+void managed_key(const struct uuid *topic_id, int32_t partition, uint8_t key[MANAGED_KEY_BYTES])
+{
+    memcpy(key, topic_id->bytes, 16);
+    store_be32(key + 16, (uint32_t)partition);
+}
+
+static struct str key_of(const struct managed_log *managed)
+{
+    return (struct str){(const char *)managed->key, MANAGED_KEY_BYTES};
+}
+
+int log_manager_add(struct log_manager *m, struct managed_log *managed)
+{
+    int rc = 0;
+    pthread_mutex_lock(&m->lock);
+    if (m->count == m->capacity) {
+        size_t capacity = m->capacity ? m->capacity * 2 : 64;
+        struct managed_log **p = realloc(m->logs, capacity * sizeof(*p));
+        if (!p)
+            rc = ERR_NOMEM;
+        else
+            m->logs = p, m->capacity = capacity;
+    }
+    if (rc == 0 && managed->log) {
+        if (map_get(&m->by_key, key_of(managed)))
+            rc = ERR_EXISTS;
+        else
+            rc = map_put(&m->by_key, key_of(managed), managed);
+    }
+    if (rc == 0) {
+        m->logs[m->count++] = managed;
+        m->dirs[managed->dir].logs++;
+        m->dirs[managed->dir].failed += managed->log == NULL;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return rc;
+}
+
+static struct managed_log *find(struct log_manager *m, const struct log *log)
+{
+    uint8_t key[MANAGED_KEY_BYTES];
+    struct uuid id = log_topic_id(log);
+    managed_key(&id, log_partition(log), key);
+    return map_get(&m->by_key, (struct str){(const char *)key, sizeof key});
+}
+
+struct log *log_manager_get(struct log_manager *m, const struct uuid *topic_id, int32_t partition)
+{
+    uint8_t key[MANAGED_KEY_BYTES];
+    managed_key(topic_id, partition, key);
+    pthread_mutex_lock(&m->lock);
+    struct managed_log *managed = map_get(&m->by_key, (struct str){(const char *)key, sizeof key});
+    struct log *log = managed ? managed->log : NULL;
+    pthread_mutex_unlock(&m->lock);
+    return log;
+}
+
+void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct managed_log *log), void *arg)
+{
+    bool go_on = true;
+    for (size_t i = 0; go_on; i++) {
+        pthread_mutex_lock(&m->lock);
+        struct managed_log *managed = i < m->count ? m->logs[i] : NULL;
+        bool end = managed == NULL;
+        if (managed && !managed->log)
+            managed = NULL;
+        if (managed)
+            managed->busy++;
+        pthread_mutex_unlock(&m->lock);
+        if (end)
+            return;
+        if (!managed)
+            continue;
+        go_on = fn(arg, managed);
+        pthread_mutex_lock(&m->lock);
+        if (--managed->busy == 0)
+            pthread_cond_broadcast(&m->idle);
+        pthread_mutex_unlock(&m->lock);
+    }
+}
+
+void log_manager_each(struct log_manager *m, void (*fn)(void *arg, struct log *log), void *arg)
+{
+    pthread_mutex_lock(&m->lock);
+    struct log **copy = malloc((m->count + 1) * sizeof(*copy));
+    size_t count = 0;
+    for (size_t i = 0; copy && i < m->count; i++)
+        if (m->logs[i]->log)
+            copy[count++] = m->logs[i]->log;
+    pthread_mutex_unlock(&m->lock);
+    for (size_t i = 0; i < count; i++)
+        fn(arg, copy[i]);
+    free(copy);
+}
+
+static size_t emptiest_dir(struct log_manager *m)
+{
+    size_t best = 0;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 1; i < m->params.dir_count; i++)
+        if (m->dirs[i].logs < m->dirs[best].logs)
+            best = i;
+    pthread_mutex_unlock(&m->lock);
+    return best;
+}
+
+int log_manager_create(struct log_manager *m, const char *topic, const struct uuid *topic_id,
+                       int32_t partition, struct log **out)
+{
+    char message[512];
+    struct log_config config;
+    *out = log_manager_get(m, topic_id, partition);
+    if (*out)
+        return ERR_EXISTS;
+    struct managed_log *managed = calloc(1, sizeof *managed);
+    if (!managed)
+        return ERR_NOMEM;
+    managed->dir = emptiest_dir(m);
+    managed_key(topic_id, partition, managed->key);
+    m->params.config_of(m->params.arg, topic, &config);
+    struct log_params params = {.log_dir = m->dirs[managed->dir].dir->path,
+                                .topic = topic,
+                                .partition = partition,
+                                .topic_id = *topic_id,
+                                .config = &config,
+                                .now_ms = clock_wall_ms(),
+                                .files = m->files,
+                                .reaper = m->reaper,
+                                .want_writeback = log_manager_want_writeback,
+                                .want_arg = m};
+    int rc = log_open(&params, &managed->log, message, sizeof message);
+    if (rc)
+        log_error("storage", "%s", message[0] ? message : err_text(rc));
+    if (rc == 0 && (rc = log_manager_add(m, managed)))
+        log_close(managed->log, false);
+    if (rc) {
+        free(managed);
+        *out = rc == ERR_EXISTS ? log_manager_get(m, topic_id, partition) : NULL;
+        return rc;
+    }
+    *out = managed->log;
+    return 0;
+}
+
+static void forget(struct log_manager *m, struct managed_log *managed)
+{
+    pthread_mutex_lock(&m->lock);
+    while (managed->busy)
+        pthread_cond_wait(&m->idle, &m->lock);
+    map_remove(&m->by_key, key_of(managed));
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->logs[i] != managed)
+            continue;
+        m->logs[i] = m->logs[--m->count];
+        break;
+    }
+    m->dirs[managed->dir].logs--;
+    pthread_mutex_unlock(&m->lock);
+    free(managed);
+}
+
+int log_manager_remove(struct log_manager *m, struct log *log, enum log_removal how)
+{
+    pthread_mutex_lock(&m->lock);
+    struct managed_log *managed = find(m, log);
+    pthread_mutex_unlock(&m->lock);
+    if (!managed || managed->log != log)
+        return ERR_NOT_FOUND;
+    log_lock(log);
+    int rc = how == LOG_REMOVE_DELETE ? log_delete(log) : log_make_stray(log);
+    log_unlock(log);
+    forget(m, managed); // even when the rename failed: the log is gone from the metadata
+    return rc;
+}
+
+int64_t log_manager_checkpointed_watermark(struct log_manager *m, const struct log *log)
+{
+    pthread_mutex_lock(&m->lock);
+    const struct managed_log *managed = find(m, log);
+    int64_t offset = managed ? managed->first_watermark : 0;
+    pthread_mutex_unlock(&m->lock);
+    return offset;
+}
+
+const struct log_dir *log_manager_dir_of(struct log_manager *m, const struct log *log)
+{
+    pthread_mutex_lock(&m->lock);
+    const struct managed_log *managed = find(m, log);
+    const struct log_dir *dir = managed ? m->dirs[managed->dir].dir : NULL;
+    pthread_mutex_unlock(&m->lock);
+    return dir;
+}
+
+void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
+{
+    *out = (struct log_manager_counts){.open_files = file_cache_open_count(m->files),
+                                       .flushes = atomic_load(&m->flushes),
+                                       .slow_flushes = atomic_load(&m->slow_flushes),
+                                       .flush_us_total = atomic_load(&m->flush_us)};
+    pthread_mutex_lock(&m->lock);
+    out->logs = m->count;
+    for (size_t i = 0; i < m->count; i++)
+        out->offline_logs += !m->logs[i]->log || log_is_offline(m->logs[i]->log);
+    pthread_mutex_unlock(&m->lock);
+}
+
+// ---------------------------------------------------------------- checkpoints
+
+enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, CHECKPOINT_KINDS };
+
+static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
+    CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK};
+
+// One log's lines. Kafka's log start checkpoint names only logs that start behind their first segment.
+static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct managed_log *managed)
+{
+    if (!managed->log) {
+        checkpoint_writer_add(&w[RECOVERY_POINTS], managed->topic, managed->partition,
+                              managed->recovery_point);
+        if (managed->log_start > 0)
+            checkpoint_writer_add(&w[LOG_STARTS], managed->topic, managed->partition, managed->log_start);
+        checkpoint_writer_add(&w[WATERMARKS], managed->topic, managed->partition, managed->first_watermark);
+        return;
+    }
+    struct log *log = managed->log;
+    pthread_mutex_lock(&log->publish);
+    int64_t point = log->recovery_point, start = log->log_start, watermark = log->high_watermark.offset;
+    int64_t first = log->segments[0]->base_offset;
+    pthread_mutex_unlock(&log->publish);
+    checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, point);
+    if (start > first)
+        checkpoint_writer_add(&w[LOG_STARTS], log->topic, log->partition, start);
+    checkpoint_writer_add(&w[WATERMARKS], log->topic, log->partition, watermark);
+}
+
+static int write_checkpoints(struct log_manager *m, size_t dir)
+{
+    struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
+    int rc = 0;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->logs[i]->dir == dir)
+            add_lines(w, m->logs[i]);
+    pthread_mutex_unlock(&m->lock);
+    for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
+        uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
+        if (hash == m->dirs[dir].written[kind]) { // nothing new
+            buffer_free(&w[kind].lines);
+            continue;
+        }
+        int one = checkpoint_writer_finish(&w[kind], m->dirs[dir].dir->path, checkpoint_names[kind]);
+        if (one)
+            log_error("storage", "cannot write %s/%s: %s", m->dirs[dir].dir->path, checkpoint_names[kind],
+                      err_text(one));
+        else
+            m->dirs[dir].written[kind] = hash;
+        rc = rc ? rc : one;
+    }
+    return rc;
+}
+
+int log_manager_checkpoint(struct log_manager *m)
+{
+    int rc = 0;
+    pthread_mutex_lock(&m->checkpoint_lock);
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        int one = write_checkpoints(m, i);
+        rc = rc ? rc : one;
+    }
+    pthread_mutex_unlock(&m->checkpoint_lock);
+    return rc;
+}
+
+// ---------------------------------------------------------------- open
+
+static void free_manager(struct log_manager *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->logs[i]->log)
+            log_close(m->logs[i]->log, false);
+        free(m->logs[i]->topic);
+        free(m->logs[i]);
+    }
+    for (size_t i = 0; m->dirs && i < m->params.dir_count; i++)
+        log_dir_close(m->dirs[i].dir);
+    map_free(&m->by_key);
+    free(m->logs);
+    free(m->dirs);
+    file_cache_free(m->files);
+    reaper_free(m->reaper);
+    pthread_mutex_destroy(&m->lock);
+    pthread_mutex_destroy(&m->checkpoint_lock);
+    pthread_mutex_destroy(&m->work_lock);
+    pthread_cond_destroy(&m->idle);
+    pthread_cond_destroy(&m->work);
+    free(m);
+}
+
+static struct log_manager *new_manager(const struct log_manager_params *params)
+{
+    struct log_manager *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->params = *params;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_mutex_init(&m->checkpoint_lock, NULL);
+    pthread_mutex_init(&m->work_lock, NULL);
+    pthread_cond_init(&m->idle, NULL);
+    pthread_cond_init(&m->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    m->files = file_cache_new(params->open_files_max ? params->open_files_max : 128);
+    m->reaper = reaper_new();
+    m->dirs = calloc(params->dir_count, sizeof *m->dirs);
+    if (m->files && m->reaper && m->dirs) {
+        for (size_t i = 0; i < params->dir_count; i++)
+            m->dirs[i].dir = params->dirs[i];
+        return m;
+    }
+    free(m->dirs);
+    m->dirs = NULL;
+    free_manager(m);
+    return NULL;
+}
+
+int log_manager_open(const struct log_manager_params *params, struct log_manager **out, char *message,
+                     size_t message_size)
+{
+    int rc = 0;
+    int64_t now_ms = clock_wall_ms();
+    *out = NULL;
+    struct log_manager *m = new_manager(params);
+    if (!m)
+        return ERR_NOMEM;
+    for (size_t i = 0; rc == 0 && i < params->dir_count; i++) {
+        struct log_dir *dir = m->dirs[i].dir;
+        // The marker goes before anything is written, so that no crash finds it beside newer data.
+        rc = log_dir_remove_clean_marker(dir);
+        if (rc == 0)
+            rc = log_manager_load_dir(m, i, now_ms);
+        if (rc == 0)
+            rc = log_manager_note_boot(dir->path);
+        if (rc && message)
+            snprintf(message, message_size, "cannot load the logs of %s: %s", dir->path, err_text(rc));
+    }
+    if (rc) {
+        free_manager(m);
+        return rc;
+    }
+    *out = m;
+    return 0;
+}
+
+int log_manager_start(struct log_manager *m)
+{
+    return log_manager_start_threads(m);
+}
+
+// ---------------------------------------------------------------- close
+
+struct closing {
+    struct log_manager *m;
+    atomic_size_t next;
+    atomic_int error;
+    atomic_bool *dir_failed;
+};
+
+// Flushes and seals one log; it is freed later, when the checkpoints have its numbers.
+static void close_some(void *arg)
+{
+    struct closing *c = arg;
+    for (;;) {
+        size_t i = atomic_fetch_add(&c->next, 1);
+        if (i >= c->m->count)
+            return;
+        struct managed_log *managed = c->m->logs[i];
+        if (!managed->log)
+            continue;
+        int rc = log_seal(managed->log);
+        if (rc == 0)
+            continue;
+        atomic_store(&c->error, rc);
+        atomic_store(&c->dir_failed[managed->dir], true);
+    }
+}
+
+static int close_logs(struct log_manager *m, atomic_bool *dir_failed)
+{
+    struct closing c = {.m = m, .dir_failed = dir_failed};
+    struct thread helper;
+    bool helped = m->count > 64 && thread_start(&helper, "log-close", close_some, &c) == 0;
+    close_some(&c);
+    if (helped)
+        thread_join(&helper);
+    return atomic_load(&c.error);
+}
+
+int log_manager_close(struct log_manager *m, int64_t broker_epoch)
+{
+    atomic_bool *dir_failed = calloc(m->params.dir_count, sizeof *dir_failed);
+    log_manager_stop_threads(m);
+    int rc = dir_failed ? close_logs(m, dir_failed) : ERR_NOMEM;
+    int one = log_manager_checkpoint(m);
+    rc = rc ? rc : one;
+    for (size_t i = 0; one == 0 && dir_failed && i < m->params.dir_count; i++) {
+        bool clean = !atomic_load(&dir_failed[i]) && (m->dirs[i].was_clean || m->dirs[i].failed == 0);
+        int marked = clean ? log_dir_write_clean_marker(m->dirs[i].dir, broker_epoch) : 0;
+        rc = rc ? rc : marked;
+    }
+    free(dir_failed);
+    free_manager(m);
+    return rc;
+}

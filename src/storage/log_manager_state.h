@@ -1,0 +1,80 @@
+// The inside of struct log_manager, for the files that make it up.
+#ifndef STORAGE_LOG_MANAGER_STATE_H
+#define STORAGE_LOG_MANAGER_STATE_H
+
+#include "base/map.h"
+#include "os/thread.h"
+#include "storage/file_cache.h"
+#include "storage/log_manager.h"
+#include "storage/reaper.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MANAGED_KEY_BYTES 20 // topic id, partition
+
+struct managed_log {
+    struct log *log; // NULL: it could not be loaded; its checkpointed numbers are kept
+    size_t dir;
+    uint8_t key[MANAGED_KEY_BYTES];
+    uint32_t busy; // background threads that work on it; removal waits
+    int64_t first_watermark;
+    // Of a log that could not be loaded.
+    char *topic;
+    int32_t partition;
+    int64_t recovery_point, log_start;
+};
+
+struct managed_dir {
+    struct log_dir *dir;
+    size_t logs, failed;
+    bool was_clean;
+    uint64_t written[3]; // hashes of the checkpoint files as last written
+};
+
+#define WRITEBACK_QUEUE 64
+
+struct log_manager {
+    struct log_manager_params params;
+    struct managed_dir *dirs;
+    struct file_cache *files;
+    struct reaper *reaper;
+
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t idle;  // a busy count fell to zero
+    struct map by_key;    // to struct managed_log
+    struct managed_log **logs;
+    size_t count, capacity;
+
+    pthread_mutex_t checkpoint_lock; // one writer of the checkpoint files at a time
+
+    pthread_mutex_t work_lock; // guards stopping and the queue
+    pthread_cond_t work;
+    bool stopping, started;
+    uint8_t wanted[WRITEBACK_QUEUE][MANAGED_KEY_BYTES]; // logs that grew by a lot
+    size_t wanted_count;
+    struct thread flusher, cleaner;
+
+    atomic_uint_fast64_t flushes, slow_flushes, flush_us;
+};
+
+void managed_key(const struct uuid *topic_id, int32_t partition, uint8_t key[MANAGED_KEY_BYTES]);
+
+// Adds a log to the set; the manager's lock is not held. ERR_EXISTS when the key is there.
+int log_manager_add(struct log_manager *m, struct managed_log *log);
+
+// Calls fn for every loaded log while it is marked busy. fn returns false to stop.
+void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct managed_log *log), void *arg);
+
+// log_manager_load.c: loads one directory. *same_boot says whether the data was written under this kernel's
+// boot.
+int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms);
+// Notes the running kernel's boot id in the directory.
+int log_manager_note_boot(const char *dir);
+
+// log_manager_work.c
+int log_manager_start_threads(struct log_manager *m);
+void log_manager_stop_threads(struct log_manager *m);
+void log_manager_want_writeback(void *arg, struct log *log);
+
+#endif

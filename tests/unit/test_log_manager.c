@@ -1,0 +1,175 @@
+#include "log_fixture.h"
+
+#include "storage/checkpoint.h"
+#include "storage/log_manager.h"
+
+#include <sys/wait.h>
+
+static void default_config(void *arg, const char *topic, struct log_config *out)
+{
+    (void)topic;
+    *out = arg ? *(struct log_config *)arg : log_config_default();
+}
+
+static struct log_manager *start(const char *root, struct log_config *config)
+{
+    char message[512] = "";
+    struct log_dir *dir;
+    struct log_manager *m;
+    static const char *const skip[] = {"__cluster_metadata-0", NULL};
+    int rc = log_dir_open(root, &dir, message, sizeof message);
+    if (rc)
+        print_error("%s\n", message);
+    assert_int_equal(rc, 0);
+    struct log_manager_params p = {
+        .dirs = &dir, .dir_count = 1, .skip = skip, .config_of = default_config, .arg = config};
+    assert_int_equal(log_manager_open(&p, &m, message, sizeof message), 0);
+    return m;
+}
+
+static void logs_survive_a_clean_stop(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX", path[128];
+    struct uuid id = uuid_random();
+    struct log *log;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    struct log_manager *m = start(root, NULL);
+    assert_int_equal(log_manager_start(m), 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(log_manager_create(m, "some-topic", &id, i, &log), 0);
+        for (int k = 0; k < i % 5; k++)
+            append_ok(log, BATCH_SPEC(.records = 2), k * 2);
+        set_watermark(log, log_end_offset(log));
+    }
+    assert_int_equal(log_manager_create(m, "some-topic", &id, 3, &log), ERR_EXISTS);
+    assert_ptr_equal(log, log_manager_get(m, &id, 3));
+    log = log_manager_get(m, &id, 7);
+    assert_int_equal(log_manager_remove(m, log, LOG_REMOVE_DELETE), 0);
+    assert_null(log_manager_get(m, &id, 7));
+    log_close(log, false);
+    assert_int_equal(log_manager_close(m, 42), 0);
+
+    struct log_dir *dir;
+    assert_int_equal(log_dir_open(root, &dir, NULL, 0), 0);
+    assert_true(dir->clean);
+    assert_int_equal(dir->broker_epoch, 42);
+    log_dir_close(dir);
+
+    m = start(root, NULL);
+    struct log_manager_counts counts;
+    log_manager_counts(m, &counts);
+    assert_int_equal(counts.logs, 99);
+    assert_int_equal(counts.offline_logs, 0);
+    assert_int_equal(counts.open_files, 0);
+    for (int i = 0; i < 100; i++) {
+        log = log_manager_get(m, &id, i);
+        if (i == 7) {
+            assert_null(log);
+            continue;
+        }
+        assert_int_equal(log_end_offset(log), i % 5 * 2);
+        assert_int_equal(log_manager_checkpointed_watermark(m, log), i % 5 * 2);
+        assert_int_equal(read_all(log, 0), i % 5 * 2);
+    }
+    snprintf(path, sizeof path, "%s/.kafka_cleanshutdown", root);
+    assert_false(file_exists(path)); // it goes with the start
+    assert_int_equal(log_manager_close(m, -1), 0);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
+static void a_crash_loses_nothing_of_the_page_cache(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX";
+    struct uuid id = {{7}};
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct log *log;
+        struct log_manager *m = start(root, NULL);
+        if (log_manager_create(m, "t", &id, 0, &log))
+            _exit(1);
+        for (int i = 0; i < 1000; i++)
+            append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = i), i);
+        _exit(0); // no stop
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    struct log_manager *m = start(root, NULL);
+    struct log *log = log_manager_get(m, &id, 0);
+    assert_non_null(log);
+    assert_int_equal(read_all(log, 0), 1000);
+    struct log_append_info info;
+    assert_int_equal(append(log, BATCH_SPEC(.producer_id = 5, .sequence = 999), &info), 0);
+    assert_true(info.duplicate);
+    assert_int_equal(info.base_offset, 999);
+    append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = 1000), 1000);
+    assert_int_equal(log_manager_close(m, -1), 0);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
+static void a_directory_is_locked(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX", message[256];
+    struct log_dir *dir, *again;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(log_dir_open(root, &dir, message, sizeof message), 0);
+    assert_int_equal(log_dir_is_empty(dir), 1);
+    assert_int_equal(log_dir_open(root, &again, message, sizeof message), ERR_AGAIN);
+    assert_non_null(strstr(message, "in use"));
+    struct meta_properties meta = {
+        .cluster_id = "MkU3OEVBNTcwNTJENDM2Qk", .node_id = 4, .directory_id = {{9, 8}}};
+    assert_int_equal(log_dir_write_meta(dir, &meta), 0);
+    assert_int_equal(log_dir_is_empty(dir), 0);
+    log_dir_close(dir);
+    assert_int_equal(log_dir_open(root, &dir, message, sizeof message), 0);
+    assert_true(dir->has_meta);
+    assert_string_equal(dir->meta.cluster_id, meta.cluster_id);
+    assert_int_equal(dir->meta.node_id, 4);
+    assert_true(uuid_equal(&dir->meta.directory_id, &meta.directory_id));
+    log_dir_close(dir);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
+static void checkpoints_round_trip(void **state)
+{
+    static const char *const bad[] = {"1\n0\n",      "0\nx\n",          "0\n2\nt 0 5\n",
+                                      "0\n1\nt 0\n", "0\n1\nt 0 5 6\n", "0\n0\nt 0 5\n"};
+    char root[] = "/tmp/odradek-checkpoint-XXXXXX";
+    struct checkpoint_writer w = {0};
+    struct checkpoint c;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(checkpoint_read(root, "x", &c), 0);
+    assert_int_equal(c.count, 0);
+    checkpoint_free(&c);
+    checkpoint_writer_add(&w, "a-b", 3, 77);
+    checkpoint_writer_add(&w, "t", 0, 0);
+    assert_int_equal(checkpoint_writer_finish(&w, root, "x"), 0);
+    assert_int_equal(checkpoint_read(root, "x", &c), 0);
+    assert_int_equal(c.count, 2);
+    assert_int_equal(checkpoint_get(&c, STR("a-b-3"), -1), 77);
+    assert_int_equal(checkpoint_get(&c, STR("t-0"), -1), 0);
+    assert_int_equal(checkpoint_get(&c, STR("t-1"), -1), -1);
+    checkpoint_free(&c);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(file_replace(root, "x", bad[i], strlen(bad[i])), 0);
+        assert_int_equal(checkpoint_read(root, "x", &c), ERR_CORRUPT);
+    }
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logs_survive_a_clean_stop),
+        cmocka_unit_test(a_crash_loses_nothing_of_the_page_cache),
+        cmocka_unit_test(a_directory_is_locked),
+        cmocka_unit_test(checkpoints_round_trip),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
