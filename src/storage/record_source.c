@@ -2,6 +2,45 @@
 
 #include "base/error.h"
 
+static bool source_varlong(const uint8_t **at, const uint8_t *end, int64_t *out)
+{
+    size_t n = varlong_read(*at, end, out);
+    *at += n;
+    return n != 0;
+}
+
+// Steps over a length and as many bytes.
+static bool source_skip(const uint8_t **at, const uint8_t *end, int32_t *size)
+{
+    if (!source_varint(at, end, size))
+        return false;
+    if (*size > end - *at)
+        return false;
+    *at += *size > 0 ? *size : 0;
+    return true;
+}
+
+static bool source_skip_headers(const uint8_t **at, const uint8_t *end)
+{
+    int32_t count, key_size, value_size;
+    if (!source_varint(at, end, &count) || count < 0)
+        return false;
+    for (; count > 0; count--)
+        if (!source_skip(at, end, &key_size) || key_size < 0 || !source_skip(at, end, &value_size))
+            return false;
+    return true;
+}
+
+bool source_fields(const uint8_t *at, const uint8_t *end, struct record_fields *out)
+{
+    if (at == end)
+        return false;
+    at++; // attributes: none are defined, and Kafka takes any
+    return source_varlong(&at, end, &out->timestamp_delta_ms) &&
+           source_varint(&at, end, &out->offset_delta) && source_skip(&at, end, &out->key_size) &&
+           source_skip(&at, end, &out->value_size) && source_skip_headers(&at, end) && at == end;
+}
+
 static size_t at_hand(const struct record_source *s)
 {
     return (size_t)(s->end - s->at);
