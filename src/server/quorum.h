@@ -9,7 +9,7 @@
 //     quorum_stop       answers what waits with an error, flushes, closes the log
 //
 // Changes. Several requests that arrive together are decided one after the other and made durable by one
-// fdatasync. Only then: the new image is published (image_current), on_change is called, and the requests are
+// fdatasync. Only then: on_change is called, the new image is published (image_current), and the requests are
 // completed, in this order. A request that is completed therefore finds its own change in image_current().
 #ifndef SERVER_QUORUM_H
 #define SERVER_QUORUM_H
@@ -29,7 +29,10 @@ struct quorum_request {
     struct loop *reply_to; // e.g. &request->reactor->loop; runs until complete was called
     void *context;         // the asker's own
 
-    struct task task; // the quorum's own from here on
+    // The quorum's own from here on.
+    struct task task;
+    struct quorum *quorum;
+    struct quorum_request *next;
 };
 
 // Hands the request to the controller. Any thread; never blocks. It is always completed, also when the quorum
@@ -50,8 +53,7 @@ struct quorum_params {
     const struct image_endpoint *controller_endpoints; // outlive the quorum
     uint32_t controller_endpoints_count;
 
-    // After each publication, on the controller's thread, before the requests complete. The first call is
-    // made inside quorum_start, on the caller's thread, with everything that was loaded as created. May be
+    // Before each publication, on the controller's thread; what the start has loaded is not told. May be
     // NULL.
     void (*on_change)(void *context, const struct image_changes *changes);
     void *context;

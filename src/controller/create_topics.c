@@ -1,0 +1,405 @@
+// CreateTopics: the checks, error codes and texts of Kafka 4.3.1, in its order.
+#include "base/error.h"
+#include "base/map.h"
+#include "config/describe.h"
+#include "controller/controller_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PARTITIONS_PER_REQUEST 10000
+#define ACL_CREATE             5
+#define ACL_DESCRIBE_CONFIGS   10
+#define RESOURCE_TOPIC         2
+#define RESOURCE_CLUSTER       4
+#define CLUSTER_NAME           STR("kafka-cluster")
+#define CLUSTER_METADATA       "__cluster_metadata"
+#define MANUAL                 "The manual partition assignment includes "
+
+struct creation {
+    struct step *step;
+    const struct create_topics_request_creatable_topic *topic;
+    struct create_topics_response_creatable_topic_result *result;
+    struct arena *arena;
+    int32_t partitions_count;
+    struct partition_record *partitions;
+};
+
+static int fail(struct creation *c, int16_t error, struct str message)
+{
+    c->result->error_code = error;
+    c->result->error_message = message;
+    return 1; // answered
+}
+
+#define FAIL(c, error, ...) fail(c, error, arena_printf((c)->arena, __VA_ARGS__))
+
+static int check_name(struct creation *c)
+{
+    const struct image *image = c->step->c->image;
+    struct str name = c->topic->name;
+    if (image_topic(image, name))
+        return FAIL(c, E_TOPIC_ALREADY_EXISTS, "Topic '%.*s' already exists.", STR_ARG(name));
+    struct str other = topic_name_collision(image, name);
+    if (other.data)
+        return FAIL(c, E_INVALID_TOPIC_EXCEPTION, "Topic '%.*s' collides with existing topic: %.*s",
+                    STR_ARG(name), STR_ARG(other));
+    struct str problem = topic_name_problem(name, c->arena);
+    return problem.data ? fail(c, E_INVALID_TOPIC_EXCEPTION, problem) : 0;
+}
+
+static struct config_layers layers_of(const struct creation *c)
+{
+    const struct image *image = c->step->c->image;
+    struct config_layers layers = CONFIG_LAYERS_NONE;
+    const struct image_config *cluster = image_config(image, IMAGE_RESOURCE_BROKER, STR(""));
+    char id[16];
+    int n = snprintf(id, sizeof id, "%d", c->step->c->config.config->node_id);
+    const struct image_config *broker =
+        image_config(image, IMAGE_RESOURCE_BROKER, (struct str){id, (size_t)n});
+    if (cluster) {
+        layers.cluster = cluster->entries;
+        layers.cluster_count = cluster->entries_count;
+    }
+    if (broker) {
+        layers.broker = broker->entries;
+        layers.broker_count = broker->entries_count;
+    }
+    return layers;
+}
+
+// The last value of a name counts.
+static bool overridden(const struct create_topics_request_creatable_topic *t, int32_t at)
+{
+    for (int32_t k = at + 1; k < t->configs_count; k++)
+        if (str_equal(t->configs[k].name, t->configs[at].name))
+            return true;
+    return false;
+}
+
+// The settings, each name once; *n of them.
+static struct config_entry *entries_of(const struct creation *c, size_t *n)
+{
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    struct config_entry *entries = arena_alloc(c->arena, ((size_t)t->configs_count + 1) * sizeof *entries);
+    *n = 0;
+    for (int32_t i = 0; entries && i < t->configs_count; i++)
+        if (!overridden(t, i))
+            entries[(*n)++] = (struct config_entry){t->configs[i].name, t->configs[i].value};
+    return entries;
+}
+
+static int check_configs(struct creation *c)
+{
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    struct buffer nulls = BUFFER_INIT;
+    for (int32_t i = 0; i < t->configs_count; i++)
+        if (!t->configs[i].value.data)
+            buffer_printf(&nulls, "%s%.*s", nulls.size ? "," : "", STR_ARG(t->configs[i].name));
+    if (nulls.size) {
+        int rc = FAIL(c, E_INVALID_CONFIG, "Null value not supported for topic configs: %.*s",
+                      (int)nulls.size, (const char *)nulls.data);
+        buffer_free(&nulls);
+        return rc;
+    }
+    size_t n;
+    struct config_entry *entries = entries_of(c, &n);
+    struct config_layers layers = layers_of(c);
+    struct str message = STR_NULL;
+    if (!entries)
+        return ERR_NOMEM;
+    if (!n)
+        return 0;
+    int rc = topic_config_validate(c->step->c->config.config, &layers, entries, n, c->arena, &message);
+    return rc == ERR_INVALID ? fail(c, E_INVALID_CONFIG, message) : rc;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+// One partition of a manual assignment; `factor` is that of the partitions before, -1 for the first.
+static int check_replicas(struct creation *c, const int32_t *replicas, int32_t count, int32_t factor)
+{
+    if (count == 0)
+        return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT, MANUAL "an empty replica list.");
+    int32_t *sorted = arena_alloc(c->arena, (size_t)count * sizeof *sorted);
+    if (!sorted)
+        return ERR_NOMEM;
+    memcpy(sorted, replicas, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_ids);
+    for (int32_t i = 0; i < count; i++) {
+        if (!image_broker(c->step->c->image, sorted[i]))
+            return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
+                        MANUAL "broker %d, but no such broker is registered.", sorted[i]);
+        if (i && sorted[i] == sorted[i - 1])
+            return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT, MANUAL "the broker %d more than once.", sorted[i]);
+    }
+    if (factor >= 0 && count != factor)
+        return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
+                    MANUAL
+                    "a partition with %d replica(s), but this is not consistent with previous partitions, "
+                    "which have %d replica(s).",
+                    count, factor);
+    return 0;
+}
+
+static int assign_manually(struct creation *c)
+{
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    if (t->replication_factor != -1)
+        return FAIL(c, E_INVALID_REQUEST,
+                    "A manual partition assignment was specified, but replication factor was not set to -1.");
+    if (t->num_partitions != -1)
+        return FAIL(c, E_INVALID_REQUEST,
+                    "A manual partition assignment was specified, but numPartitions was not set to -1.");
+    struct map seen = MAP_INIT;
+    int32_t factor = -1;
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < t->assignments_count; i++) {
+        int32_t index = t->assignments[i].partition_index;
+        uint64_t key = (uint64_t)(uint32_t)index;
+        if (map_int_get(&seen, key)) {
+            rc = FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
+                      "Found multiple manual partition assignments for partition %d", index);
+            break;
+        }
+        rc = check_replicas(c, t->assignments[i].broker_ids, t->assignments[i].broker_ids_count, factor);
+        if (rc)
+            break;
+        factor = t->assignments[i].broker_ids_count;
+        if (!new_partition(c->step, &c->result->topic_id, index, t->assignments[i].broker_ids, factor,
+                           &c->partitions[i]))
+            rc = FAIL(
+                c, E_INVALID_REPLICA_ASSIGNMENT,
+                "All brokers specified in the manual partition assignment for partition %d are fenced or in "
+                "controlled shutdown.",
+                index);
+        else
+            rc = map_int_put(&seen, key, &c->partitions[i]);
+    }
+    for (int32_t i = 0; rc == 0 && i < t->assignments_count; i++)
+        if (!map_int_get(&seen, (uint64_t)i))
+            rc = FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
+                      "partitions should be a consecutive 0-based integer sequence");
+    map_free(&seen);
+    return rc;
+}
+
+static int assign_by_number(struct creation *c)
+{
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    const struct broker_config *config = c->step->c->config.config;
+    if (t->replication_factor < -1 || t->replication_factor == 0)
+        return FAIL(c, E_INVALID_REPLICATION_FACTOR,
+                    "Replication factor must be larger than 0, or -1 to use the default value.");
+    if (t->num_partitions < -1 || t->num_partitions == 0)
+        return FAIL(c, E_INVALID_PARTITIONS,
+                    "Number of partitions was set to an invalid non-positive value.");
+    int16_t factor =
+        t->replication_factor == -1 ? (int16_t)config->default_replication_factor : t->replication_factor;
+    int32_t *replicas;
+    struct str problem;
+    int16_t error = place_replicas(c->step->c, 0, c->partitions_count, factor, c->arena, &replicas, &problem);
+    if (error != E_NONE)
+        return problem.data ? fail(c, error, problem) : ERR_NOMEM;
+    for (int32_t p = 0; p < c->partitions_count; p++)
+        if (!new_partition(c->step, &c->result->topic_id, p, replicas + p * factor, factor,
+                           &c->partitions[p]))
+            return FAIL(
+                c, E_INVALID_REPLICATION_FACTOR,
+                "Unable to replicate the partition %d time(s): All brokers are currently fenced or in "
+                "controlled shutdown.",
+                factor);
+    return 0;
+}
+
+static int assign(struct creation *c)
+{
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    if (t->assignments_count > 0)
+        c->partitions_count = t->assignments_count;
+    else if (t->num_partitions == -1)
+        c->partitions_count = c->step->c->config.config->num_partitions;
+    else
+        c->partitions_count = t->num_partitions > 0 ? t->num_partitions : 0;
+    c->partitions = partition_record_new(c->arena, c->partitions_count);
+    if (!c->partitions)
+        return ERR_NOMEM;
+    return t->assignments_count > 0 ? assign_manually(c) : assign_by_number(c);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return str_compare(((const struct config_description *)a)->name,
+                       ((const struct config_description *)b)->name);
+}
+
+// What the topic's settings come to, for the response.
+static int describe(struct creation *c)
+{
+    struct create_topics_response_creatable_topic_result *r = c->result;
+    if (!step_allows(c->step, ACL_DESCRIBE_CONFIGS, RESOURCE_TOPIC, c->topic->name)) {
+        r->topic_config_error_code = E_TOPIC_AUTHORIZATION_FAILED;
+        return 0;
+    }
+    size_t n, count;
+    struct config_entry *entries = entries_of(c, &n);
+    struct config_layers layers = layers_of(c);
+    struct config_subject subject = {.scope = SETTING_TOPIC, .entries = entries, .count = n};
+    struct config_description *all;
+    if (!entries ||
+        config_describe(c->step->c->config.config, &layers, &subject, NULL, 0, c->arena, &all, &count))
+        return ERR_NOMEM;
+    qsort(all, count, sizeof *all, compare_names);
+    r->configs = create_topics_response_creatable_topic_configs_new(c->arena, (int32_t)count);
+    if (!r->configs)
+        return ERR_NOMEM;
+    r->configs_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++)
+        r->configs[i] = (struct create_topics_response_creatable_topic_configs){
+            .name = all[i].name,
+            .value = all[i].sensitive ? STR_NULL : all[i].value,
+            .read_only = all[i].read_only,
+            .config_source = (int8_t)all[i].source,
+            .is_sensitive = all[i].sensitive};
+    r->num_partitions = c->partitions_count;
+    r->replication_factor = (int16_t)c->partitions[0].replicas_count;
+    return 0;
+}
+
+static void emit(struct creation *c)
+{
+    struct step *s = c->step;
+    struct topic_record topic = {.name = c->topic->name, .topic_id = c->result->topic_id};
+    int16_t version = metadata_partition_version(s->c->image->metadata_version);
+    step_emit(s, &topic_record_type, 0, &topic);
+    for (int32_t i = 0; i < c->topic->configs_count; i++) {
+        struct config_record r = {.resource_type = IMAGE_RESOURCE_TOPIC,
+                                  .resource_name = c->topic->name,
+                                  .name = c->topic->configs[i].name,
+                                  .value = c->topic->configs[i].value};
+        if (!overridden(c->topic, i))
+            step_emit(s, &config_record_type, 0, &r);
+    }
+    for (int32_t i = 0; i < c->partitions_count; i++)
+        step_emit(s, &partition_record_type, version, &c->partitions[i]);
+}
+
+static int create_topic(struct creation *c, bool validate_only)
+{
+    c->result->name = c->topic->name;
+    int rc = check_name(c);
+    rc = rc ? rc : check_configs(c);
+    if (rc)
+        return rc < 0 ? rc : 0;
+    c->result->topic_id = controller_new_id(c->step->c);
+    rc = assign(c);
+    rc = rc ? rc : describe(c);
+    if (rc == 0 && !validate_only)
+        emit(c);
+    if (rc)
+        c->result->topic_id = (struct uuid){{0}};
+    return rc < 0 ? rc : 0;
+}
+
+// --- the request as a whole ---
+
+static bool is_duplicate(const struct create_topics_request *q, int32_t at)
+{
+    for (int32_t i = 0; i < q->topics_count; i++)
+        if (i != at && str_equal(q->topics[i].name, q->topics[at].name))
+            return true;
+    return false;
+}
+
+static bool duplicate_seen(const struct create_topics_request *q, int32_t at)
+{
+    for (int32_t i = 0; i < at; i++)
+        if (str_equal(q->topics[i].name, q->topics[at].name))
+            return true;
+    return false;
+}
+
+// Why a topic does not come before the controller at all; E_NONE: it does.
+static int16_t refusal(struct step *s, const struct create_topics_request *q, int32_t i, struct str *message)
+{
+    struct str name = q->topics[i].name;
+    if (is_duplicate(q, i)) {
+        *message = STR("Duplicate topic name.");
+        return E_INVALID_REQUEST;
+    }
+    if (str_is(name, CLUSTER_METADATA)) {
+        *message = STR("Creation of internal topic " CLUSTER_METADATA " is prohibited.");
+        return E_INVALID_REQUEST;
+    }
+    if (step_allows(s, ACL_CREATE, RESOURCE_CLUSTER, CLUSTER_NAME) ||
+        step_allows(s, ACL_CREATE, RESOURCE_TOPIC, name))
+        return E_NONE;
+    *message = STR("Authorization failed.");
+    return E_TOPIC_AUTHORIZATION_FAILED;
+}
+
+static int64_t partitions_wanted(const struct step *s, const struct create_topics_request *q)
+{
+    int64_t total = 0;
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct create_topics_request_creatable_topic *t = &q->topics[i];
+        if (is_duplicate(q, i))
+            continue;
+        if (t->assignments_count > 0)
+            total += t->assignments_count;
+        else if (t->num_partitions == -1)
+            total += s->c->config.config->num_partitions;
+        else if (t->num_partitions > 0)
+            total += t->num_partitions;
+    }
+    return total;
+}
+
+// Every topic of the request is answered with the same error.
+static int refuse_all(const struct create_topics_request *q, struct create_topics_response *response,
+                      int16_t error, struct str message)
+{
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        struct create_topics_response_creatable_topic_result *r = &response->topics[response->topics_count++];
+        r->name = q->topics[i].name;
+        r->error_code = error;
+        r->error_message = message;
+    }
+    return 0;
+}
+
+int on_create_topics(struct step *s)
+{
+    const struct create_topics_request *q = s->event->request;
+    struct create_topics_response *response = step_respond(s, &create_topics_response_type);
+    if (!response)
+        return ERR_NOMEM;
+    response->topics = create_topics_response_creatable_topic_result_new(&s->event->arena, q->topics_count);
+    if (!response->topics)
+        return ERR_NOMEM;
+    if (partitions_wanted(s, q) > PARTITIONS_PER_REQUEST)
+        return refuse_all(q, response, E_POLICY_VIOLATION,
+                          STR("Excessively large number of partitions per request."));
+    // First those that the controller looks at, then the refused ones, as Kafka answers them.
+    for (int pass = 0; pass < 2; pass++) {
+        for (int32_t i = 0; i < q->topics_count; i++) {
+            struct str message = STR_NULL;
+            int16_t refused = refusal(s, q, i, &message);
+            if ((refused != E_NONE) != (pass == 1) || duplicate_seen(q, i))
+                continue;
+            struct creation c = {.step = s,
+                                 .topic = &q->topics[i],
+                                 .result = &response->topics[response->topics_count++],
+                                 .arena = &s->event->arena};
+            c.result->name = c.topic->name;
+            int rc = refused != E_NONE ? fail(&c, refused, message) : create_topic(&c, q->validate_only);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,184 @@
+// DeleteTopics by name and by id, with Kafka 4.3.1's rules for what comes twice.
+#include "base/error.h"
+#include "controller/controller_internal.h"
+
+#define ACL_DELETE       6
+#define ACL_DESCRIBE     8
+#define RESOURCE_TOPIC   2
+#define RESOURCE_CLUSTER 4
+#define CLUSTER_NAME     STR("kafka-cluster")
+
+// One topic that the request names.
+struct wanted {
+    struct str name; // null: by id
+    struct uuid id;
+    bool answered;
+};
+
+struct deletion {
+    struct step *step;
+    struct delete_topics_response *response;
+    struct wanted *wanted;
+    int32_t count;
+};
+
+static void answer(struct deletion *d, struct str name, const struct uuid *id, int16_t error,
+                   struct str message)
+{
+    struct delete_topics_response_deletable_topic_result *r =
+        &d->response->responses[d->response->responses_count++];
+    r->name = name;
+    r->topic_id = *id;
+    r->error_code = error;
+    r->error_message = message;
+}
+
+static const struct uuid no_id;
+
+static bool same_wish(const struct wanted *a, const struct wanted *b)
+{
+    if (!a->name.data != !b->name.data)
+        return false;
+    return a->name.data ? str_equal(a->name, b->name) : uuid_equal(&a->id, &b->id);
+}
+
+// What makes no sense by itself, and what is named twice (answered once).
+static void answer_invalid(struct deletion *d)
+{
+    for (int32_t i = 0; i < d->count; i++) {
+        struct wanted *w = &d->wanted[i];
+        if (w->answered)
+            continue;
+        if (!w->name.data && uuid_is_zero(&w->id)) {
+            answer(d, STR_NULL, &no_id, E_INVALID_REQUEST, STR("Neither topic name nor id were specified."));
+            w->answered = true;
+            continue;
+        }
+        if (w->name.data && !uuid_is_zero(&w->id)) {
+            answer(d, w->name, &w->id, E_INVALID_REQUEST,
+                   STR("You may not specify both topic name and topic id."));
+            w->answered = true;
+            continue;
+        }
+        bool twice = false;
+        for (int32_t k = i + 1; k < d->count; k++) {
+            struct wanted *other = &d->wanted[k];
+            bool plain = !other->answered && (!other->name.data || uuid_is_zero(&other->id));
+            if (plain && same_wish(w, other))
+                twice = other->answered = true;
+        }
+        if (!twice)
+            continue;
+        w->answered = true;
+        if (w->name.data)
+            answer(d, w->name, &no_id, E_INVALID_REQUEST, STR("Duplicate topic name."));
+        else
+            answer(d, STR_NULL, &w->id, E_INVALID_REQUEST, STR("Duplicate topic id."));
+    }
+}
+
+static bool may(const struct deletion *d, int8_t operation, struct str name)
+{
+    return step_allows(d->step, ACL_DELETE, RESOURCE_CLUSTER, CLUSTER_NAME) ||
+           step_allows(d->step, operation, RESOURCE_TOPIC, name);
+}
+
+// Resolves an id to its topic; answers when there is none or it may not be deleted.
+static void resolve_id(struct deletion *d, struct wanted *w)
+{
+    const struct image_topic *t = image_topic_by_id(d->step->c->image, &w->id);
+    if (t && may(d, ACL_DELETE, t->name)) {
+        w->name = t->name;
+        return;
+    }
+    w->answered = true;
+    if (!t)
+        answer(d, STR_NULL, &w->id, E_UNKNOWN_TOPIC_ID, str_from(error_code_message(E_UNKNOWN_TOPIC_ID)));
+    else
+        answer(d, may(d, ACL_DESCRIBE, t->name) ? t->name : STR_NULL, &w->id, E_TOPIC_AUTHORIZATION_FAILED,
+               str_from(error_code_message(E_TOPIC_AUTHORIZATION_FAILED)));
+}
+
+static void resolve_name(struct deletion *d, struct wanted *w)
+{
+    const struct image_topic *t = image_topic(d->step->c->image, w->name);
+    bool describable = may(d, ACL_DESCRIBE, w->name);
+    if (t && describable && may(d, ACL_DELETE, w->name)) {
+        w->id = t->id;
+        return;
+    }
+    w->answered = true;
+    int16_t error = describable && !t ? E_UNKNOWN_TOPIC_OR_PARTITION : E_TOPIC_AUTHORIZATION_FAILED;
+    answer(d, w->name, &no_id, error, str_from(error_code_message(error)));
+}
+
+// A name that leads to an id which was given too: neither is deleted, the name is answered.
+static void answer_name_and_id(struct deletion *d, int32_t ids)
+{
+    for (int32_t n = ids; n < d->count; n++) {
+        for (int32_t i = 0; i < ids; i++) {
+            struct wanted *name = &d->wanted[n], *id = &d->wanted[i];
+            if (name->answered || !uuid_equal(&name->id, &id->id) || uuid_is_zero(&id->id))
+                continue;
+            name->answered = id->answered = true;
+            answer(d, name->name, &name->id, E_INVALID_REQUEST,
+                   STR("The provided topic name maps to an ID that was already supplied."));
+        }
+    }
+}
+
+static void delete_topics(struct deletion *d)
+{
+    int32_t ids = 0; // ids first, then names
+    for (int32_t i = 0; i < d->count; i++) {
+        if (!d->wanted[i].name.data) {
+            struct wanted w = d->wanted[i];
+            d->wanted[i] = d->wanted[ids];
+            d->wanted[ids++] = w;
+        }
+    }
+    for (int32_t i = 0; i < d->count; i++)
+        if (!d->wanted[i].answered)
+            (i < ids ? resolve_id : resolve_name)(d, &d->wanted[i]);
+    answer_name_and_id(d, ids);
+    for (int32_t i = 0; i < d->count; i++) {
+        const struct wanted *w = &d->wanted[i];
+        if (w->answered)
+            continue;
+        struct remove_topic_record r = {.topic_id = w->id};
+        step_emit(d->step, &remove_topic_record_type, 0, &r);
+        answer(d, w->name, &w->id, E_NONE, STR_NULL);
+    }
+}
+
+int on_delete_topics(struct step *s)
+{
+    const struct delete_topics_request *q = s->event->request;
+    struct delete_topics_response *response = step_respond(s, &delete_topics_response_type);
+    int32_t names = q->topic_names_count > 0 ? q->topic_names_count : 0;
+    int32_t count = names + (q->topics_count > 0 ? q->topics_count : 0);
+    struct deletion d = {.step = s, .response = response, .count = count};
+    d.wanted = arena_zalloc(&s->event->arena, (size_t)count + 1, sizeof *d.wanted);
+    if (!response || !d.wanted)
+        return ERR_NOMEM;
+    response->responses = delete_topics_response_deletable_topic_result_new(&s->event->arena, count);
+    if (!response->responses)
+        return ERR_NOMEM;
+    for (int32_t i = 0; i < count; i++) {
+        if (i < names)
+            d.wanted[i].name = q->topic_names[i];
+        else
+            d.wanted[i] = (struct wanted){q->topics[i - names].name, q->topics[i - names].topic_id, false};
+    }
+    if (!s->c->config.config->delete_topics) {
+        int16_t error = s->event->version < 3 ? E_INVALID_REQUEST : E_TOPIC_DELETION_DISABLED;
+        struct str message =
+            s->event->version < 3 ? STR("Topic deletion is disabled.") : str_from(error_code_message(error));
+        for (int32_t i = 0; i < count; i++)
+            answer(&d, d.wanted[i].name, &d.wanted[i].id, error, message);
+        return 0;
+    }
+    answer_invalid(&d);
+    delete_topics(&d);
+    return 0;
+}
