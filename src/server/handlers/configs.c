@@ -84,10 +84,11 @@ static int describe(struct describing *d, enum setting_scope scope, bool default
     if (!err && scope != SETTING_BROKER)
         err = dynamic_config_entries(image, d->query->resource_type, d->query->resource_name, arena,
                                      &subject.entries, &subject.count);
-    // Null keys and no keys both ask for everything.
+    // Null keys (a count of -1) and no keys both ask for everything.
+    size_t keys = d->query->configuration_keys_count > 0 ? (size_t)d->query->configuration_keys_count : 0;
     if (!err)
-        err = config_describe(config, &layers, &subject, d->query->configuration_keys,
-                              (size_t)d->query->configuration_keys_count, arena, &list, &n);
+        err =
+            config_describe(config, &layers, &subject, d->query->configuration_keys, keys, arena, &list, &n);
     return err ? err : fill(d, list, n);
 }
 
@@ -154,7 +155,7 @@ static int describe_logger(struct describing *d)
         return answer_error(d, E_INVALID_REQUEST, STR("Broker id must not be empty"));
     if (!is_this_broker(d, "", &err))
         return err;
-    bool wanted = d->query->configuration_keys_count == 0;
+    bool wanted = d->query->configuration_keys_count <= 0;
     for (int32_t i = 0; i < d->query->configuration_keys_count; i++)
         wanted |= str_is(d->query->configuration_keys[i], "root");
     if (!wanted)

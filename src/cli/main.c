@@ -1,0 +1,36 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "  odradek server                       a broker on 127.0.0.1:9092 with its data in ./data\n"
+    "  odradek server server.properties     a broker as Kafka's configuration file says\n"
+    "  odradek topic create orders\n"
+    "  echo hello | odradek produce orders\n"
+    "  odradek consume orders\n"
+    "\n"
+    "server    run a broker, a controller or both\n"
+    "format    make a node's directories ready for a cluster\n"
+    "topic     create, list, describe and delete topics\n"
+    "produce   write records from standard input or files\n"
+    "consume   read records\n"
+    "log       look into the files of a log directory\n"
+    "\n"
+    "`odradek COMMAND --help` says more; `odradek --version` tells the version.\n";
+
+int main(int argc, char **argv)
+{
+    static const struct command *const commands[] = {&server_command,
+                                                     &format_command,
+                                                     &topic_command,
+                                                     &produce_command,
+                                                     &consume_command,
+                                                     &log_command,
+                                                     NULL};
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        puts("odradek " ODRADEK_VERSION);
+        return EXIT_OK;
+    }
+    return commands_run("odradek", help, commands, argc - 1, argv + 1);
+}

@@ -1,0 +1,44 @@
+// Options of a command: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, flags, and what is no option. "--"
+// ends them.
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "cli/cli.h"
+
+#include <stdint.h>
+
+struct option {
+    const char *name; // without the dashes; NULL: ends the list
+    char letter;      // 0: none
+    bool takes_value;
+};
+
+enum { OPTION_END = -1, OPTION_ARGUMENT = -2, OPTION_BAD = -3, OPTION_HELP = -4 };
+
+struct options {
+    const struct command *command;
+    const struct option *known;
+    char **argv;
+    int argc, at;
+    const char *value;   // of the option or argument that options_next returned
+    const char *cluster; // letters left of "-abc"
+    bool only_arguments; // behind "--"
+};
+
+struct options options_start(const struct command *command, const struct option *known, int argc,
+                             char **argv);
+
+// The index of the next option in `known`; OPTION_ARGUMENT; OPTION_END. OPTION_HELP: --help or -h, which has
+// been printed. OPTION_BAD: not understood, and said so.
+int options_next(struct options *o);
+
+// What a command returns after OPTION_HELP or OPTION_BAD.
+static inline int options_status(int result)
+{
+    return result == OPTION_HELP ? EXIT_OK : EXIT_USAGE;
+}
+
+// The value as a whole number from low to high. False, and said so, when it is none.
+bool options_number(const struct options *o, int64_t low, int64_t high, int64_t *out);
+
+#endif

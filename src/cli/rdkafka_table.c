@@ -1,0 +1,95 @@
+#include "cli/rdkafka_table.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIBRARY "librdkafka.so.1"
+
+const struct rdkafka *rdkafka_load(char *message, size_t size)
+{
+    static struct rdkafka table;
+    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+        snprintf(message, size,
+                 "producing and consuming need librdkafka, which cannot be loaded (%s); install "
+                 "Debian's package librdkafka1",
+                 dlerror());
+        return NULL;
+    }
+#define RDKAFKA_LOOK_UP(name)                                                                       \
+    {                                                                                               \
+        void *symbol = dlsym(library, #name);                                                       \
+        if (!symbol) {                                                                              \
+            snprintf(message, size, "%s lacks " #name "; version 2.0 or newer is needed", LIBRARY); \
+            dlclose(library);                                                                       \
+            return NULL;                                                                            \
+        }                                                                                           \
+        memcpy(&table.name, &symbol, sizeof symbol);                                                \
+    }
+    RDKAFKA_FUNCTIONS(RDKAFKA_LOOK_UP)
+#undef RDKAFKA_LOOK_UP
+    return &table;
+}
+
+static char problem[400]; // written by librdkafka's callbacks, which run inside our own polls
+
+const char *rdkafka_last_problem(void)
+{
+    return problem;
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)code;
+    (void)opaque;
+    snprintf(problem, sizeof problem, "%s", reason);
+}
+
+// Its log goes nowhere: what matters comes as an error.
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    (void)level;
+    (void)facility;
+    (void)text;
+}
+
+bool rdkafka_set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name, const char *value,
+                 char *message, size_t size)
+{
+    return k->rd_kafka_conf_set(conf, name, value, message, size) == RD_KAFKA_CONF_OK;
+}
+
+static bool set_own(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *setting, char *message,
+                    size_t size)
+{
+    const char *equals = strchr(setting, '=');
+    if (!equals) {
+        snprintf(message, size, "%s: expected NAME=VALUE", setting);
+        return false;
+    }
+    char *name = strndup(setting, (size_t)(equals - setting));
+    bool good = name && rdkafka_set(k, conf, name, equals + 1, message, size);
+    free(name);
+    return good;
+}
+
+rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const char *const *settings,
+                              size_t count, char *message, size_t size)
+{
+    rd_kafka_conf_t *conf = k->rd_kafka_conf_new();
+    bool good = rdkafka_set(k, conf, "bootstrap.servers", servers, message, size) &&
+                rdkafka_set(k, conf, "client.id", "odradek", message, size);
+    for (size_t i = 0; good && i < count; i++)
+        good = set_own(k, conf, settings[i], message, size);
+    if (!good) {
+        k->rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    k->rd_kafka_conf_set_error_cb(conf, on_error);
+    k->rd_kafka_conf_set_log_cb(conf, on_log);
+    return conf;
+}

@@ -1,0 +1,70 @@
+// librdkafka, loaded when it is first needed: only producing and consuming use it, and the server pays
+// nothing for it. Functions are called through the table: k->rd_kafka_new(...).
+#ifndef CLI_RDKAFKA_TABLE_H
+#define CLI_RDKAFKA_TABLE_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define RDKAFKA_FUNCTIONS(F)                 \
+    F(rd_kafka_conf_new)                     \
+    F(rd_kafka_conf_set)                     \
+    F(rd_kafka_conf_destroy)                 \
+    F(rd_kafka_conf_set_opaque)              \
+    F(rd_kafka_conf_set_dr_msg_cb)           \
+    F(rd_kafka_conf_set_error_cb)            \
+    F(rd_kafka_conf_set_log_cb)              \
+    F(rd_kafka_new)                          \
+    F(rd_kafka_destroy)                      \
+    F(rd_kafka_err2str)                      \
+    F(rd_kafka_last_error)                   \
+    F(rd_kafka_poll)                         \
+    F(rd_kafka_flush)                        \
+    F(rd_kafka_producev)                     \
+    F(rd_kafka_topic_new)                    \
+    F(rd_kafka_topic_name)                   \
+    F(rd_kafka_topic_destroy)                \
+    F(rd_kafka_metadata)                     \
+    F(rd_kafka_metadata_destroy)             \
+    F(rd_kafka_headers_new)                  \
+    F(rd_kafka_headers_copy)                 \
+    F(rd_kafka_headers_destroy)              \
+    F(rd_kafka_header_add)                   \
+    F(rd_kafka_header_get_all)               \
+    F(rd_kafka_message_headers)              \
+    F(rd_kafka_message_timestamp)            \
+    F(rd_kafka_message_destroy)              \
+    F(rd_kafka_topic_partition_list_new)     \
+    F(rd_kafka_topic_partition_list_add)     \
+    F(rd_kafka_topic_partition_list_destroy) \
+    F(rd_kafka_query_watermark_offsets)      \
+    F(rd_kafka_offsets_for_times)            \
+    F(rd_kafka_queue_new)                    \
+    F(rd_kafka_queue_destroy)                \
+    F(rd_kafka_consume_start_queue)          \
+    F(rd_kafka_consume_queue)                \
+    F(rd_kafka_consume_stop)
+
+struct rdkafka {
+#define RDKAFKA_FIELD(name) __typeof__(&name) name;
+    RDKAFKA_FUNCTIONS(RDKAFKA_FIELD)
+#undef RDKAFKA_FIELD
+};
+
+// NULL, with a line for a person in `message`, when the library is not there or too old. Main thread.
+const struct rdkafka *rdkafka_load(char *message, size_t size);
+
+// What producing and consuming set alike: bootstrap.servers, client.id, no chatter on standard error, then
+// the user's own "name=value" settings. NULL, with a message, when one is refused.
+rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const char *const *settings,
+                              size_t count, char *message, size_t size);
+
+// Sets one property. False with a message.
+bool rdkafka_set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name, const char *value,
+                 char *message, size_t size);
+
+// The last error of a broker that librdkafka reported: what to tell when nothing works. Empty: none.
+const char *rdkafka_last_problem(void);
+
+#endif
