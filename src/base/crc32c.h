@@ -17,7 +17,7 @@ static inline uint32_t crc32c(const void *data, size_t size)
 
 // One way to compute it. All give the same result; tests and benchmarks call each of them.
 struct crc32c_implementation {
-    const char *name; // "sse4.2 pclmul", "sse4.2", "armv8" or "portable"
+    const char *name; // "avx512 vpclmul", "sse4.2 pclmul", "sse4.2", "armv8" or "portable"
     uint32_t (*extend)(uint32_t crc, const void *data, size_t size);
     bool (*supported)(void); // by the processor that runs this
 };
