@@ -7,7 +7,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
-#include <arm_acle.h>
 #include <sys/auxv.h>
 #endif
 
@@ -217,9 +216,20 @@ static bool supported_pclmul(void)
 
 #elif defined(__aarch64__)
 
-#define TARGET_CRC __attribute__((target("+crc")))
+// Assembly, as clang 14 has the intrinsics only where the whole program is built for processors with them.
+static inline uint32_t arm_step8(uint32_t crc, uint64_t v)
+{
+    __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(v));
+    return crc;
+}
 
-DEFINE_EXTEND(extend_armv8, TARGET_CRC, __crc32cd, __crc32cb, join_plain)
+static inline uint32_t arm_step1(uint32_t crc, uint8_t v)
+{
+    __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(v));
+    return crc;
+}
+
+DEFINE_EXTEND(extend_armv8, , arm_step8, arm_step1, join_plain)
 
 static bool supported_armv8(void)
 {
