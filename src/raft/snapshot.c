@@ -58,7 +58,7 @@ int snapshot_writer_start(struct snapshot_writer *w, const char *dir, const char
     w->fd = file_open(path, O_RDWR | O_CREAT | O_TRUNC);
     if (w->fd < 0)
         return w->fd;
-    struct batch_builder header;
+    struct batch_builder header = {0};
     struct bytes batch;
     int rc =
         control_snapshot_header(&header, epoch, last_timestamp_ms, kraft_version, voters, now_ms, &batch);
@@ -113,7 +113,7 @@ void snapshot_writer_abandon(struct snapshot_writer *w)
 int snapshot_writer_finish(struct snapshot_writer *w, bool sync_dir)
 {
     char part[4200], path[4200];
-    struct batch_builder footer;
+    struct batch_builder footer = {0};
     struct bytes batch;
     int rc = close_batch(w);
     if (rc == 0) {

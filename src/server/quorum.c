@@ -99,7 +99,7 @@ static int refresh_own_endpoints(struct quorum *q)
 // The records with which a leader's epoch begins.
 static int append_epoch(struct quorum *q)
 {
-    struct batch_builder b;
+    struct batch_builder b = {0};
     struct bytes batch;
     int64_t now_ms = clock_wall_ms();
     bool with_voters = q->kraft_version > 0 && !q->voters_in_log;
@@ -126,7 +126,7 @@ static int append_records(struct quorum *q, const struct bytes *records, size_t 
     struct batch_options options = BATCH_OPTIONS;
     options.leader_epoch = q->raft.persistent.epoch;
     for (size_t i = 0; i < count;) {
-        struct batch_builder b;
+        struct batch_builder b = {0};
         struct bytes batch;
         batch_builder_init(&b, &options);
         while (i < count && batch_builder_size(&b) < BATCH_BYTES)
