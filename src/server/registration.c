@@ -21,7 +21,7 @@ static int16_t fill_registration(struct registration *r, struct broker_registrat
     q->cluster_id = str_from(r->broker->cluster_id);
     q->incarnation_id = r->incarnation_id;
     q->rack = c->rack;
-    q->previous_broker_epoch = r->broker_epoch;
+    q->previous_broker_epoch = r->previous_epoch;
     q->listeners = broker_registration_request_listener_new(arena, (int32_t)r->endpoints_count);
     q->features = broker_registration_request_feature_new(arena, (int32_t)features_supported_count);
     if (!q->listeners || !q->features)
@@ -63,6 +63,7 @@ int16_t registration_register(struct registration *r)
         error = response->error_code;
         if (error == E_NONE) {
             r->broker_epoch = response->broker_epoch;
+            r->previous_epoch = response->broker_epoch; // this process has lost nothing since
             producer_ids_set_epoch(r->broker->producer_ids, response->broker_epoch);
         }
     }

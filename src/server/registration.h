@@ -7,7 +7,8 @@
 struct registration {
     struct broker *broker;
     struct uuid incarnation_id;
-    int64_t broker_epoch; // -1 before it is registered
+    int64_t broker_epoch;   // -1 before it is registered
+    int64_t previous_epoch; // of the run before, when its stop was clean (KIP-966); else -1
     const struct image_endpoint *endpoints;
     uint32_t endpoints_count;
     const struct uuid *log_dirs;

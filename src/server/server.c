@@ -24,6 +24,7 @@
 #define MESSAGE_BYTES        512
 #define FETCH_SESSION_AGE_MS 120000 // KIP-227: one that was not used for so long gives way
 #define STOP_BOUND_MS        5000
+#define LEAVE_TRIES          3 // heartbeats of a controlled shutdown
 #define FLUSH_THREADS        2
 #define METADATA_LOG         "__cluster_metadata-0"
 
@@ -170,12 +171,24 @@ static int host_partitions(struct server *s)
     return log_manager_start(s->broker.logs);
 }
 
+// The epoch under which the last run stopped cleanly, when every directory says the same one; else -1. It
+// tells the controller that this broker has lost nothing (KIP-966).
+static int64_t previous_epoch(const struct server *s)
+{
+    int64_t epoch = s->dirs[0]->broker_epoch;
+    for (size_t i = 0; i < s->config->log_dir_count; i++)
+        if (!s->dirs[i]->clean || s->dirs[i]->broker_epoch != epoch)
+            return -1;
+    return epoch;
+}
+
 static int join_cluster(struct server *s)
 {
     struct registration *r = &s->registration;
     *r = (struct registration){.broker = &s->broker,
                                .incarnation_id = uuid_random(),
                                .broker_epoch = -1,
+                               .previous_epoch = previous_epoch(s),
                                .endpoints = s->listeners.broker,
                                .endpoints_count = s->listeners.broker_count,
                                .log_dirs = s->dir_ids,
@@ -271,9 +284,13 @@ static int start(struct server *s)
 
 static void leave_cluster(struct server *s)
 {
-    bool stop = false;
-    if (s->registration.broker_epoch >= 0 && s->config->controlled_shutdown)
-        registration_heartbeat(&s->registration, true, &stop);
+    bool granted = false;
+    if (s->registration.broker_epoch < 0 || !s->config->controlled_shutdown)
+        return;
+    // First the controller moves the leaders away, then it lets the broker go.
+    for (int tries = 0; tries < LEAVE_TRIES && !granted; tries++)
+        if (registration_heartbeat(&s->registration, true, &granted) != E_NONE)
+            return;
 }
 
 static int stop(struct server *s)
