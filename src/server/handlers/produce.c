@@ -21,6 +21,7 @@ struct item {
     int32_t index;
     uint8_t *records;
     size_t records_bytes;
+    struct batch_look look;
 
     struct partition *partition; // referenced while the request waits
     int16_t error;
@@ -142,8 +143,14 @@ static void append(struct produce *w, struct item *item)
     item->message = verdict.message;
     item->record_errors = verdict.record_errors;
     item->record_error_count = verdict.record_error_count;
-    if (verdict.error != E_NONE || verdict.size == 0)
+    if (verdict.error != E_NONE) {
+        if (verdict.reports_log_start) {
+            struct log_offsets offsets;
+            log_offsets(item->partition->log, &offsets);
+            item->log_start_offset = offsets.log_start_offset;
+        }
         goto out;
+    }
     struct log_append_info info;
     bool flush_due;
     item->error = partition_append(item->partition, verdict.batch, verdict.size, w->acks, now_ms, &info,
@@ -190,7 +197,45 @@ static void serve(struct produce *w, struct item *item, const struct image *imag
             arena_printf(&w->request->arena, "Cannot append to internal topic %.*s", STR_ARG(item->topic));
         return;
     }
-    append(w, item);
+    item->error = item->look.error;
+    if (item->look.scope == BATCH_LOOK_GOOD)
+        append(w, item);
+    else
+        item->message = item->look.message;
+}
+
+static void fail_all(struct produce *w, int16_t error, struct str message)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        w->items[i].error = error;
+        w->items[i].message = message;
+    }
+}
+
+// What is looked at before any topic is: damage that fails the whole request, and whether it may write in a
+// transaction. E_NONE: go on.
+static int16_t look_at_all(struct produce *w, struct str *message)
+{
+    struct request *r = w->request;
+    bool transactional = false;
+    *message = STR_NULL;
+    for (size_t i = 0; i < w->count; i++) {
+        struct item *item = &w->items[i];
+        if (batch_first_look((struct bytes){item->records, item->records_bytes}, r->version, &r->arena,
+                             &item->look))
+            return E_UNKNOWN_SERVER_ERROR;
+        if (item->look.scope == BATCH_LOOK_REQUEST) {
+            *message = item->look.message;
+            return item->look.error;
+        }
+        transactional |= item->look.transactional;
+    }
+    if (!transactional)
+        return E_NONE;
+    struct str id = w->message->transactional_id;
+    if (!id.data || !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, id))
+        return E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    return E_INVALID_TXN_STATE; // no coordinator has added these partitions to a transaction
 }
 
 // Answering
@@ -353,12 +398,6 @@ static void park(struct produce *w)
     request_park(r, PARK_OVERTAKE, on_cancel, w);
 }
 
-static void fail_all(struct produce *w, int16_t error)
-{
-    for (size_t i = 0; i < w->count; i++)
-        w->items[i].error = error;
-}
-
 static void handle_produce(struct request *r)
 {
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
@@ -375,8 +414,12 @@ static void handle_produce(struct request *r)
         request_close(r, "out of memory for Produce");
         return;
     }
-    if (w->acks < -1 || w->acks > 1) {
-        fail_all(w, E_INVALID_REQUIRED_ACKS);
+    struct str message;
+    int16_t error = look_at_all(w, &message);
+    if (error == E_NONE && (w->acks < -1 || w->acks > 1))
+        error = E_INVALID_REQUIRED_ACKS;
+    if (error != E_NONE) {
+        fail_all(w, error, message);
     } else {
         const struct image *image = image_current();
         for (size_t i = 0; i < w->count; i++)
