@@ -280,11 +280,11 @@ static int loop(struct consume *c)
         }
         // What is printed waits for more only while more is at hand.
         bool flush = c->out.size > 0 && (!m || c->out.size >= FLUSH_BYTES);
-        if (flush && (!output_flush(&c->out) || fflush(stdout) != 0))
+        if (flush && (!cli_flush(&c->out) || fflush(stdout) != 0))
             return cli_fail(c->command, "standard output cannot be written");
         progress_update(&c->progress, c->records, c->bytes);
     }
-    if (status == EXIT_OK && (!output_flush(&c->out) || fflush(stdout) != 0))
+    if (status == EXIT_OK && (!cli_flush(&c->out) || fflush(stdout) != 0))
         return cli_fail(c->command, "standard output cannot be written");
     return status;
 }

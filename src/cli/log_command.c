@@ -34,13 +34,13 @@ static const char log_help[] =
 
 int dump_flush(struct dump *d)
 {
-    return output_flush(&d->out) ? EXIT_OK : cli_fail(d->command, "standard output cannot be written");
+    return cli_flush(&d->out) ? EXIT_OK : cli_fail(d->command, "standard output cannot be written");
 }
 
 void dump_problem(struct dump *d, const char *path, int64_t at, const char *what)
 {
     d->problems++;
-    output_flush(&d->out);
+    cli_flush(&d->out);
     cli_fail(d->command, "%s at byte %lld: %s", path, (long long)at, what);
 }
 

@@ -67,7 +67,7 @@ void json_bytes_member(struct buffer *out, const char *name, struct bytes bytes)
     buffer_byte(out, '"');
 }
 
-bool output_flush(struct buffer *out)
+bool cli_flush(struct buffer *out)
 {
     bool written = out->size == 0 || fwrite(out->data, 1, out->size, stdout) == out->size;
     written = written && !out->failed;

@@ -19,7 +19,7 @@ void json_member(struct buffer *out, const char *name, struct str text);
 void json_bytes_member(struct buffer *out, const char *name, struct bytes bytes);
 
 // Writes and clears the buffer. False when standard output cannot be written.
-bool output_flush(struct buffer *out);
+bool cli_flush(struct buffer *out);
 
 // A table for people: the first row is the heading; columns are as wide as they need to be.
 struct table {

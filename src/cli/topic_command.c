@@ -64,7 +64,7 @@ int topic_connect(struct topic_call *t)
 
 int topic_finish(struct topic_call *t, int status)
 {
-    bool written = output_flush(&t->out) && fflush(stdout) == 0;
+    bool written = cli_flush(&t->out) && fflush(stdout) == 0;
     client_close(&t->client);
     buffer_free(&t->out);
     arena_free(&t->arena);
@@ -75,7 +75,7 @@ int topic_refused(struct topic_call *t, struct str name, int16_t code, struct st
 {
     if (!message.data || message.size == 0)
         message = str_from(error_code_message(code));
-    output_flush(&t->out);
+    cli_flush(&t->out);
     return cli_fail(t->command, "%.*s: %.*s (%s)", STR_ARG(name), STR_ARG(message), error_code_name(code));
 }
 

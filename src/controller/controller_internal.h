@@ -4,6 +4,7 @@
 
 #include "controller/controller.h"
 #include "metadata/record.h"
+#include "metadata/topic_name.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
@@ -93,8 +94,6 @@ void partitions_follow(struct step *s, const struct broker_change *change, enum 
 bool broker_has_leaderships(const struct image *image, int32_t broker);
 
 // --- topics ---
-// The reason why the name cannot be a topic's, in Kafka's words; NULL: it can. (topic_names.c)
-struct str topic_name_problem(struct str name, struct arena *arena);
 // Another topic whose name differs only in '.' and '_', or a null view. O(topics) where the name has one of
 // them.
 struct str topic_name_collision(const struct image *image, struct str name);

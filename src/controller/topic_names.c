@@ -1,31 +1,5 @@
 #include "controller/controller_internal.h"
 
-#define NAME_MAX_BYTES 249 // with "-<partition>" and a suffix it is still a file name
-
-struct str topic_name_problem(struct str name, struct arena *arena)
-{
-    if (name.size == 0)
-        return STR("Topic name is invalid: the empty string is not allowed");
-    if (str_is(name, ".") || str_is(name, ".."))
-        return STR("Topic name is invalid: '.' or '..' is not allowed");
-    if (name.size > NAME_MAX_BYTES)
-        return arena_printf(
-            arena, "Topic name is invalid: the length of '%.*s' is longer than the max allowed length %d",
-            STR_ARG(name), NAME_MAX_BYTES);
-    for (size_t i = 0; i < name.size; i++) {
-        char c = name.data[i];
-        bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                     c == '_' || c == '-';
-        if (!legal)
-            return arena_printf(
-                arena,
-                "Topic name is invalid: '%.*s' contains one or more characters other than ASCII "
-                "alphanumerics, '.', '_' and '-'",
-                STR_ARG(name));
-    }
-    return STR_NULL;
-}
-
 // Metric names take '.' and '_' for the same.
 static bool same_but_dots(struct str a, struct str b)
 {
