@@ -1,0 +1,83 @@
+"""Connections: answers in order, limits, and what ends them."""
+
+import struct
+import time
+
+import pytest
+
+from harness.process import wait_until
+from harness.requests import connect, create_topic, end_offset, fetch, fetch_body, produce_body
+from harness.wire import encode_request
+
+
+@pytest.fixture(scope="module")
+def quiet(broker):
+    """A broker with one topic."""
+    create_topic(broker, "quiet")
+    return broker
+
+
+def closed_by_peer(connection, timeout_s=10):
+    """Reads until the broker closes; what it sent before that."""
+    connection.settimeout(timeout_s)
+    got = b""
+    try:
+        while data := connection.recv(65536):
+            got += data
+    except ConnectionResetError:
+        pass
+    return got
+
+
+def test_pipelined_requests_are_answered_in_order(quiet):
+    with connect(quiet) as connection:
+        sent = []
+        for i in range(200):
+            api, version, body = (
+                ("Produce", 9, produce_body("quiet", [(b"k", b"%d" % i)])),
+                ("Metadata", 12, {"Topics": None}),
+                ("Fetch", 11, fetch_body("quiet", 0)),
+            )[i % 3]
+            sent.append((connection.send(api, version, body), api, version))
+        for correlation_id, api, version in sent:
+            assert connection.receive(api, version)[0] == correlation_id
+
+
+def test_offsets_that_do_not_exist(quiet):
+    with connect(quiet) as connection:
+        end = end_offset(connection, "quiet")["Offset"]
+        for offset in (end + 1, -1, 2**62):
+            assert fetch(connection, "quiet", offset)[0] == 1  # OFFSET_OUT_OF_RANGE
+        assert fetch(connection, "nowhere", 0)[0] == 3  # UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_idle_connections_are_closed(brokers):
+    broker = brokers.start(settings={"connections.max.idle.ms": "500"})
+    with broker.connect() as connection:
+        started = time.monotonic()
+        assert closed_by_peer(connection, 20) == b""
+        assert time.monotonic() - started > 0.3
+
+
+def test_connection_limits(brokers):
+    broker = brokers.start(settings={"max.connections.per.ip": "3"})
+
+    def taken():
+        """A connection that is served, or None."""
+        connection = connect(broker)
+        try:
+            if connection.call("Metadata", 12, {"Topics": None})["Brokers"]:
+                return connection
+        except (OSError, EOFError):
+            connection.close()
+
+    held = [wait_until(taken, 10, "a connection") for _ in range(3)]
+    with broker.connect() as one_too_many:
+        raw = encode_request("ApiVersions", 0, {})
+        one_too_many.sendall(struct.pack(">i", len(raw)) + raw)
+        assert closed_by_peer(one_too_many) == b""
+    held.pop().close()
+
+    held.append(wait_until(taken, 10, "room for another connection"))
+    for connection in held:
+        connection.close()

@@ -1,0 +1,250 @@
+"""The server as a process: its command line, its settings, starting, stopping, and what it promises of its data."""
+
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness.broker import odradek_binary
+from harness.process import run, wait_until
+from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, produce, produce_body, values
+
+
+@pytest.fixture(autouse=True)
+def _only_ours(request, broker_kind):
+    if broker_kind == "kafka" and "ours" in request.keywords:
+        pytest.skip("says something of Odradek alone")
+
+
+ours = pytest.mark.ours
+
+
+def refused(*args):
+    """Runs a server that must not start; returns its exit status and its lines."""
+    done = subprocess.run([odradek_binary(), "server", *args], capture_output=True, text=True, timeout=20)
+    return done.returncode, [line for line in (done.stdout + done.stderr).split("\n") if line]
+
+
+@ours
+def test_version_and_help():
+    assert re.fullmatch(r"odradek \d+\.\d+\.\d+\n", run([odradek_binary(), "--version"]).decode())
+    for words in (["--help"], ["server", "--help"]):
+        text = run([odradek_binary(), *words]).decode()
+        assert "server" in text and "xample" in text, text
+
+
+@ours
+def test_unknown_command():
+    done = subprocess.run([odradek_binary(), "sever"], capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0 and "sever" in done.stderr
+
+
+WRONG = {
+    "log.retention.ms": ("soon", "soon"),
+    "num.network.threads": ("0", "0"),
+    "compression.type": ("zip", "zip"),
+    "listeners": ("PLAINTEXT:/127.0.0.1", "listeners"),
+    "process.roles": ("brooker", "brooker"),
+    "message.max.bytes": ("-1", "-1"),
+    "log.segment.bytes": ("10", "10"),
+    "log.cleanup.policy": ("shred", "shred"),
+}
+
+
+@ours
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_setting_stops_the_start_with_one_line(name, tmp_path):
+    value, shown = WRONG[name]
+    status, lines = refused("--override", f"log.dirs={tmp_path}/data", "--override", f"{name}={value}")
+    assert status == 1
+    said = [line for line in lines if name in line and shown in line]
+    assert len(said) == 1, lines
+
+
+@ours
+def test_a_missing_file_and_a_malformed_override(tmp_path):
+    status, lines = refused(tmp_path / "nowhere.properties")
+    assert status == 1 and any("nowhere.properties" in line for line in lines), lines
+    status, lines = refused("--override", "log.dirs")
+    assert status != 0 and any("log.dirs" in line for line in lines), lines
+
+
+@ours
+def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
+    broker = brokers.start(settings={"log.retention.hour": "12"})
+    said = [line for line in broker.log_text().split("\n") if "log.retention.hour" in line]
+    assert said and "log.retention.hours" in said[0], broker.log_text()
+
+
+@ours
+def test_port_0_picks_a_free_port_and_says_which(brokers):
+    broker = brokers.new()
+    del broker.settings["controller.quorum.bootstrap.servers"]
+    broker.settings["listeners"] = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
+    broker.launch()
+    found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", broker.log_text()), 20, "the line with the port")
+    assert "listening on" in broker.log_text().split("\n")[0], broker.log_text()
+    broker.port = int(found.group(1))
+    broker.wait_ready()
+    with connect(broker) as connection:
+        metadata = connection.call("Metadata", 12, {"Topics": []})
+    assert [(b["Host"], b["Port"]) for b in metadata["Brokers"]] == [("127.0.0.1", broker.port)]
+
+
+@ours
+def test_two_servers_cannot_share_a_directory_or_a_port(brokers):
+    broker = brokers.start()
+    other = brokers.new(data=broker.data)
+    other.properties_path.write_text("".join(f"{name}={value}\n" for name, value in other.settings.items()))
+    status, lines = refused(other.properties_path)
+    assert status == 1 and any(str(broker.data) in line for line in lines), lines
+    third = brokers.new()
+    third.settings["listeners"] = broker.settings["listeners"]
+    third.properties_path.write_text("".join(f"{name}={value}\n" for name, value in third.settings.items()))
+    third.data.mkdir()
+    status, lines = refused(third.properties_path)
+    assert status == 1 and any(str(broker.port) in line for line in lines), lines
+    with connect(broker) as connection:
+        assert connection.call("Metadata", 12, {"Topics": []})["Brokers"]
+
+
+@ours
+def test_it_does_not_format_what_holds_data(brokers):
+    broker = brokers.start()
+    create_topic(broker, "kept")
+    broker.stop()
+    (broker.data / "meta.properties").unlink()
+    status, lines = refused(broker.properties_path)
+    assert status == 1 and any("format" in line for line in lines), lines
+
+
+@ours
+def test_starts_and_stops_fast(brokers):
+    broker = brokers.start()
+    create_topic(broker, "some", partitions=50)
+    broker.stop()
+    started = time.monotonic()
+    broker.start()
+    assert time.monotonic() - started < 3  # generous: sanitizers and busy machines; ./dev bench has the figures
+    broker.stop()
+    assert broker.log_text().count("stopp") >= 2
+
+
+def identity(broker):
+    with connect(broker) as connection:
+        metadata = connection.call("Metadata", 12, {"Topics": None})
+        return metadata["ClusterId"], {topic["Name"]: topic["TopicId"] for topic in metadata["Topics"]}
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_everything_is_there_after_a_restart(brokers, how):
+    broker = brokers.start()
+    for name in ("one", "two", "three"):
+        create_topic(broker, name, partitions=3)
+    with connect(broker) as connection:
+        for i in range(100):
+            assert error(produce(connection, "two", [(b"k", b"%d" % i)], partition=i % 3)) == 0
+        deleted = connection.call("DeleteTopics", 6, {"Topics": [{"Name": "three"}], "TimeoutMs": 10000})
+        assert error(deleted["Responses"][0]) == 0
+    before = identity(broker)
+    assert set(before[1]) == {"one", "two"}
+    for _ in range(3):
+        broker.stop() if how == "stop" else broker.kill()
+        broker.start()
+        assert identity(broker) == before
+    with connect(broker) as connection:
+        for partition in range(3):
+            want = [b"%d" % i for i in range(100) if i % 3 == partition]
+            assert values(fetch(connection, "two", partition=partition)[1]) == want
+            settled = lambda: end_offset(connection, "two", partition)["Offset"] == len(want)  # noqa: E731,B023
+            wait_until(settled, 10, f"the end of partition {partition} at {len(want)}")
+
+
+def test_sigterm_lets_waiting_requests_go(brokers):
+    """A long poll is no reason for a stop to take its time."""
+    broker = brokers.start()
+    create_topic(broker, "waited")
+    with connect(broker, timeout_s=60) as connection:
+        connection.send("Fetch", 11, fetch_body("waited", max_wait_ms=60_000, min_bytes=1))
+        started = time.monotonic()
+        broker.stop()
+        assert time.monotonic() - started < 30
+
+
+def test_a_long_poll_ends_with_the_next_record(brokers):
+    broker = brokers.start()
+    create_topic(broker, "polled")
+    got = []
+
+    def poll():
+        with connect(broker, timeout_s=60) as connection:
+            got.extend(fetch(connection, "polled", max_wait_ms=30_000, min_bytes=1)[1])
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    with connect(broker) as connection:
+        # an empty long poll on the same topic comes back when its time is over, not before
+        started = time.monotonic()
+        assert fetch(connection, "polled", max_wait_ms=300, min_bytes=1) == (0, [])
+        assert 0.25 < time.monotonic() - started < 10
+        produce(connection, "polled", [(None, b"the record")])
+    poller.join(10)
+    assert not poller.is_alive() and values(got) == [b"the record"]
+
+
+def test_acks_0_1_and_all(brokers):
+    broker = brokers.start()
+    create_topic(broker, "acks")
+    with connect(broker) as connection:
+        for i in range(5):
+            connection.send("Produce", 9, _with_acks("acks", i, 0))
+        for i, acks in ((5, 1), (6, -1)):
+            assert error(produce(connection, "acks", [(None, b"%d" % i)], acks=acks)) == 0
+        assert values(fetch(connection, "acks")[1]) == [b"%d" % i for i in range(7)]
+    with connect(broker) as connection:  # with acks=0 an error can only be told by closing
+        connection.send("Produce", 9, _with_acks("nowhere-at-all", 0, 0, partition=77))
+        with pytest.raises((EOFError, ConnectionError)):
+            connection.receive_frame()
+
+
+def _with_acks(topic, number, acks, partition=0):
+    return produce_body(topic, [(None, b"%d" % number)], partition=partition, acks=acks)
+
+
+def test_flush_messages_is_acknowledged(brokers):
+    broker = brokers.start()
+    create_topic(broker, "flushed", **{"flush_messages": "1"})
+    with connect(broker) as connection:
+        for i in range(50):
+            assert error(produce(connection, "flushed", [(None, b"%d" % i)])) == 0
+    broker.kill()
+    broker.start()
+    with connect(broker) as connection:
+        assert values(fetch(connection, "flushed")[1]) == [b"%d" % i for i in range(50)]
+
+
+def test_segments_roll_and_old_ones_are_deleted(brokers):
+    broker = brokers.start(settings={"log.retention.check.interval.ms": "500", "log.segment.delete.delay.ms": "100"})
+    create_topic(broker, "rolled", **{"segment_bytes": "1048576", "retention_bytes": "2097152"})
+    with connect(broker) as connection:
+        for i in range(60):
+            assert error(produce(connection, "rolled", [(None, b"%08d" % i + b"x" * 100_000)])) == 0
+        start = wait_until(lambda: end_offset(connection, "rolled", timestamp=-2)["Offset"], 30, "retention")
+        assert fetch(connection, "rolled", 0)[0] == 1  # OFFSET_OUT_OF_RANGE
+        batches = fetch(connection, "rolled", start, max_bytes=1)[1]
+        assert values(batches)[0].startswith(b"%08d" % start)
+    folder = broker.partition_directory("rolled")
+    wait_until(lambda: not list(folder.glob("*.deleted")), 20, "deleted segments to go")
+    assert len(list(folder.glob("*.log"))) <= 4
+
+
+@ours
+def test_sigint_stops_it_too(brokers):
+    broker = brokers.start()
+    broker.process.signal(signal.SIGINT)
+    assert broker.process.wait(20) == 0
+    broker.process = None
+    assert (broker.data / ".kafka_cleanshutdown").exists()
