@@ -1,13 +1,10 @@
 """Connections: answers in order, limits, and what ends them."""
 
-import struct
 import time
 
 import pytest
 
-from harness.process import wait_until
 from harness.requests import connect, create_topic, end_offset, fetch, fetch_body, produce_body
-from harness.wire import encode_request
 
 
 @pytest.fixture(scope="module")
@@ -57,27 +54,3 @@ def test_idle_connections_are_closed(brokers):
         started = time.monotonic()
         assert closed_by_peer(connection, 20) == b""
         assert time.monotonic() - started > 0.3
-
-
-def test_connection_limits(brokers):
-    broker = brokers.start(settings={"max.connections.per.ip": "3"})
-
-    def taken():
-        """A connection that is served, or None."""
-        connection = connect(broker)
-        try:
-            if connection.call("Metadata", 12, {"Topics": None})["Brokers"]:
-                return connection
-        except (OSError, EOFError):
-            connection.close()
-
-    held = [wait_until(taken, 10, "a connection") for _ in range(3)]
-    with broker.connect() as one_too_many:
-        raw = encode_request("ApiVersions", 0, {})
-        one_too_many.sendall(struct.pack(">i", len(raw)) + raw)
-        assert closed_by_peer(one_too_many) == b""
-    held.pop().close()
-
-    held.append(wait_until(taken, 10, "room for another connection"))
-    for connection in held:
-        connection.close()
