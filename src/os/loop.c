@@ -10,6 +10,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+_Static_assert((int)LOOP_READABLE == EPOLLIN && (int)LOOP_WRITABLE == EPOLLOUT &&
+                   (int)LOOP_PEER_FINISHED == EPOLLRDHUP && (int)LOOP_BROKEN == (EPOLLERR | EPOLLHUP),
+               "the loop's events are numbered as epoll's");
+
 #define LOOP_EVENTS_PER_TURN 256
 #define LOOP_TASKS_PER_TURN  256
 

@@ -10,12 +10,20 @@
 
 struct loop;
 
+// What can happen to a descriptor; numbered as epoll does.
+enum loop_events {
+    LOOP_READABLE = 0x001,
+    LOOP_WRITABLE = 0x004,
+    LOOP_BROKEN = 0x008 | 0x010, // an error, or closed in both directions; reported unasked
+    LOOP_PEER_FINISHED = 0x2000, // the peer sends no more; what it sent may still be to be read
+};
+
 // A descriptor in the loop. Events come once per change (EPOLLET): the owner reads or writes until it would
 // block, or remembers that more is there.
 struct loop_source {
     int fd; // the owner's, who closes it after loop_remove
     void (*ready)(struct loop_source *source,
-                  uint32_t events); // EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP
+                  uint32_t events); // enum loop_events, or-ed
 };
 
 // Embedded in its owner. Zeroed except for `fire`: not armed.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -187,6 +188,16 @@ void socket_buffers(int fd, int send_bytes, int receive_bytes)
         set_option(fd, SOL_SOCKET, SO_SNDBUF, send_bytes);
     if (receive_bytes > 0)
         set_option(fd, SOL_SOCKET, SO_RCVBUF, receive_bytes);
+}
+
+void socket_close(int fd)
+{
+    close(fd);
+}
+
+int socket_spare_fd(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
 int socket_parse_ip(const char *text, uint8_t ip[16])

@@ -44,6 +44,12 @@ void socket_cork(int fd, bool corked);
 // themselves).
 void socket_buffers(int fd, int send_bytes, int receive_bytes);
 
+void socket_close(int fd);
+
+// A descriptor that is good for nothing but being closed, so that one is free when it is needed most; -1 when
+// none is.
+int socket_spare_fd(void);
+
 // The same address in the form of socket_peer.ip. 0, or ERR_INVALID when it is no numeric address.
 int socket_parse_ip(const char *text, uint8_t ip[16]);
 

@@ -1,11 +1,8 @@
 #include "server/acceptor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -66,7 +63,7 @@ static struct loop *loop_of(struct acceptor *a)
 int acceptor_serve(struct acceptor *a)
 {
     a->serving = true;
-    return loop_add(loop_of(a), &a->source, EPOLLIN);
+    return loop_add(loop_of(a), &a->source, LOOP_READABLE);
 }
 
 void acceptor_stop(struct acceptor *a)
@@ -82,7 +79,7 @@ void acceptor_stop(struct acceptor *a)
 void acceptor_close(struct acceptor *a)
 {
     if (a->source.fd >= 0)
-        close(a->source.fd);
+        socket_close(a->source.fd);
     a->source.fd = -1;
     free((void *)(uintptr_t)a->listener.name);
     free((void *)(uintptr_t)a->listener.host);
@@ -94,15 +91,15 @@ static bool shed(struct acceptor *a)
 {
     struct reactors *group = a->group;
     if (group->spare_fd < 0)
-        group->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        group->spare_fd = socket_spare_fd();
     if (group->spare_fd < 0)
         return false;
-    close(group->spare_fd);
+    socket_close(group->spare_fd);
     struct socket_peer peer;
     int fd = socket_accept(a->source.fd, &peer);
     if (fd >= 0)
-        close(fd);
-    group->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        socket_close(fd);
+    group->spare_fd = socket_spare_fd();
     if (fd < 0)
         return false;
     atomic_fetch_add(&group->refused, 1);
@@ -135,7 +132,7 @@ static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
         atomic_fetch_add(&group->accepted, 1);
         return;
     }
-    close(fd);
+    socket_close(fd);
     quota_release(&group->quota, counted ? peer->ip : NULL);
     atomic_fetch_add(&group->refused, 1);
     log_limited(LOG_LEVEL_INFO, "server", "%s: connection refused: %s", peer->text,

@@ -3,8 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -12,13 +10,13 @@
 static void on_ready(struct loop_source *source, uint32_t events)
 {
     struct connection *c = container_of(source, struct connection, source);
-    if (events & EPOLLIN)
+    if (events & LOOP_READABLE)
         c->readable = true;
-    if (events & EPOLLOUT)
+    if (events & LOOP_WRITABLE)
         c->writable = true;
-    if (events & EPOLLRDHUP)
+    if (events & LOOP_PEER_FINISHED)
         c->readable = c->half_closed = true;
-    if (events & (EPOLLERR | EPOLLHUP))
+    if (events & LOOP_BROKEN)
         connection_close(c, NULL); // reset, or closed in both directions: nobody reads an answer
     connection_serve(c);
 }
@@ -39,7 +37,7 @@ static void on_arrival(struct task *task)
         connection_destroy(c);
         return;
     }
-    if (loop_add(&state->reactor.loop, &c->source, EPOLLIN | EPOLLOUT | EPOLLRDHUP) < 0) {
+    if (loop_add(&state->reactor.loop, &c->source, LOOP_READABLE | LOOP_WRITABLE | LOOP_PEER_FINISHED) < 0) {
         log_limited(LOG_LEVEL_WARN, "server", "%s: closed: cannot be watched", c->peer.text);
         connection_destroy(c);
         return;
@@ -151,7 +149,7 @@ void connection_destroy(struct connection *c)
     struct reactor_state *state = c->state;
     c->closing = c->serving = true; // nothing starts or is queued any more
     loop_remove(&state->reactor.loop, &c->source);
-    close(c->source.fd);
+    socket_close(c->source.fd);
     loop_work_cancel(&c->work);
     list_remove(&c->node);
     list_remove(&c->memory_node);

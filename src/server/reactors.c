@@ -1,11 +1,9 @@
 #include "server/reactors.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -55,7 +53,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
         reactors_free(group);
         return err;
     }
-    group->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    group->spare_fd = socket_spare_fd();
     *out = group;
     return 0;
 }
@@ -122,7 +120,7 @@ void reactors_free(struct reactors *group)
     for (unsigned i = 0; i < group->config.count; i++)
         reactor_free(&group->states[i]);
     if (group->spare_fd >= 0)
-        close(group->spare_fd);
+        socket_close(group->spare_fd);
     quota_free(&group->quota);
     sem_destroy(&group->closed);
     free(group->states);
