@@ -43,8 +43,9 @@ const char *rdkafka_last_problem(void)
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
-    (void)code;
     (void)opaque;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && *problem)
+        return; // the reason came before
     snprintf(problem, sizeof problem, "%s", reason);
 }
 

@@ -1,0 +1,256 @@
+"""The command line against a running broker, and by itself."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from harness.broker import odradek_binary
+from harness.process import die_with_parent, wait_until
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+
+
+def odradek(*words, stdin=b"", status=0):
+    """Runs the binary; returns what it wrote to standard output and to standard error, as text."""
+    words = [str(odradek_binary()), *map(str, words)]
+    done = subprocess.run(words, input=stdin, capture_output=True, timeout=60)
+    error = done.stderr.decode()
+    assert done.returncode == status, f"{' '.join(words)}: {done.returncode}\n{error}{done.stdout.decode(errors='replace')}"
+    return done.stdout.decode(errors="surrogateescape"), error
+
+
+class At:
+    """The commands of one broker."""
+
+    def __init__(self, broker):
+        self.broker = broker
+
+    def __call__(self, command, *words, **options):
+        return odradek(*command.split(), "-b", self.broker.bootstrap, *words, **options)
+
+
+@pytest.fixture
+def at(broker):
+    return At(broker)
+
+
+# -- by itself
+
+
+def test_version_and_help_are_told():
+    assert odradek("--version")[0].startswith("odradek ")
+    assert odradek("--help")[0].startswith("  odradek server")
+    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic delete", "produce", "consume", "log", "log dump"):
+        text = odradek(*command.split(), "--help")[0]
+        assert text.startswith("  "), f"{command} --help begins with an example"
+        assert f"odradek {command}" in text
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        (["nonsense"], "odradek: unknown command nonsense; try `odradek --help`"),
+        (["topic", "nonsense"], "odradek topic: unknown command nonsense; try `odradek topic --help`"),
+        (["topic", "list", "--nonsense"], "odradek topic list: unknown option --nonsense; try `odradek topic list --help`"),
+        (["topic", "create"], "odradek topic create: no topic is named; try `odradek topic create --help`"),
+        (["produce", "t", "--partition", "x"], "odradek produce: x is no whole number from 0 to 2147483647; try `odradek produce --help`"),
+        (["consume", "t", "--from", "whenever"], "odradek consume: --from whenever is no place to start from; try `odradek consume --help`"),
+        (["consume", "t", "--format", "%q"], "odradek consume: --format: %q is not known; try `odradek consume --help`"),
+        (["format"], "odradek format: --cluster-id is missing; try `odradek format --help`"),
+    ],
+)
+def test_what_is_not_understood_is_said_in_one_line(words, line):
+    assert odradek(*words, status=2) == ("", line + "\n")
+
+
+@pytest.mark.parametrize(
+    "setting, line",
+    [
+        ("num.partitions=0", "Invalid value 0 for configuration num.partitions: Value must be at least 1"),
+        ("listeners=PLAINTEXT", "listeners=PLAINTEXT: expected NAME://host:port"),
+        ("log.dirs=", "Configuration 'log.dirs' must not be empty. Valid values include: any non-empty value"),
+        ("=1", "--override =1: expected name=value"),
+    ],
+)
+def test_a_configuration_error_is_one_line(setting, line):
+    assert odradek("server", "--override", setting, status=1) == ("", f"odradek server: {line}\n")
+
+
+def test_a_file_is_checked_without_starting(tmp_path):
+    path = tmp_path / "server.properties"
+    assert odradek("server", path, status=1) == ("", f"odradek server: {path}: No such file or directory\n")
+    path.write_text("process.roles=broker,controller\nnode.id=1\n")
+    assert "controller.listener.names is not set: it is required" in odradek("server", "--check", path, status=1)[1]
+    path.write_text(
+        "process.roles = broker,controller\nnode.id: 1\nlisteners=PLAINTEXT://127.0.0.1:0,\\\n  CONTROLLER://127.0.0.1:0\n"
+        "controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@127.0.0.1:9093\nnum.partition=3\nnum.io.threads=8\n"
+    )
+    _, error = odradek("server", "--check", path)
+    assert "unknown setting num.partition; did you mean num.partitions?" in error
+    assert "num.io.threads=8 has no effect here" in error
+
+
+def test_nobody_answers():
+    for words in (["topic", "list"], ["produce", "t", "-t", "1"], ["consume", "t", "-t", "1"]):
+        out, error = odradek(*words, "-b", "127.0.0.1:1", stdin=b"x\n", status=1)
+        assert out == "" and error.count("\n") == 1 and "Connection refused" in error
+
+
+def test_formatting(tmp_path):
+    settings = tmp_path / "server.properties"
+    settings.write_text(
+        "process.roles=broker,controller\nnode.id=7\ncontroller.listener.names=C\nlisteners=PLAINTEXT://127.0.0.1:0,C://127.0.0.1:9093\n"
+        f"controller.quorum.bootstrap.servers=127.0.0.1:9093,elsewhere:9093\nlog.dirs={tmp_path}/a,{tmp_path}/b\n"
+    )
+    _, error = odradek("format", "-i", "nonsense", settings, status=2)
+    assert "an id has 22 characters" in error
+    _, error = odradek("format", "-i", "random", settings, status=2)
+    assert "--standalone" in error, "who votes first is not to be guessed"
+    out, _ = odradek("format", "-i", "4L6g3nShT-eMCtK--X86sw", "--standalone", settings)
+    assert out.count("formatted") == 2
+    meta = (tmp_path / "a" / "meta.properties").read_text()
+    assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in meta and "node.id=7" in meta
+    _, error = odradek("format", "-i", "4L6g3nShT-eMCtK--X86sw", "--standalone", settings, status=1)
+    assert error == f"odradek format: {tmp_path}/a is formatted already, for cluster 4L6g3nShT-eMCtK--X86sw\n"
+    out, _ = odradek("format", "-i", "random", "--standalone", "--ignore-formatted", settings)
+    assert out.count("is formatted already") == 2
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "something").write_text("x")
+    _, error = odradek("format", "-i", "random", "--standalone", settings, "-o", f"log.dirs={tmp_path}/c", status=1)
+    assert error == f"odradek format: {tmp_path}/c: the directory is not empty\n"
+
+
+# -- topics
+
+
+def test_topics_from_create_to_delete(at):
+    out, _ = at("topic create", "cli-a", "--partitions", 3, "--config", "retention.ms=60000")
+    assert out == "created cli-a, 3 partitions, 1 replica\n"
+    assert "(TOPIC_ALREADY_EXISTS)" in at("topic create", "cli-a", status=1)[1]
+    assert at("topic create", "cli-a", "--if-not-exists")[0] == "cli-a is there already\n"
+    assert at("topic create", "cli-dry", "--dry-run")[0].startswith("could create cli-dry")
+    _, error = at("topic create", "cli-bad", "--config", "nope=1", status=1)
+    assert error == "odradek topic create: cli-bad: Unknown topic config name: nope (INVALID_CONFIG)\n"
+
+    names = {one["name"]: one for one in json.loads(at("topic list", "--json")[0])}
+    assert names["cli-a"]["partitions"] == 3 and "cli-dry" not in names
+    assert "cli-a" in at("topic list")[0]
+
+    [topic] = json.loads(at("topic describe", "cli-a", "--json")[0])
+    assert topic["configs"] == {"retention.ms": "60000"}
+    assert [(p["partition"], p["leader"], p["startOffset"], p["endOffset"]) for p in topic["partitions"]] == [(0, 1, 0, 0), (1, 1, 0, 0), (2, 1, 0, 0)]
+    assert "retention.ms=60000" in at("topic describe", "cli-a")[0]
+    [topic] = json.loads(at("topic describe", "cli-a", "--all", "--json")[0])
+    assert topic["configs"]["cleanup.policy"] == "delete"
+
+    assert at("topic delete", "cli-a")[0] == "deleted cli-a\n"
+    assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic delete", "cli-a", status=1)[1]
+    assert at("topic delete", "cli-a", "--if-exists")[0] == "cli-a is not there\n"
+    assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic describe", "cli-a", status=1)[1]
+
+
+# -- records
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_what_goes_in_comes_out(at, codec):
+    topic = f"cli-{codec}"
+    at("topic create", topic)
+    lines = [f"k{i}:value {i} äöü" for i in range(1000)]
+    at("produce", topic, "-K", ":", "-z", codec, "-H", "source=test", "-i", stdin="\n".join(lines).encode())
+    assert at("consume", topic, "-K", ":")[0].splitlines() == lines
+    records = [json.loads(line) for line in at("consume", topic, "--json")[0].splitlines()]
+    assert [r["offset"] for r in records] == list(range(1000))
+    assert records[7]["key"] == "k7" and records[7]["value"] == "value 7 äöü"
+    assert records[7]["headers"] == [{"name": "source", "value": "test"}]
+    assert at("consume", topic, "--from", -3)[0].splitlines() == [line.split(":")[1] for line in lines[-3:]]
+    assert at("consume", topic, "--from", 500, "--count", 1, "-F", "%t/%p/%o/%k/%s")[0] == f"{topic}/0/500/k500/{len('value 500 äöü'.encode())}"
+    assert at("consume", topic, "--from", "end")[0] == ""
+
+
+def test_nulls_bytes_and_files(at, tmp_path):
+    at("topic create", "cli-bytes", "-p", 2)
+    at("produce", "cli-bytes", "-K", ":", "-N", "-p", 0, stdin=b"gone:\n:b\n")
+    first, second = [json.loads(line) for line in at("consume", "cli-bytes", "-p", 0, "-j")[0].splitlines()]
+    assert (first["key"], first["value"]) == ("gone", None)
+    assert (second["key"], second["value"]) == ("", "b")
+    assert at("consume", "cli-bytes", "-p", 0, "-F", "%k=%v;")[0] == "gone=(null);=b;"
+
+    noise = os.urandom(100_000)
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(noise)
+    at("produce", "cli-bytes", "--whole", "-p", 1, tmp_path / "one", tmp_path / "two")
+    out, _ = at("consume", "cli-bytes", "-p", 1, "-F", "%v")
+    assert out.encode(errors="surrogateescape") == noise * 2
+    assert "valueBase64" in json.loads(at("consume", "cli-bytes", "-p", 1, "-j", "-c", 1)[0])
+    assert "has no partition 5" in at("consume", "cli-bytes", "-p", 5, status=1)[1]
+    assert "No such file" in at("produce", "cli-bytes", tmp_path / "none", status=1)[1]
+    assert 'record 1: no ":" in the line' in at("produce", "cli-bytes", "-K", ":", stdin=b"x\n", status=1)[1]
+
+
+def test_from_a_time(at):
+    at("topic create", "cli-time")
+    at("produce", "cli-time", stdin=b"old\n")
+    between = json.loads(at("consume", "cli-time", "--json")[0])["timestamp"] + 1
+    wait_until(lambda: time.time() * 1000 > between, 5, "the clock to tell the two apart")
+    at("produce", "cli-time", stdin=b"new\n")
+    assert at("consume", "cli-time", "--from", f"@{between}")[0] == "new\n"
+    assert at("consume", "cli-time", "--from", "-1h")[0] == "old\nnew\n"
+    assert at("consume", "cli-time", "--from", "2100-01-01")[0] == ""
+
+
+def test_following(at):
+    at("topic create", "cli-follow")
+    words = [str(odradek_binary()), "consume", "-b", at.broker.bootstrap, "cli-follow", "--follow", "--count", "3"]
+    follower = subprocess.Popen(words, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+    try:
+        for i in range(3):
+            at("produce", "cli-follow", stdin=f"{i}\n".encode())
+        wait_until(lambda: follower.poll() is not None, 30, "three records to be followed")
+        assert follower.returncode == 0 and follower.stdout.read() == b"0\n1\n2\n"
+    finally:
+        follower.kill()
+        follower.wait()
+
+
+def test_refused_records_are_told(at):
+    at("topic create", "cli-compact", "-c", "cleanup.policy=compact")
+    out, error = at("produce", "cli-compact", "--json", stdin=b"no key\n", status=1)
+    assert json.loads(out)["failed"] == 1 and "1 of 1 records were not acknowledged" in error
+    assert "Unknown topic" in at("consume", "cli-nowhere", status=1)[1]
+
+
+# -- files
+
+
+def test_the_log_is_dumped(brokers):
+    broker = brokers.start()
+    at = At(broker)
+    at("topic create", "dumped")
+    at("produce", "dumped", "-K", ":", "-z", "gzip", "-H", "h=1", stdin=b"a:%s\nb:2\n" % (b"1" * 100))
+    broker.stop()
+    directory = broker.partition_directory("dumped")
+    rows = [json.loads(line) for line in odradek("log", "dump", "--records", "--json", directory)[0].splitlines()]
+    [batch] = [row for row in rows if row["kind"] == "batch"]
+    assert batch["crcOk"] and batch["records"] == 2 and batch["compression"] == "gzip" and batch["baseOffset"] == 0
+    records = [row for row in rows if row["kind"] == "record"]
+    assert [(r["key"], r["value"], r["headers"][0]["name"]) for r in records] == [("a", "1" * 100, "h"), ("b", "2", "h")]
+    text, _ = odradek("log", "dump", "--records", directory)
+    assert f"key a  value {'1' * 100}  h=1" in text and "topic_id:" in text
+
+    rows = [json.loads(line) for line in odradek("log", "dump", "-r", "-j", broker.data)[0].splitlines()]
+    types = {row.get("type") for row in rows}
+    assert {"TopicRecord", "PartitionRecord", "RegisterBrokerRecord", "LeaderChangeMessage"} <= types
+    assert {"offsetIndex", "timeIndex"}.isdisjoint({row["kind"] for row in rows if "dumped" in row["file"]})  # too little for an entry
+
+    segment = next(directory.glob("*.log"))
+    content = bytearray(segment.read_bytes())
+    content[-1] ^= 1
+    segment.write_bytes(content)
+    assert "the CRC of this batch is wrong" in odradek("log", "dump", segment, status=1)[1]
+    segment.write_bytes(content[:-1])
+    assert "the file ends within a batch" in odradek("log", "dump", segment, status=1)[1]
+    assert "No such file" in odradek("log", "dump", directory / "nothing.log", status=1)[1]
