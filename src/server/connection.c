@@ -90,6 +90,8 @@ bool connection_can_take(const struct connection *c)
 // stops).
 static bool is_over(const struct connection *c)
 {
+    if (c->state->draining && c->parked > 0 && c->parked == c->polls)
+        return container_of(list_first(&c->requests), struct request, node)->state == REQUEST_PARKED;
     if (c->state->draining)
         return list_empty(&c->requests);
     // Like Kafka, who has left gets no answer to what is still undecided.

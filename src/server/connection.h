@@ -63,14 +63,14 @@ struct connection {
     struct loop_work work;     // a turn at this turn's end, or in the next one
     struct reactor_state *state;
     const struct listener *listener;
-    struct list node;          // of reactor_state.connections
-    struct list memory_node;   // of reactor_state.memory_waiters
-    struct task arrival;       // from the acceptor to the reactor
-    struct list requests;      // in order of arrival; sent ones leave
-    struct input *input;       // NULL while nothing is half-read
-    uint32_t frame_hint_bytes; // what recent requests took, to read large ones in one go
-    int32_t in_flight, parked, stalled;
-    size_t response_bytes; // encoded and unsent, in memory
+    struct list node;                          // of reactor_state.connections
+    struct list memory_node;                   // of reactor_state.memory_waiters
+    struct task arrival;                       // from the acceptor to the reactor
+    struct list requests;                      // in order of arrival; sent ones leave
+    struct input *input;                       // NULL while nothing is half-read
+    uint32_t frame_hint_bytes;                 // what recent requests took, to read large ones in one go
+    int32_t in_flight, parked, stalled, polls; // the last two: of the parked
+    size_t response_bytes;                     // encoded and unsent, in memory
     int64_t progress_ms;
     struct client_software *software;
     bool readable, writable; // as far as is known: edge-triggered

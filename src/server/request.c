@@ -56,6 +56,14 @@ void request_free(struct reactor_state *state, struct request *request)
     }
 }
 
+static void count_park(struct connection *c, enum park park, int32_t by)
+{
+    if (park == PARK_STALL)
+        c->stalled += by;
+    else if (park == PARK_POLL)
+        c->polls += by;
+}
+
 // The request is decided: it waits for its turn to be sent.
 static void finish(struct request *request)
 {
@@ -64,8 +72,7 @@ static void finish(struct request *request)
     if (request->state == REQUEST_PARKED) {
         c->parked--;
         counter_add(&c->state->counters.parked, (uint64_t)-1);
-        if (request->park == PARK_STALL)
-            c->stalled--;
+        count_park(c, request->park, -1);
     }
     request->state = REQUEST_FINISHED;
     c->response_bytes += request->response_bytes;
@@ -109,12 +116,11 @@ void request_park(struct request *request, enum park park, void (*on_cancel)(str
         request->state = REQUEST_PARKED;
         c->parked++;
         counter_add(&c->state->counters.parked, 1);
-    } else if (request->park == PARK_STALL) {
-        c->stalled--;
+    } else {
+        count_park(c, request->park, -1);
         connection_serve_soon(c); // the requests behind it may go on
     }
-    if (park == PARK_STALL)
-        c->stalled++;
+    count_park(c, park, 1);
     request->park = park;
     request->on_cancel = on_cancel;
     request->parked = parked;

@@ -35,6 +35,7 @@ enum park {
     PARK_OVERTAKE, // its effect on the log is done (or it has none): later requests of the connection are
                    // handled meanwhile
     PARK_STALL,    // its effect is still to come: the connection's later requests wait
+    PARK_POLL, // as PARK_OVERTAKE, for one that only waits for news: a server that stops does not wait for it
 };
 
 enum request_state { REQUEST_HANDLING, REQUEST_PARKED, REQUEST_FINISHED };

@@ -96,8 +96,10 @@ static inline void handle_heartbeat(struct request *request)
         request_close(request, "the test said so");
     } else if (str_is(what, "none")) {
         request_respond_none(request);
-    } else if (str_is(what, "overtake") || str_is(what, "stall")) {
-        enum park park = str_is(what, "stall") ? PARK_STALL : PARK_OVERTAKE;
+    } else if (str_is(what, "overtake") || str_is(what, "stall") || str_is(what, "poll")) {
+        enum park park = str_is(what, "stall")  ? PARK_STALL
+                         : str_is(what, "poll") ? PARK_POLL
+                                                : PARK_OVERTAKE;
         request_release_input(request);
         assert_true(str_is(request->client_id, "test"));
         struct parked *p = arena_zalloc(&request->arena, 1, sizeof *p);

@@ -168,6 +168,23 @@ static void a_graceful_stop_waits_for_answers(void **state)
     reactors_free(server.group);
 }
 
+static void a_graceful_stop_does_not_wait_for_polls(void **state)
+{
+    (void)state;
+    start();
+    int fd = dial();
+    send_heartbeat(fd, "echo", 1);
+    send_heartbeat(fd, "poll", 2);
+    wait_until(is_parked(2));
+    int64_t began_ms = clock_monotonic_ms();
+    reactors_stop(server.group, DEADLINE_MS);
+    assert_true(clock_monotonic_ms() - began_ms < DEADLINE_MS / 2);
+    expect_heartbeat(fd, 1);
+    expect_closed(fd);
+    assert_int_equal(server.cancelled, 1);
+    reactors_free(server.group);
+}
+
 static void bad_input_closes_the_connection(void **state)
 {
     (void)state;
@@ -444,6 +461,7 @@ int main(void)
         cmocka_unit_test(parked_requests_are_cancelled_when_the_client_leaves),
         cmocka_unit_test(parked_requests_are_cancelled_when_the_server_stops),
         cmocka_unit_test(a_graceful_stop_waits_for_answers),
+        cmocka_unit_test(a_graceful_stop_does_not_wait_for_polls),
         cmocka_unit_test(bad_input_closes_the_connection),
         cmocka_unit_test(bytes_behind_a_request_are_ignored),
         cmocka_unit_test(answers_before_bad_input_leave),

@@ -429,7 +429,7 @@ static void park(struct fetch *f)
     }
     request_release_input(r);
     reactor_timer_arm(r->reactor, &f->timeout, reactor_now_ms(r->reactor) + f->max_wait_ms);
-    request_park(r, PARK_OVERTAKE, on_cancel, f);
+    request_park(r, PARK_POLL, on_cancel, f);
     bool moved = false;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
