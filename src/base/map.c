@@ -39,7 +39,8 @@ uint64_t hash_bytes(const void *data, size_t size)
         h = mix(h ^ v, 0xa0761d6478bd642f ^ seed[1]);
     }
     uint64_t tail = 0;
-    memcpy(&tail, p, size);
+    if (size > 0) // p may be null when there is nothing
+        memcpy(&tail, p, size);
     return mix(mix(h ^ tail, 0x8ebc6af09c88c6e3 ^ seed[1]), 0xe7037ed1a0b428db);
 }
 

@@ -7,6 +7,7 @@
 #include "config/topic_config.h"
 #include "protocol/errors.h"
 #include "server/broker.h"
+#include "server/dynamic_config.h"
 #include "server/listeners.h"
 #include "server/producer_ids.h"
 #include "server/quorum.h"
@@ -49,19 +50,21 @@ struct server {
 
 // Metadata
 
-// The settings of a topic as the image has them, over the broker's.
+// The settings of a topic as the image has them, over the broker's. Short of memory, the broker's alone.
 static void topic_config(void *arg, const struct image *image, struct str topic, struct log_config *out)
 {
     struct server *s = arg;
-    const struct image_config *c = image_config(image, IMAGE_RESOURCE_TOPIC, topic);
-    struct config_entry *entries = NULL;
-    size_t n = c ? c->entries_count : 0;
-    if (n && !(entries = malloc(n * sizeof *entries)))
+    const struct config_entry *entries;
+    struct config_layers layers;
+    struct arena arena;
+    size_t n;
+    arena_init(&arena, 0);
+    if (dynamic_config_layers(image, s->config->node_id, &arena, &layers) != 0)
+        layers = CONFIG_LAYERS_NONE;
+    if (dynamic_config_entries(image, IMAGE_RESOURCE_TOPIC, topic, &arena, &entries, &n) != 0)
         n = 0;
-    for (size_t i = 0; i < n; i++)
-        entries[i] = (struct config_entry){.name = c->entries[i].name, .value = c->entries[i].value};
-    topic_config_resolve(s->config, NULL, entries, n, out);
-    free(entries);
+    topic_config_resolve(s->config, &layers, entries, n, out);
+    arena_free(&arena);
 }
 
 // What the log manager asks: while it loads, the settings come from the image that the start holds.
