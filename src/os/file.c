@@ -144,6 +144,12 @@ int file_truncate(int fd, int64_t size)
     return faulted(FILE_CALL_TRUNCATE, fd, NULL) ? error_of_errno() : result(ftruncate(fd, size));
 }
 
+int file_reserve(int fd, int64_t at, int64_t size)
+{
+    int rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, at, size);
+    return rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? ERR_UNSUPPORTED : result(rc);
+}
+
 int file_sync(int fd)
 {
     return faulted(FILE_CALL_SYNC, fd, NULL) ? error_of_errno() : result(fsync(fd));

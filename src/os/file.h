@@ -28,6 +28,10 @@ int file_write_at(int fd, const void *from, size_t size, off_t at);
 
 int file_size(int fd, int64_t *out);
 int file_truncate(int fd, int64_t size);
+
+// Takes room on the disk for a range beyond the file's end, whose size stays (fallocate); file_truncate gives
+// it back. ERR_UNSUPPORTED where the file system cannot.
+int file_reserve(int fd, int64_t at, int64_t size);
 int file_sync(int fd);      // fsync
 int file_sync_data(int fd); // fdatasync
 int file_sync_dir(const char *path);

@@ -165,6 +165,7 @@ static int write_bytes(struct log *log, struct segment *s, const struct append *
     int fd = segment_pin(s);
     if (fd < 0)
         return fd;
+    log_reserve(log, s, fd, size + (int64_t)a->size);
     int rc = file_write_at(fd, a->bytes, a->size, size);
     if (rc == 0)
         rc = write_aborted(s, plan, &old_txn_size);

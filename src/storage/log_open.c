@@ -406,6 +406,7 @@ static int close_clean(struct log *log)
 {
     struct segment *s = log_active(log);
     int rc = log_write_indexes(log, s);
+    log_give_back_reserve(s);
     if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset)
         rc = log_write_snapshot(log, log->producers.end_offset, true);
     bool dirty = log->epochs_dirty;

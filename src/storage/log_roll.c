@@ -94,6 +94,7 @@ int log_roll_at(struct log *log, int64_t offset, int64_t now_ms)
 {
     struct segment *old = log_active(log), *fresh = NULL;
     int rc = log_write_indexes(log, old);
+    log_give_back_reserve(old);
     log->producers.end_offset = offset;
     if (rc == 0 && offset > log->producers.snapshot_offset)
         rc = log_write_snapshot(log, offset, false);

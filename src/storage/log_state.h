@@ -153,6 +153,13 @@ int log_segment_times(struct log *log, struct segment *s, int64_t *max_timestamp
 // Index entries, tail and timestamps for a batch that was written to the active segment. [index_lock held]
 void log_index_batch(struct segment *s, const struct batch_place *b, int32_t index_interval_bytes);
 
+// ---------------------------------------------------------------- room on the disk (log_reserve.c)
+
+// [lock] Makes sure, at best, that there is room ahead of an append that ends at `end`.
+void log_reserve(struct log *log, struct segment *s, int fd, int64_t end);
+// [lock] Gives back what the active segment has reserved beyond its size.
+void log_give_back_reserve(struct segment *s);
+
 // ---------------------------------------------------------------- small files of a log's directory
 // (log_files.c)
 

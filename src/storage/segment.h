@@ -40,6 +40,7 @@ struct batch_place {
 struct segment_active {
     struct index offsets, times;
     int64_t bytes_since_index;
+    int64_t reserved_end;     // of the room on the disk that was asked for ahead; 0: none. [lock]
     struct batch_place *tail; // ring, made by the first append
     uint64_t tail_count;      // ever pushed; the last SEGMENT_TAIL of them are there
 };
