@@ -96,7 +96,7 @@ uint32_t index_count_up_to(const struct index *ix, enum index_field field, int64
     return low;
 }
 
-static int read_entry(int fd, enum index_kind kind, int64_t slot, struct index_entry *out)
+int index_file_entry(int fd, enum index_kind kind, int64_t slot, struct index_entry *out)
 {
     uint8_t raw[12];
     uint32_t bytes = index_entry_bytes(kind);
@@ -119,7 +119,7 @@ int64_t index_file_count_up_to(int fd, enum index_kind kind, enum index_field fi
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
         struct index_entry e;
-        rc = read_entry(fd, kind, middle, &e);
+        rc = index_file_entry(fd, kind, middle, &e);
         if (rc)
             return rc;
         bool below = field_of(&e, field) <= key;

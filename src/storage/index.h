@@ -58,6 +58,9 @@ uint32_t index_count_up_to(const struct index *ix, enum index_field field, int64
 int64_t index_file_count_up_to(int fd, enum index_kind kind, enum index_field field, int64_t key,
                                struct index_entry *floor, struct index_entry *next, int64_t *total);
 
+// One entry of a file. ERR_TRUNCATED when there is no such slot.
+int index_file_entry(int fd, enum index_kind kind, int64_t slot, struct index_entry *out);
+
 // Reads a file's entries as far as they ascend and (offset index) point below size_bytes. A missing tail or a
 // page of zeros ends them. *whole says whether the file had nothing else.
 int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole);

@@ -6,22 +6,18 @@
 
 #include <inttypes.h>
 
-// The position of the index entry at or below the offset in a sealed segment's file, checked against the
-// batch it points at. An index that lies is rebuilt.
 static int64_t sealed_floor(struct log *log, struct segment *s, int64_t offset)
 {
     struct index_entry floor = {0};
+    if (log_check_indexes(log, s))
+        return 0;
     int fd = segment_pin_index(s);
-    if (fd == ERR_NOT_FOUND && atomic_load(&s->state) == SEGMENT_LIVE) {
-        (void)log_rebuild_indexes(log, s);
-        fd = segment_pin_index(s);
-    }
     if (fd < 0)
         return 0;
     int64_t n = index_file_count_up_to(fd, INDEX_OFFSET, INDEX_BY_OFFSET, offset - s->base_offset, &floor,
                                        NULL, NULL);
     segment_unpin_index(s);
-    return n > 0 && (int64_t)floor.position < atomic_load(&s->size_bytes) ? floor.position : 0;
+    return n > 0 ? floor.position : 0;
 }
 
 int64_t log_index_floor(struct log *log, struct segment *s, int64_t offset)
@@ -63,14 +59,13 @@ int log_find_batch(struct log *log, struct segment *s, int fd, int64_t offset, i
     if (from >= limit)
         from = 0;
     int rc = scan_for(fd, from, limit, offset, out);
-    bool wrong = rc == ERR_CORRUPT || rc == ERR_TRUNCATED || rc == ERR_UNSUPPORTED ||
-                 (rc == 0 && out->position == from && from > 0 && out->base_offset > offset);
-    if (!wrong || from == 0)
-        return rc;
-    log_warn("storage", "%s: the index of segment %" PRId64 " does not fit its log; rebuilding it", log->name,
-             s->base_offset);
-    (void)log_rebuild_indexes(log, s);
-    return scan_for(fd, 0, limit, offset, out);
+    if (from > 0 && rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_IO) {
+        // The index is in order, but it points into the middle of a batch: somebody exchanged the files.
+        log_limited(LOG_LEVEL_WARN, "storage", "%s: the index of segment %" PRId64 " does not fit its log",
+                    log->name, s->base_offset);
+        rc = scan_for(fd, 0, limit, offset, out);
+    }
+    return rc;
 }
 
 int log_bound_position(struct log *log, struct segment *s, int fd, int64_t bound_offset, int64_t *out)

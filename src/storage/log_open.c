@@ -208,6 +208,7 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     pthread_mutex_init(&log->lock, NULL);
     pthread_mutex_init(&log->publish, NULL);
     pthread_mutex_init(&log->load_lock, NULL);
+    pthread_mutex_init(&log->rebuild_lock, NULL);
     pthread_mutex_init(&log->index_lock, NULL);
     pthread_mutex_init(&log->flush_lock, NULL);
     return log;
@@ -224,6 +225,7 @@ static void log_free(struct log *log)
     pthread_mutex_destroy(&log->lock);
     pthread_mutex_destroy(&log->publish);
     pthread_mutex_destroy(&log->load_lock);
+    pthread_mutex_destroy(&log->rebuild_lock);
     pthread_mutex_destroy(&log->index_lock);
     pthread_mutex_destroy(&log->flush_lock);
     free(log->name);
@@ -296,15 +298,17 @@ static void mark_dirty(struct log *log)
     }
 }
 
-// Whether the recovery point can be believed to be the log's end. Zero may also mean that no checkpoint names the log.
+// Whether the recovery point can be believed to be the log's end. Zero may also mean that no checkpoint names
+// the log.
 static bool stays_cold(const struct log *log, const struct log_params *p, int64_t active)
 {
     char path[PATH_MAX];
     int64_t size;
     if (p->recovery_point < active || p->recovery_point < log->log_start)
         return false;
-    return p->recovery_point > 0 || (segment_file_name(log->place->dir, active, SEGMENT_LOG_SUFFIX, path) == 0 &&
-                                     file_stat(path, &size, NULL) == 0 && size == 0);
+    return p->recovery_point > 0 ||
+           (segment_file_name(log->place->dir, active, SEGMENT_LOG_SUFFIX, path) == 0 &&
+            file_stat(path, &size, NULL) == 0 && size == 0);
 }
 
 static int open_segments(struct log *log, const struct log_params *p, char *message, size_t size)

@@ -108,6 +108,7 @@ int log_roll_at(struct log *log, int64_t offset, int64_t now_ms)
     struct segment_active *sealed = NULL;
     if (rc == 0) {
         sealed = old->active;
+        atomic_store(&old->checked, true);
         old->active = NULL;
         atomic_store(&log->written_back, 0);
         if (log->high_watermark.offset >= log->end)

@@ -1,7 +1,8 @@
 // The inside of struct log, for the files that make it up. Nobody outside includes this.
 //
-// Locks, in this order: lock (the partition's) > load_lock > flush_lock > index_lock > publish. Only `lock`
-// and flush_lock are held during I/O on the log's data; publish is held for a copy of numbers.
+// Locks, in this order: lock (the partition's) > load_lock > flush_lock > rebuild_lock > index_lock >
+// publish. Only `lock` and flush_lock are held during I/O on the log's data; publish is held for a copy of
+// numbers.
 #ifndef STORAGE_LOG_STATE_H
 #define STORAGE_LOG_STATE_H
 
@@ -51,6 +52,7 @@ struct log {
     atomic_bool loaded, offline, deleted;
     atomic_bool has_snapshots; // the directory held producer snapshots when it was opened
     pthread_mutex_t load_lock;
+    pthread_mutex_t rebuild_lock; // one at a time makes index files anew
 
     pthread_mutex_t index_lock; // guards what segment.h says
 
@@ -115,8 +117,9 @@ int log_load_producers(struct log *log, int64_t aborted_from, bool assume, int64
 // The epochs on disk, and behind them those that were assigned while the log was cold.
 int log_load_epochs(struct log *log);
 
-// Rebuilds the offset and time index files of a sealed segment, once.
-int log_rebuild_indexes(struct log *log, struct segment *s);
+// Checks the index files of a sealed segment on their first use, and rebuilds them when they are missing or
+// damaged.
+int log_check_indexes(struct log *log, struct segment *s);
 
 // Makes the empty files of a new segment, without it being part of the list yet.
 int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct segment **out);

@@ -78,7 +78,7 @@ static int64_t time_floor(struct log *log, struct segment *s, int64_t timestamp_
             floor = index_at(&s->active->times, n - 1);
     }
     pthread_mutex_unlock(&log->index_lock);
-    if (sealed) {
+    if (sealed && log_check_indexes(log, s) == 0) {
         int fd = segment_open(s, SEGMENT_TIME_SUFFIX, O_RDONLY);
         if (fd >= 0 &&
             index_file_count_up_to(fd, INDEX_TIME, INDEX_BY_TIME, timestamp_ms, &floor, NULL, NULL) <= 0)

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 // ---------------------------------------------------------------- names and places
 
@@ -299,16 +300,48 @@ static int window_to(struct segment_scan *scan, int64_t at, const uint8_t **out)
     return 0;
 }
 
+// Magic 0 or 1 by its header: a page of zeros looks like that, too. Only the CRC-32 of the old formats, which
+// stands behind the length and covers all that follows it, tells an old message from damage.
+static int judge_old_magic(const struct segment_scan *scan)
+{
+    enum { OLD_CRC_AT = 12, OLD_MAGIC_AT = 16, OLD_LENGTH_MIN = 14, OLD_HEAD_BYTES = 17 };
+    uint8_t chunk[4096];
+    if (scan->limit - scan->position < OLD_HEAD_BYTES)
+        return ERR_TRUNCATED;
+    int rc = file_read_exactly(scan->fd, chunk, OLD_HEAD_BYTES, scan->position);
+    if (rc)
+        return rc;
+    int32_t length = (int32_t)load_be32(chunk + BATCH_LENGTH_AT);
+    uint32_t noted = load_be32(chunk + OLD_CRC_AT);
+    if (length < OLD_LENGTH_MIN || chunk[OLD_MAGIC_AT] > 1)
+        return ERR_CORRUPT;
+    if (BATCH_PREFIX_BYTES + (int64_t)length > scan->limit - scan->position)
+        return ERR_TRUNCATED;
+    uLong crc = crc32(0, NULL, 0);
+    int64_t at = scan->position + OLD_MAGIC_AT, end = scan->position + BATCH_PREFIX_BYTES + length;
+    while (rc == 0 && at < end) {
+        size_t n = end - at < (int64_t)sizeof chunk ? (size_t)(end - at) : sizeof chunk;
+        rc = file_read_exactly(scan->fd, chunk, n, at);
+        if (rc == 0)
+            crc = crc32(crc, chunk, (uInt)n);
+        at += (int64_t)n;
+    }
+    return rc ? rc : (uint32_t)crc == noted ? ERR_UNSUPPORTED : ERR_CORRUPT;
+}
+
 int segment_scan_next(struct segment_scan *scan)
 {
     const uint8_t *at;
     if (scan->position >= scan->limit)
         return 0;
-    if (scan->limit - scan->position < BATCH_HEADER_BYTES)
-        return ERR_TRUNCATED;
+    if (scan->limit - scan->position <
+        BATCH_HEADER_BYTES) // too short for a batch, but not for an old message
+        return judge_old_magic(scan) == ERR_UNSUPPORTED ? ERR_UNSUPPORTED : ERR_TRUNCATED;
     int rc = window_to(scan, scan->position, &at);
     if (rc == 0)
         rc = batch_header_read((struct bytes){at, BATCH_HEADER_BYTES}, &scan->header);
+    if (rc == ERR_UNSUPPORTED)
+        rc = judge_old_magic(scan);
     if (rc)
         return rc;
     const struct batch_header *h = &scan->header;

@@ -59,7 +59,7 @@ struct segment {
     int64_t base_offset;
     struct cached_file log_file, index_file;
     _Atomic int64_t size_bytes; // of the .log file; -1: not asked for yet
-    atomic_bool rebuilt;        // the index files were made anew once: they are not to blame any more
+    atomic_bool checked;        // of a sealed one: the index files were found to be whole, or were made anew
 
     // Guarded by the log's index lock.
     struct segment_active *active; // NULL when sealed

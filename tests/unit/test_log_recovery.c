@@ -1,0 +1,411 @@
+// What recovery makes of torn, damaged and unsynced files, and of calls that fail.
+#include "log_fixture.h"
+
+#include "base/logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#define SEGMENTS_MAX 16
+
+// Copies every file of one directory to a fresh one.
+static void copy_dir(const char *from, const char *to)
+{
+    char command[512];
+    snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s' '%s'", to, from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static int64_t size_of(const char *root, int64_t base, const char *suffix)
+{
+    char path[256];
+    int64_t size;
+    snprintf(path, sizeof path, "%s/t-0/%020lld%s", root, (long long)base, suffix);
+    return file_stat(path, &size, NULL) ? -1 : size;
+}
+
+static void cut_file(const char *root, int64_t base, int64_t size)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/t-0/%020lld.log", root, (long long)base);
+    assert_int_equal(truncate(path, size), 0);
+}
+
+// A log cut at every byte of its last batches comes back with exactly the whole ones.
+static void a_torn_tail_is_cut_at_the_last_whole_batch(void **state)
+{
+    struct log_fixture f;
+    int64_t sizes[12];
+    char saved[128], work[128];
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 12; i++) {
+        append_ok(
+            f.log,
+            BATCH_SPEC(.records = 2, .value_bytes = 20 + (size_t)i, .producer_id = 9, .sequence = i * 2),
+            i * 2);
+        sizes[i] = size_of(f.root, 0, ".log");
+    }
+    log_close(f.log, false);
+    snprintf(saved, sizeof saved, "%s/t-0", f.root);
+    snprintf(work, sizeof work, "%s/saved", f.root);
+    copy_dir(saved, work);
+    for (int64_t cut = sizes[7]; cut < sizes[11]; cut++) {
+        for (int same_boot = 0; same_boot < 2; same_boot++) {
+            int whole = 8;
+            while (whole < 12 && sizes[whole] <= cut)
+                whole++;
+            copy_dir(work, saved);
+            cut_file(f.root, 0, cut);
+            struct log_params p = fixture_params(&f, false, 0);
+            p.same_boot = same_boot;
+            assert_int_equal(log_open(&p, &f.log, NULL, 0), 0);
+            assert_int_equal(log_end_offset(f.log), whole * 2);
+            assert_int_equal(size_of(f.root, 0, ".log"), sizes[whole - 1]);
+            assert_int_equal(read_all(f.log, 0), whole * 2);
+            append_ok(f.log, BATCH_SPEC(.producer_id = 9, .sequence = whole * 2),
+                      whole * 2); // its state is right, too
+            log_close(f.log, false);
+        }
+    }
+    f.log = NULL;
+    fixture_stop(&f);
+}
+
+// A damaged byte anywhere behind the recovery point cuts there; what lies before survives.
+static void a_damaged_batch_is_cut(void **state)
+{
+    struct log_fixture f;
+    char path[128];
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    int64_t at = 0;
+    for (int i = 0; i < 10; i++) {
+        if (i == 6)
+            at = size_of(f.root, 0, ".log");
+        append_ok(f.log, BATCH_SPEC(0), i);
+    }
+    log_close(f.log, false);
+    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
+    int fd = file_open(path, O_RDWR);
+    uint8_t byte;
+    assert_int_equal(file_read_exactly(fd, &byte, 1, at + 65), 0);
+    byte ^= 1;
+    assert_int_equal(file_write_at(fd, &byte, 1, at + 65), 0);
+    file_close(fd);
+    fixture_open(&f, false, 3);
+    assert_int_equal(log_end_offset(f.log), 6);
+    assert_int_equal(read_all(f.log, 0), 6);
+    fixture_stop(&f);
+}
+
+static void old_magic_stops_the_log_and_changes_nothing(void **state)
+{
+    struct log_fixture f;
+    struct log *log;
+    char path[128], message[256];
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    append_ok(f.log, BATCH_SPEC(0), 0);
+    int64_t at = size_of(f.root, 0, ".log");
+    append_ok(f.log, BATCH_SPEC(0), 1);
+    int64_t size = size_of(f.root, 0, ".log");
+    log_close(f.log, false);
+    f.log = NULL;
+    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
+    uint8_t old[12 + 22] = {
+        [7] = 1, [11] = 22, [16] = 1}; // offset 1, length 22, CRC, magic 1, no key, no value
+    memset(old + 26, 0xff, 8);
+    store_be32(old + 12, (uint32_t)crc32(0, old + 16, sizeof old - 16));
+    int fd = file_open(path, O_RDWR);
+    assert_int_equal(file_write_at(fd, old, sizeof old, at), 0);
+    file_close(fd);
+    struct log_params p = fixture_params(&f, false, 0);
+    assert_int_equal(log_open(&p, &log, message, sizeof message), ERR_UNSUPPORTED);
+    assert_non_null(strstr(message, "magic 0 or 1"));
+    assert_int_equal(size_of(f.root, 0, ".log"), size);
+    fixture_stop(&f);
+}
+
+static void missing_and_damaged_indexes_are_rebuilt(void **state)
+{
+    static const char *const suffixes[] = {".index", ".timeindex"};
+    struct log_fixture f;
+    (void)state;
+    fixture_start(&f);
+    f.config.segment_bytes = 3000;
+    f.config.index_interval_bytes = 100;
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 100; i++)
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000 + i), i);
+    assert_int_equal(log_close(f.log, true), 0);
+    for (int how = 0; how < 3; how++) {
+        for (size_t k = 0; k < 2; k++) {
+            char path[128];
+            snprintf(path, sizeof path, "%s/t-0/00000000000000000000%s", f.root, suffixes[k]);
+            int64_t size = size_of(f.root, 0, suffixes[k]);
+            assert_true(size > 24);
+            if (how == 0) {
+                assert_int_equal(file_unlink(path), 0);
+            } else {
+                uint8_t junk[24];
+                memset(junk, how == 1 ? 0 : 0x41, sizeof junk);
+                int fd = file_open(path, O_RDWR);
+                assert_int_equal(file_write_at(fd, junk, sizeof junk, size / 24 * 12 - 12), 0);
+                file_close(fd);
+            }
+            fixture_open(&f, true, 100);
+            assert_int_equal(read_all(f.log, 0), 100);
+            for (int64_t offset = 0; offset < 100; offset += 7) {
+                struct log_slice slice;
+                struct log_time_offset found;
+                assert_int_equal(log_offset_for_time(f.log, 1000 + offset, &found), 0);
+                assert_int_equal(found.offset, offset);
+                assert_int_equal(log_read(f.log, offset, 1, LOG_BOUND_END, true, &slice), 0);
+                assert_int_equal(slice.base_offset, offset);
+                log_slice_release(&slice);
+            }
+            assert_int_equal(log_close(f.log, true), 0);
+        }
+    }
+    f.log = NULL;
+    fixture_stop(&f);
+}
+
+// ---------------------------------------------------------------- calls that fail
+
+struct fault {
+    int left; // calls until one fails
+    enum file_call call;
+    int error;
+    size_t write_bytes;
+    bool hit;
+};
+
+static struct file_fault inject(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    struct fault *f = arg;
+    (void)fd, (void)path, (void)size;
+    if (call != f->call || f->hit || f->left-- > 0)
+        return (struct file_fault){0};
+    f->hit = true;
+    return (struct file_fault){f->error, f->write_bytes};
+}
+
+// One run: append with rolls and flushes; call number `n` of the kind fails. Whatever was acknowledged is
+// there after a restart, and nothing of what was refused.
+static bool run_with_fault(enum file_call call, int n, int error, size_t write_bytes)
+{
+    struct log_fixture f;
+    struct fault fault = {.left = n, .call = call, .error = error, .write_bytes = write_bytes};
+    struct log_append_info info;
+    int64_t acknowledged = 0;
+    fixture_start(&f);
+    f.config.segment_bytes = 1000;
+    f.config.index_interval_bytes = 100;
+    fixture_open(&f, true, 0);
+    file_set_fault(inject, &fault);
+    for (int i = 0; i < 40; i++) {
+        int rc = append(f.log, BATCH_SPEC(.records = 2, .producer_id = 3, .sequence = (int32_t)acknowledged),
+                        &info);
+        if (rc == 0) {
+            assert_int_equal(info.base_offset, acknowledged);
+            acknowledged = info.last_offset + 1;
+        }
+        if (i % 10 == 5)
+            (void)log_flush(f.log, log_end_offset(f.log));
+    }
+    file_set_fault(NULL, NULL);
+    if (!log_is_offline(f.log)) {
+        assert_int_equal(log_end_offset(f.log), acknowledged);
+        assert_int_equal(read_all(f.log, 0), acknowledged);
+    }
+    log_close(f.log, false);
+    fixture_open(&f, false, 0);
+    assert_int_equal(log_end_offset(f.log), acknowledged);
+    assert_int_equal(read_all(f.log, 0), acknowledged);
+    append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = (int32_t)acknowledged), acknowledged);
+    fixture_stop(&f);
+    return fault.hit;
+}
+
+static void a_failure_of_any_call_loses_nothing(void **state)
+{
+    static const struct {
+        enum file_call call;
+        int error;
+        size_t write_bytes;
+    } kinds[] = {{FILE_CALL_WRITE, EIO, 0},   {FILE_CALL_WRITE, ENOSPC, 30}, {FILE_CALL_WRITE, EIO, 100000},
+                 {FILE_CALL_OPEN, EMFILE, 0}, {FILE_CALL_OPEN, EIO, 0},      {FILE_CALL_SYNC, EIO, 0},
+                 {FILE_CALL_RENAME, EIO, 0},  {FILE_CALL_UNLINK, EIO, 0}};
+    (void)state;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        int n = 0;
+        while (n < 500 && run_with_fault(kinds[k].call, n, kinds[k].error, kinds[k].write_bytes))
+            n++;
+        assert_true(n < 500);
+        if (kinds[k].call == FILE_CALL_WRITE)
+            assert_true(n > 40);
+    }
+}
+
+// Recovery itself fails at each of its calls; the next one succeeds.
+static void a_recovery_that_fails_can_be_repeated(void **state)
+{
+    static const enum file_call calls[] = {FILE_CALL_OPEN, FILE_CALL_READ, FILE_CALL_WRITE,
+                                           FILE_CALL_TRUNCATE, FILE_CALL_LIST};
+    struct log_fixture f;
+    char saved[128], work[128];
+    (void)state;
+    fixture_start(&f);
+    f.config.segment_bytes = 1000;
+    f.config.index_interval_bytes = 100;
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 40; i++)
+        append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = i), i);
+    log_close(f.log, false);
+    f.log = NULL;
+    snprintf(saved, sizeof saved, "%s/t-0", f.root);
+    snprintf(work, sizeof work, "%s/saved", f.root);
+    struct log *last;
+    fixture_open(&f, false, 0);
+    int64_t active = log_end_offset(f.log) - 1;
+    log_close(f.log, false);
+    f.log = NULL;
+    while (size_of(f.root, active, ".log") < 0)
+        active--;
+    cut_file(f.root, active, size_of(f.root, active, ".log") - 3);
+    copy_dir(saved, work);
+    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
+        for (int n = 0;; n++) {
+            struct fault fault = {.left = n, .call = calls[k], .error = EIO};
+            assert_true(n < 2000);
+            copy_dir(work, saved);
+            struct log_params p = fixture_params(&f, false, 0);
+            file_set_fault(inject, &fault);
+            int rc = log_open(&p, &last, NULL, 0);
+            file_set_fault(NULL, NULL);
+            if (rc == 0)
+                log_close(last, false);
+            fixture_open(&f, false, 0);
+            assert_int_equal(log_end_offset(f.log), 39);
+            assert_int_equal(read_all(f.log, 0), 39);
+            append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = 39), 39);
+            log_close(f.log, false);
+            f.log = NULL;
+            if (!fault.hit)
+                break;
+        }
+    }
+    fixture_stop(&f);
+}
+
+// ---------------------------------------------------------------- power loss: what was not synced may be
+// gone
+
+struct synced {
+    ino_t inode[64];
+    off_t size[64];
+    int count;
+};
+
+static struct file_fault note_sync(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    struct synced *s = arg;
+    struct stat st;
+    (void)path, (void)size;
+    if (call != FILE_CALL_SYNC || fd < 0 || fstat(fd, &st))
+        return (struct file_fault){0};
+    int i = 0;
+    while (i < s->count && s->inode[i] != st.st_ino)
+        i++;
+    if (i == s->count && s->count < 64)
+        s->inode[s->count++] = st.st_ino;
+    if (i < 64)
+        s->size[i] = st.st_size;
+    return (struct file_fault){0};
+}
+
+struct loss {
+    const struct synced *synced;
+    char dir[128];
+    unsigned *seed;
+};
+
+// Cuts a file at a random place behind what was synced of it, or leaves a hole of zeros there.
+static int lose(void *arg, const char *name)
+{
+    struct loss *l = arg;
+    char path[256];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", l->dir, name);
+    assert_int_equal(stat(path, &st), 0);
+    off_t safe = 0;
+    for (int i = 0; i < l->synced->count; i++)
+        if (l->synced->inode[i] == st.st_ino)
+            safe = l->synced->size[i] < st.st_size ? l->synced->size[i] : st.st_size;
+    if (safe == st.st_size)
+        return 0;
+    off_t cut = safe + (off_t)(rand_r(l->seed) % (st.st_size - safe + 1));
+    assert_int_equal(truncate(path, cut), 0);
+    if (rand_r(l->seed) % 2) // the size arrived, the bytes did not
+        assert_int_equal(truncate(path, st.st_size), 0);
+    return 0;
+}
+
+static void after_power_loss_everything_flushed_is_there(void **state)
+{
+    unsigned seed = (unsigned)getpid();
+    (void)state;
+    print_message("seed %u\n", seed);
+    for (int round = 0; round < 200; round++) {
+        struct log_fixture f;
+        struct synced synced = {.count = 0};
+        fixture_start(&f);
+        f.config.segment_bytes = 1500;
+        f.config.index_interval_bytes = 100;
+        fixture_open(&f, true, 0);
+        file_set_fault(note_sync, &synced);
+        int appends = rand_r(&seed) % 80;
+        for (int i = 0; i < appends; i++) {
+            append_ok(
+                f.log,
+                BATCH_SPEC(.producer_id = 3, .sequence = i, .value_bytes = (size_t)(1 + rand_r(&seed) % 100)),
+                i);
+            if (rand_r(&seed) % 15 == 0)
+                assert_int_equal(log_flush(f.log, log_end_offset(f.log)), 0);
+        }
+        file_set_fault(NULL, NULL);
+        int64_t flushed = log_recovery_point(f.log);
+        log_close(f.log, false);
+        struct loss loss = {.synced = &synced, .seed = &seed};
+        snprintf(loss.dir, sizeof loss.dir, "%s/t-0", f.root);
+        assert_int_equal(file_list(loss.dir, lose, &loss), 0);
+        fixture_open(&f, false, flushed);
+        int64_t end = log_end_offset(f.log);
+        assert_true(end >= flushed && end <= appends);
+        assert_int_equal(read_all(f.log, 0), end);
+        append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = (int32_t)end), end);
+        fixture_stop(&f);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_torn_tail_is_cut_at_the_last_whole_batch),
+        cmocka_unit_test(a_damaged_batch_is_cut),
+        cmocka_unit_test(old_magic_stops_the_log_and_changes_nothing),
+        cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
+        cmocka_unit_test(a_failure_of_any_call_loses_nothing),
+        cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
+        cmocka_unit_test(after_power_loss_everything_flushed_is_there),
+    };
+    logger_set_level(LOG_LEVEL_OFF);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
