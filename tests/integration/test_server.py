@@ -33,7 +33,7 @@ def test_version_and_help():
     assert re.fullmatch(r"odradek \d+\.\d+\.\d+\n", run([odradek_binary(), "--version"]).decode())
     for words in (["--help"], ["server", "--help"]):
         text = run([odradek_binary(), *words]).decode()
-        assert "server" in text and "xample" in text, text
+        assert "odradek server server.properties" in text, text  # an example comes first
 
 
 @ours
@@ -82,8 +82,8 @@ def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
 @ours
 def test_port_0_picks_a_free_port_and_says_which(brokers):
     broker = brokers.new()
-    del broker.settings["controller.quorum.bootstrap.servers"]
-    broker.settings["listeners"] = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
+    listeners = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
+    broker.settings = {"listeners": listeners, "log.dirs": str(broker.data)}
     broker.launch()
     found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", broker.log_text()), 20, "the line with the port")
     assert "listening on" in broker.log_text().split("\n")[0], broker.log_text()
@@ -171,7 +171,7 @@ def test_sigterm_lets_waiting_requests_go(brokers):
         connection.send("Fetch", 11, fetch_body("waited", max_wait_ms=60_000, min_bytes=1))
         started = time.monotonic()
         broker.stop()
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 4
 
 
 def test_a_long_poll_ends_with_the_next_record(brokers):

@@ -20,8 +20,10 @@ class Pair:
 
     def __init__(self, brokers):
         self.ours, self.kafka = brokers.new(), brokers.new(kind="kafka")
-        self.ours.launch(), self.kafka.launch()
-        self.ours.wait_ready(), self.kafka.wait_ready()
+        self.ours.launch()
+        self.kafka.launch()
+        self.ours.wait_ready()
+        self.kafka.wait_ready()
 
     def run(self):
         self.lines = []

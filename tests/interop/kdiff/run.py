@@ -71,7 +71,7 @@ class Side:
 class Run:
     def __init__(self, ours, kafka, show=40, out=print):
         self.ours, self.kafka, self.show, self.out = ours, kafka, show, out
-        self.steps, self.bad, self.by = 0, 0, {}
+        self.steps, self.bad, self.by, self.shown = 0, 0, {}, set()
         self.ranges = {}
 
     @property
@@ -108,11 +108,14 @@ class Run:
                 self.report(f"ApiVersions v{version}: features", None, diffs)
 
     def report(self, title, body, diffs):
+        """Counts a difference and shows it, where it is not one that was shown already."""
         self.bad += 1
         api = title.split(" ")[0]
         self.by[api] = self.by.get(api, 0) + 1
-        if self.bad > self.show:
+        what = (api, str(diffs) if diffs else title)
+        if what in self.shown or len(self.shown) == self.show:
             return
+        self.shown.add(what)
         self.out(f"\n{title}" + ("" if body is None else f"\n  request {short(body, 300)}"))
         for at, a, b in diffs[:6]:
             self.out(f"  {at or '.'}: ours {short(a)} | kafka {short(b)}")
