@@ -95,12 +95,15 @@ static int open_consumer(struct consume *c)
     c->k = rdkafka_load(message, sizeof message);
     if (!c->k)
         return cli_fail(c->command, "%s", message);
-    rd_kafka_conf_t *conf =
-        rdkafka_conf(c->k, c->servers, c->properties, c->property_count, message, sizeof message);
+    // With a short queue librdkafka pauses for a second each time it is full.
+    static const struct rdkafka_setting own[] = {{"enable.partition.eof", "true"},
+                                                 {"queued.min.messages", "1000000"}};
+    rd_kafka_conf_t *conf = rdkafka_conf(c->k, c->servers, own, sizeof own / sizeof *own, c->properties,
+                                         c->property_count, message, sizeof message);
     if (!conf)
         return cli_fail(c->command, "%s", message);
-    if (!rdkafka_set(c->k, conf, "enable.partition.eof", "true", message, sizeof message) ||
-        !(c->rk = c->k->rd_kafka_new(RD_KAFKA_CONSUMER, conf, message, sizeof message))) {
+    c->rk = c->k->rd_kafka_new(RD_KAFKA_CONSUMER, conf, message, sizeof message);
+    if (!c->rk) {
         c->k->rd_kafka_conf_destroy(conf);
         return cli_fail(c->command, "%s", message);
     }

@@ -98,21 +98,19 @@ static rd_kafka_headers_t *headers_of(struct produce *p)
     return headers;
 }
 
-static bool configure(struct produce *p, rd_kafka_conf_t *conf, char *message, size_t size)
+static rd_kafka_conf_t *configure(struct produce *p, char *message, size_t size)
 {
     char timeout_ms[24];
     snprintf(timeout_ms, sizeof timeout_ms, "%lld", (long long)p->timeout_s * 1000);
-    const char *settings[][2] = {{"message.timeout.ms", timeout_ms},
-                                 {"compression.codec", p->compression},
-                                 {"acks", p->acks},
-                                 {"partitioner", "murmur2_random"}, // as Java's clients
-                                 {"enable.idempotence", p->idempotent ? "true" : "false"},
-                                 {"linger.ms", "5"},
-                                 {"message.max.bytes", "1000000000"}}; // the broker's limit counts
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (!rdkafka_set(p->k, conf, settings[i][0], settings[i][1], message, size))
-            return false;
-    return true;
+    const struct rdkafka_setting own[] = {{"message.timeout.ms", timeout_ms},
+                                          {"compression.codec", p->compression},
+                                          {"acks", p->acks},
+                                          {"partitioner", "murmur2_random"}, // as Java's clients
+                                          {"enable.idempotence", p->idempotent ? "true" : "false"},
+                                          {"linger.ms", "5"},
+                                          {"message.max.bytes", "1000000000"}}; // the broker's limit counts
+    return rdkafka_conf(p->k, p->servers, own, sizeof own / sizeof *own, p->words + p->properties_at,
+                        p->property_count, message, size);
 }
 
 static int open_producer(struct produce *p)
@@ -121,14 +119,9 @@ static int open_producer(struct produce *p)
     p->k = rdkafka_load(message, sizeof message);
     if (!p->k)
         return cli_fail(p->command, "%s", message);
-    rd_kafka_conf_t *conf = rdkafka_conf(p->k, p->servers, p->words + p->properties_at, p->property_count,
-                                         message, sizeof message);
+    rd_kafka_conf_t *conf = configure(p, message, sizeof message);
     if (!conf)
         return cli_fail(p->command, "%s", message);
-    if (!configure(p, conf, message, sizeof message)) {
-        p->k->rd_kafka_conf_destroy(conf);
-        return cli_fail(p->command, "%s", message);
-    }
     p->k->rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     p->k->rd_kafka_conf_set_opaque(conf, p);
     p->rk = p->k->rd_kafka_new(RD_KAFKA_PRODUCER, conf, message, sizeof message);

@@ -58,14 +58,14 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
     (void)text;
 }
 
-bool rdkafka_set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name, const char *value,
-                 char *message, size_t size)
+static bool set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name, const char *value,
+                char *message, size_t size)
 {
     return k->rd_kafka_conf_set(conf, name, value, message, size) == RD_KAFKA_CONF_OK;
 }
 
-static bool set_own(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *setting, char *message,
-                    size_t size)
+static bool set_users(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *setting, char *message,
+                      size_t size)
 {
     const char *equals = strchr(setting, '=');
     if (!equals) {
@@ -73,19 +73,22 @@ static bool set_own(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *
         return false;
     }
     char *name = strndup(setting, (size_t)(equals - setting));
-    bool good = name && rdkafka_set(k, conf, name, equals + 1, message, size);
+    bool good = name && set(k, conf, name, equals + 1, message, size);
     free(name);
     return good;
 }
 
-rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const char *const *settings,
-                              size_t count, char *message, size_t size)
+rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const struct rdkafka_setting *own,
+                              size_t own_count, const char *const *users, size_t user_count, char *message,
+                              size_t size)
 {
     rd_kafka_conf_t *conf = k->rd_kafka_conf_new();
-    bool good = rdkafka_set(k, conf, "bootstrap.servers", servers, message, size) &&
-                rdkafka_set(k, conf, "client.id", "odradek", message, size);
-    for (size_t i = 0; good && i < count; i++)
-        good = set_own(k, conf, settings[i], message, size);
+    bool good = set(k, conf, "bootstrap.servers", servers, message, size) &&
+                set(k, conf, "client.id", "odradek", message, size);
+    for (size_t i = 0; good && i < own_count; i++)
+        good = set(k, conf, own[i].name, own[i].value, message, size);
+    for (size_t i = 0; good && i < user_count; i++)
+        good = set_users(k, conf, users[i], message, size);
     if (!good) {
         k->rd_kafka_conf_destroy(conf);
         return NULL;

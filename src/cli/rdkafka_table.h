@@ -55,14 +55,15 @@ struct rdkafka {
 // NULL, with a line for a person in `message`, when the library is not there or too old. Main thread.
 const struct rdkafka *rdkafka_load(char *message, size_t size);
 
-// What producing and consuming set alike: bootstrap.servers, client.id, no chatter on standard error, then
-// the user's own "name=value" settings. NULL, with a message, when one is refused.
-rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const char *const *settings,
-                              size_t count, char *message, size_t size);
+struct rdkafka_setting {
+    const char *name, *value;
+};
 
-// Sets one property. False with a message.
-bool rdkafka_set(const struct rdkafka *k, rd_kafka_conf_t *conf, const char *name, const char *value,
-                 char *message, size_t size);
+// bootstrap.servers, client.id, no chatter on standard error; then the command's own settings; then the
+// user's "name=value" ones, which therefore count most. NULL, with a message, when one is refused.
+rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const struct rdkafka_setting *own,
+                              size_t own_count, const char *const *users, size_t user_count, char *message,
+                              size_t size);
 
 // The last error of a broker that librdkafka reported: what to tell when nothing works. Empty: none.
 const char *rdkafka_last_problem(void);
