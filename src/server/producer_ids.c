@@ -7,14 +7,20 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define ALLOCATE_PRODUCER_IDS_KEY 67
+#define PREFETCH_TENTHS           9 // of a block used: time to ask for the next one
+
+struct block {
+    int64_t start, next, end;
+};
+
 struct producer_ids {
     pthread_mutex_t lock;
     struct quorum *quorum;
     int32_t broker_id;
     int64_t broker_epoch;
-    int64_t next, end; // of the block in hand
-    bool asking;       // the controller is asked for the next block
-    struct list waiters;
+    struct block current, following; // empty: next == end
+    bool asking;                     // the controller is asked for a block
 };
 
 struct producer_ids *producer_ids_new(struct quorum *quorum, int32_t broker_id)
@@ -23,7 +29,6 @@ struct producer_ids *producer_ids_new(struct quorum *quorum, int32_t broker_id)
     if (!ids)
         return NULL;
     pthread_mutex_init(&ids->lock, NULL);
-    list_init(&ids->waiters);
     ids->quorum = quorum;
     ids->broker_id = broker_id;
     ids->broker_epoch = -1;
@@ -45,14 +50,10 @@ void producer_ids_set_epoch(struct producer_ids *ids, int64_t broker_epoch)
     pthread_mutex_unlock(&ids->lock);
 }
 
-static void reply(struct producer_id_waiter *w, int64_t id, int16_t error)
+static bool empty(const struct block *b)
 {
-    w->producer_id = id;
-    w->error = error;
-    loop_post(w->reply_to, &w->done);
+    return b->next >= b->end;
 }
-
-static bool ask(struct producer_ids *ids);
 
 // The controller answered. On its thread.
 static void complete(struct quorum_request *asked)
@@ -63,70 +64,51 @@ static void complete(struct quorum_request *asked)
     pthread_mutex_lock(&ids->lock);
     ids->asking = false;
     if (error == E_NONE) {
-        ids->next = response->producer_id_start;
-        ids->end = response->producer_id_start + response->producer_id_len;
+        int64_t start = response->producer_id_start;
+        ids->following = (struct block){start, start, start + response->producer_id_len};
     } else {
         log_limited(LOG_LEVEL_WARN, "server", "no block of producer ids: %s", error_code_name(error));
     }
-    struct list *n;
-    while ((error != E_NONE || ids->next < ids->end) && (n = list_pop_front(&ids->waiters))) {
-        struct producer_id_waiter *w = container_of(n, struct producer_id_waiter, node);
-        if (error != E_NONE)
-            reply(w, -1, E_COORDINATOR_LOAD_IN_PROGRESS); // what Kafka says: the client tries again
-        else
-            reply(w, ids->next++, E_NONE);
-    }
-    bool more = !list_empty(&ids->waiters);
-    if (more && !ask(ids))
-        while ((n = list_pop_front(&ids->waiters)))
-            reply(container_of(n, struct producer_id_waiter, node), -1, E_COORDINATOR_LOAD_IN_PROGRESS);
     pthread_mutex_unlock(&ids->lock);
     controller_event_free(&asked->event);
     free(asked);
 }
 
-// Asks the controller for a block. Under the lock. False: out of memory.
-static bool ask(struct producer_ids *ids)
+// Asks the controller for a block. Under the lock.
+static void ask(struct producer_ids *ids)
 {
     struct quorum_request *q = calloc(1, sizeof *q);
     struct allocate_producer_ids_request message;
     message_init(&allocate_producer_ids_request_type, &message);
     message.broker_id = ids->broker_id;
     message.broker_epoch = ids->broker_epoch;
-    if (!q || controller_event_init(&q->event, 67, 0, &message)) {
+    if (!q || controller_event_init(&q->event, ALLOCATE_PRODUCER_IDS_KEY, 0, &message)) {
+        log_limited(LOG_LEVEL_ERROR, "server", "out of memory: cannot ask for producer ids");
         free(q);
-        return false;
+        return;
     }
     q->complete = complete;
     q->context = ids;
     ids->asking = true;
     quorum_submit(ids->quorum, q);
-    return true;
 }
 
-bool producer_ids_take(struct producer_ids *ids, struct producer_id_waiter *w)
+int16_t producer_ids_take(struct producer_ids *ids, int64_t *producer_id)
 {
-    bool now = true;
-    w->error = E_NONE;
-    w->producer_id = -1;
-    list_init(&w->node);
+    int16_t error = E_COORDINATOR_LOAD_IN_PROGRESS;
     pthread_mutex_lock(&ids->lock);
-    if (ids->next < ids->end) {
-        w->producer_id = ids->next++;
-    } else if (ids->asking || ask(ids)) {
-        list_push_back(&ids->waiters, &w->node);
-        now = false;
-    } else {
-        w->error = E_COORDINATOR_LOAD_IN_PROGRESS;
+    struct block *b = &ids->current;
+    if (empty(b)) {
+        *b = ids->following;
+        ids->following = (struct block){0};
     }
+    if (!empty(b)) {
+        *producer_id = b->next++;
+        error = E_NONE;
+    }
+    bool low = (b->next - b->start) * 10 >= (b->end - b->start) * PREFETCH_TENTHS;
+    if (low && empty(&ids->following) && !ids->asking)
+        ask(ids);
     pthread_mutex_unlock(&ids->lock);
-    return now;
-}
-
-void producer_ids_cancel(struct producer_ids *ids, struct producer_id_waiter *w)
-{
-    pthread_mutex_lock(&ids->lock);
-    list_remove(&w->node);
-    pthread_mutex_unlock(&ids->lock);
-    loop_cancel(w->reply_to, &w->done);
+    return error;
 }

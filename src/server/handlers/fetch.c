@@ -214,7 +214,9 @@ static int fill_partition(struct fetch *f, struct item *item, struct fetch_respo
     out->high_watermark = item->high_watermark;
     out->last_stable_offset = item->last_stable_offset;
     out->log_start_offset = item->log_start_offset;
-    out->aborted_transactions_count = -1;
+    if (!item->unreadable)
+        out->aborted_transactions_count =
+            -1; // null where nothing was looked up; Kafka's refusals have the default
     if (item->diverging) {
         out->diverging_epoch.epoch = item->diverging_epoch;
         out->diverging_epoch.end_offset = item->diverging_end_offset;

@@ -9,6 +9,7 @@
 #include "server/broker.h"
 #include "server/handlers/auto_create.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/topic_order.h"
 
 #include <stdlib.h>
 
@@ -197,6 +198,26 @@ static int fill_named_topics(struct metadata *m)
     return rc;
 }
 
+// Puts the topics in the order in which Kafka lists them.
+static int sort_topics(struct metadata *m, enum topic_order how)
+{
+    struct metadata_response *out = &m->response;
+    struct arena *arena = &m->request->arena;
+    uint32_t n = (uint32_t)out->topics_count, *order;
+    struct str *names = arena_alloc(arena, n * sizeof *names);
+    struct metadata_response_metadata_response_topic *sorted = arena_alloc(arena, n * sizeof *sorted);
+    if (!names || !sorted)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        names[i] = out->topics[i].name;
+    if (topic_order(how, names, n, arena, &order))
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        sorted[i] = out->topics[order[i]];
+    out->topics = sorted;
+    return 0;
+}
+
 // A request that as a whole is not acceptable: every topic carries the error.
 static int refuse(struct metadata *m, int16_t error)
 {
@@ -208,6 +229,7 @@ static int refuse(struct metadata *m, int16_t error)
     m->response.error_code = error;
     for (int32_t i = 0; i < q->topics_count; i++) {
         m->response.topics[i].name = q->topics[i].name.data ? q->topics[i].name : STR("");
+        m->response.topics[i].topic_id = q->topics[i].topic_id;
         m->response.topics[i].error_code = error;
     }
     return 0;
@@ -236,7 +258,8 @@ static int build(struct metadata *m)
     if (fill_brokers(m))
         return ERR_NOMEM;
     bool all = r->version == 0 ? q->topics_count <= 0 : q->topics_count < 0;
-    return all ? fill_all_topics(m) : fill_named_topics(m);
+    int rc = all ? fill_all_topics(m) : fill_named_topics(m);
+    return rc ? rc : sort_topics(m, all ? TOPIC_ORDER_ALL : TOPIC_ORDER_NAMED);
 }
 
 static void handle_metadata(struct request *r)

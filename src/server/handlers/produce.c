@@ -125,6 +125,15 @@ static struct batch_rules rules_of(const struct item *item, const struct log_con
     return rules;
 }
 
+static void report_log_start(struct item *item)
+{
+    struct log_offsets offsets;
+    if (item->error == E_NOT_LEADER_OR_FOLLOWER || item->error == E_KAFKA_STORAGE_ERROR)
+        return;
+    log_offsets(item->partition->log, &offsets);
+    item->log_start_offset = offsets.log_start_offset;
+}
+
 // Validates and appends one batch. The item's result is set in any case.
 static void append(struct produce *w, struct item *item)
 {
@@ -144,11 +153,8 @@ static void append(struct produce *w, struct item *item)
     item->record_errors = verdict.record_errors;
     item->record_error_count = verdict.record_error_count;
     if (verdict.error != E_NONE) {
-        if (verdict.reports_log_start) {
-            struct log_offsets offsets;
-            log_offsets(item->partition->log, &offsets);
-            item->log_start_offset = offsets.log_start_offset;
-        }
+        if (verdict.reports_log_start)
+            report_log_start(item);
         goto out;
     }
     struct log_append_info info;
@@ -156,8 +162,7 @@ static void append(struct produce *w, struct item *item)
     item->error = partition_append(item->partition, verdict.batch, verdict.size, w->acks, now_ms, &info,
                                    &item->wait_for, &flush_due);
     if (item->error != E_NONE) {
-        if (info.message[0])
-            item->message = arena_str(&r->arena, str_from(info.message));
+        report_log_start(item); // the log's own words (info.message) are for its log: Kafka sends none
         goto out;
     }
     item->base_offset = info.base_offset;

@@ -1,6 +1,5 @@
 // InitProducerId for idempotent producers, DescribeProducers, and FindCoordinator.
 #include "base/error.h"
-#include "base/list.h"
 #include "metadata/image.h"
 #include "metadata/topic_name.h"
 #include "protocol/errors.h"
@@ -11,11 +10,6 @@
 
 #include <stdlib.h>
 
-struct init_producer_id {
-    struct request *request;
-    struct producer_id_waiter waiter;
-};
-
 static void respond_init(struct request *r, int16_t error, int64_t producer_id)
 {
     struct init_producer_id_response out;
@@ -24,18 +18,6 @@ static void respond_init(struct request *r, int16_t error, int64_t producer_id)
     out.producer_id = producer_id;
     out.producer_epoch = error == E_NONE ? 0 : -1;
     request_respond(r, &out);
-}
-
-static void on_producer_id(struct task *task)
-{
-    struct init_producer_id *i = container_of(task, struct init_producer_id, waiter.done);
-    respond_init(i->request, i->waiter.error, i->waiter.producer_id);
-}
-
-static void cancel_init(struct request *r)
-{
-    struct init_producer_id *i = r->parked;
-    producer_ids_cancel(broker_of(r)->producer_ids, &i->waiter);
 }
 
 static void handle_init_producer_id(struct request *r)
@@ -59,18 +41,9 @@ static void handle_init_producer_id(struct request *r)
         respond_init(r, q->transactional_id.size ? E_COORDINATOR_NOT_AVAILABLE : E_INVALID_REQUEST, -1);
         return;
     }
-    struct init_producer_id *i = arena_zalloc(&r->arena, 1, sizeof *i);
-    if (!i) {
-        request_close(r, "out of memory for InitProducerId");
-        return;
-    }
-    i->request = r;
-    i->waiter.reply_to = &r->reactor->loop;
-    i->waiter.done = TASK_INIT(on_producer_id);
-    if (producer_ids_take(broker_of(r)->producer_ids, &i->waiter))
-        respond_init(r, i->waiter.error, i->waiter.producer_id);
-    else
-        request_park(r, PARK_OVERTAKE, cancel_init, i);
+    int64_t producer_id = -1;
+    int16_t error = producer_ids_take(broker_of(r)->producer_ids, &producer_id);
+    respond_init(r, error, producer_id);
 }
 
 const struct api_handler init_producer_id_handler = {.api_key = 22,
