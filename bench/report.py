@@ -116,13 +116,13 @@ def first_line(path, prefix):
 def machine(directory):
     memory_gb = int(first_line("/proc/meminfo", "MemTotal").split()[0]) / 1e6
     java = subprocess.run(["java", "-version"], capture_output=True, text=True).stderr.splitlines()
-    filesystem = subprocess.run(["stat", "-f", "-c", "%T", str(directory)], capture_output=True,
+    filesystem = subprocess.run(["findmnt", "-n", "-o", "FSTYPE", "-T", str(directory)], capture_output=True,
                                 text=True).stdout.strip()
     return {
         "date": datetime.date.today().isoformat(),
         "cpu": f"{first_line('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores",
         "memory": f"{memory_gb:.0f} GB",
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "filesystem": filesystem,
         "java": java[0] if java else "none",
     }
@@ -163,8 +163,8 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   broker gets {warmup_gb:.1f} GB to produce, {fetch_warmups} times {bytes_gb:.1f} GB to fetch and {latency_warmup:,} single records, so
   that the JVM has compiled what it runs. Then {bytes_gb:.1f} GB are produced, {fetched_gb:.1f} GB fetched and {latency_count:,} records sent
   one by one.
-- CPU is user and system time of the broker's process over the load. What the kernel spends on writing pages to disk later is
-  in neither side's figure.
+- CPU is user and system time of the broker's process over the load. What the kernel's own threads spend on writing pages to the
+  disk is in neither side's figure; Odradek has a thread that starts this early (sync_file_range), and that thread counts.
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
 - Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
   formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.
@@ -175,6 +175,7 @@ Bare servers that do only what no broker can leave out, driven by the same load 
 To repeat it:
 
     ./dev bench                     # all of it; writes this page and build/bench/results.json
+    ./dev bench --page              # writes this page again from build/bench/results.json
     ./dev bench --quick             # a few minutes; prints, and leaves this page alone
     ./dev bench --partitions 10000  # adds the rows with many partitions
 """

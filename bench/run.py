@@ -38,6 +38,7 @@ def arguments():
                    help="folder of Apache Kafka's jars (default: $ODRADEK_KAFKA_LIBS)")
     p.add_argument("--build", default=str(ROOT / "build"), help="build directory (default: build)")
     p.add_argument("--odradek", help="the binary to measure (default: odradek of the build directory)")
+    p.add_argument("--page", action="store_true", help="measure nothing: write the page from the last full run's results")
     p.add_argument("--write", action="store_true", help="write docs/benchmarks.md also from a partial run")
     a = p.parse_args()
     a.only, a.side = a.only.split(","), a.side.split(",")
@@ -136,6 +137,12 @@ def run_rounds(a, plan, load, work):
     return rounds, failures
 
 
+def write_page(result):
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "benchmarks.md").write_text(report.page(result))
+    print("\nwritten: docs/benchmarks.md")
+
+
 def interrupted(*_):
     raise KeyboardInterrupt
 
@@ -143,6 +150,9 @@ def interrupted(*_):
 def main():
     a = arguments()
     plan = make_plan(a)
+    if a.page:
+        write_page(json.loads((pathlib.Path(a.build) / "bench" / "results.json").read_text()))
+        return 0
     if "kafka" in a.side and not list(pathlib.Path(a.kafka_libs or "/nowhere").glob("kafka-server-4.3.1.jar")):
         sys.exit("bench: no Apache Kafka 4.3.1 in --kafka-libs; ./dev bench fetches it")
     signal.signal(signal.SIGTERM, interrupted)
@@ -162,9 +172,7 @@ def main():
     print(report.summary(result))
     complete = not failures and not a.quick and set(a.side) == set(SIDES) and set(a.only) == set(PARTS)
     if a.write or complete:
-        (ROOT / "docs").mkdir(exist_ok=True)
-        (ROOT / "docs" / "benchmarks.md").write_text(report.page(result))
-        print("\nwritten: docs/benchmarks.md")
+        write_page(result)
     for side, reason in failures.items():
         print(f"\n{side} could not be measured: {reason}", file=sys.stderr)
     return 1 if failures else 0
