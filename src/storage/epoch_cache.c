@@ -108,8 +108,10 @@ int epoch_cache_parse(struct str text, struct epoch_cache *c)
     struct str line;
     int64_t version, count, epoch, start;
     epoch_cache_free(c);
-    if (!text_line(&text, &line) || !text_number(&line, &version) || version != 0)
-        return line.size || text.size ? ERR_CORRUPT : 0;
+    if (!text_line(&text, &line))
+        return 0;
+    if (!text_number(&line, &version) || version != 0 || line.size)
+        return ERR_CORRUPT;
     if (!text_line(&text, &line) || !text_number(&line, &count))
         return ERR_CORRUPT;
     for (; text_line(&text, &line); count--) {

@@ -170,15 +170,3 @@ int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
     ix->stale_tail = !*whole;
     return 0;
 }
-
-int index_write(struct index *ix, int fd)
-{
-    uint32_t bytes = index_entry_bytes(ix->kind);
-    if (ix->written >= ix->count)
-        return 0;
-    int rc = file_write_at(fd, ix->bytes + (size_t)ix->written * bytes,
-                           (size_t)(ix->count - ix->written) * bytes, (off_t)ix->written * bytes);
-    if (rc == 0)
-        ix->written = ix->count;
-    return rc;
-}

@@ -65,7 +65,4 @@ int index_file_entry(int fd, enum index_kind kind, int64_t slot, struct index_en
 // page of zeros ends them. *whole says whether the file had nothing else.
 int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole);
 
-// Writes what the file does not have yet.
-int index_write(struct index *ix, int fd);
-
 #endif

@@ -50,6 +50,7 @@ static int scan_for(int fd, int64_t position, int64_t limit, int64_t offset, str
 int log_find_batch(struct log *log, struct segment *s, int fd, int64_t offset, int64_t limit,
                    struct batch_place *out)
 {
+    unsigned before = atomic_load(&log->truncations);
     pthread_mutex_lock(&log->index_lock);
     bool found = s->active && segment_tail_find(s->active, offset, out);
     pthread_mutex_unlock(&log->index_lock);
@@ -59,7 +60,8 @@ int log_find_batch(struct log *log, struct segment *s, int fd, int64_t offset, i
     if (from >= limit)
         from = 0;
     int rc = scan_for(fd, from, limit, offset, out);
-    if (from > 0 && rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_IO) {
+    if (from > 0 && rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_IO &&
+        atomic_load(&log->truncations) == before) {
         // The index is in order, but it points into the middle of a batch: somebody exchanged the files.
         log_limited(LOG_LEVEL_WARN, "storage", "%s: the index of segment %" PRId64 " does not fit its log",
                     log->name, s->base_offset);

@@ -74,11 +74,13 @@ int log_check_indexes(struct log *log, struct segment *s)
         return fd;
     pthread_mutex_lock(&log->rebuild_lock);
     int64_t size = segment_size(s, fd);
-    bool live = atomic_load(&s->state) == SEGMENT_LIVE; // what is on its way out needs no mending
+    pthread_mutex_lock(&log->index_lock);
+    bool live = !s->active && atomic_load(&s->state) == SEGMENT_LIVE; // a truncation may have made it active
+    pthread_mutex_unlock(&log->index_lock);
     if (live && !atomic_load(&s->checked) &&
         (!file_is_whole(s, INDEX_OFFSET, size) || !file_is_whole(s, INDEX_TIME, size)))
         rc = rebuild(log, s, fd);
-    if (rc == 0)
+    if (rc == 0 && live)
         atomic_store_explicit(&s->checked, true, memory_order_release);
     pthread_mutex_unlock(&log->rebuild_lock);
     segment_unpin(s);

@@ -55,20 +55,33 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
     return 0;
 }
 
-// Writes the rest of an in-memory index and cuts what its file has beyond it.
-static int write_index(struct segment *s, struct index *ix, const char *suffix)
+// Writes the rest of an in-memory index and cuts what its file has beyond it. The entries themselves change
+// by the appender only, which is us; the count of those that are written also by flushes. [lock]
+static int write_index(struct log *log, struct segment *s, struct index *ix, const char *suffix)
 {
-    if (ix->written == ix->count && !ix->stale_tail)
+    uint32_t bytes = index_entry_bytes(ix->kind), from, count = ix->count;
+    pthread_mutex_lock(&log->index_lock);
+    from = ix->written;
+    bool needed = from < count || ix->stale_tail;
+    pthread_mutex_unlock(&log->index_lock);
+    if (!needed)
         return 0;
     int fd = segment_open(s, suffix, O_RDWR | O_CREAT);
     if (fd < 0)
         return fd;
-    int rc = index_write(ix, fd);
+    int rc = from < count ? file_write_at(fd, ix->bytes + (size_t)from * bytes,
+                                          (size_t)(count - from) * bytes, (off_t)from * bytes)
+                          : 0;
     if (rc == 0)
-        rc = file_truncate(fd, (int64_t)ix->count * index_entry_bytes(ix->kind));
+        rc = file_truncate(fd, (int64_t)count * bytes);
     file_close(fd);
-    ix->stale_tail &= rc != 0;
-    return rc;
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&log->index_lock);
+    ix->written = count;
+    ix->stale_tail = false;
+    pthread_mutex_unlock(&log->index_lock);
+    return 0;
 }
 
 int log_write_indexes(struct log *log, struct segment *s)
@@ -80,10 +93,9 @@ int log_write_indexes(struct log *log, struct segment *s)
                                     .timestamp_ms = s->max_timestamp_ms,
                                     .relative_offset = (uint32_t)(s->max_timestamp_offset - s->base_offset)});
     pthread_mutex_unlock(&log->index_lock);
-    // Only the appender changes the active indexes, and it is us: reading them needs no lock.
-    int rc = write_index(s, &a->offsets, SEGMENT_INDEX_SUFFIX);
+    int rc = write_index(log, s, &a->offsets, SEGMENT_INDEX_SUFFIX);
     if (rc == 0)
-        rc = write_index(s, &a->times, SEGMENT_TIME_SUFFIX);
+        rc = write_index(log, s, &a->times, SEGMENT_TIME_SUFFIX);
     if (rc)
         log_warn("storage", "%s: cannot write the indexes of segment %" PRId64 ": %s", log->name,
                  s->base_offset, err_text(rc));

@@ -167,12 +167,9 @@ static int forget_snapshots(struct log *log, int64_t above)
     return rc;
 }
 
-static int reload(struct log *log, int64_t offset)
+static int reload_producers(struct log *log, int64_t offset)
 {
-    int64_t end;
-    int rc = log_load_active(log, log_active(log), &end);
-    if (rc == 0)
-        rc = forget_snapshots(log, offset);
+    int rc = forget_snapshots(log, offset);
     if (rc == 0)
         rc = log_load_producers(log, INT64_MAX, false, clock_wall_ms());
     if (rc)
@@ -202,7 +199,7 @@ static int truncate_within(struct log *log, int64_t offset)
 {
     struct segment **gone;
     uint32_t gone_count, keep = log->segment_count;
-    int64_t position;
+    int64_t position, end;
     while (keep > 1 && log->segments[keep - 1]->base_offset > offset)
         keep--;
     struct segment *target = log->segments[keep - 1];
@@ -212,6 +209,8 @@ static int truncate_within(struct log *log, int64_t offset)
     if (rc)
         return rc;
     pthread_mutex_lock(&log->flush_lock);
+    pthread_mutex_lock(
+        &log->rebuild_lock); // readers that mend a sealed segment's index must not meet its truncation
     publish_end(log, offset, keep, position, &gone, &gone_count);
     if (!gone)
         rc = ERR_NOMEM;
@@ -223,7 +222,10 @@ static int truncate_within(struct log *log, int64_t offset)
     if (rc == 0)
         rc = cut_indexes(log_active(log), position, offset);
     if (rc == 0)
-        rc = reload(log, offset);
+        rc = log_load_active(log, log_active(log), &end);
+    pthread_mutex_unlock(&log->rebuild_lock);
+    if (rc == 0)
+        rc = reload_producers(log, offset);
     pthread_mutex_unlock(&log->flush_lock);
     if (rc) // the end is published, the files are not cut: nobody may append
         log_set_offline(log, "truncating failed", rc);
@@ -260,6 +262,7 @@ int log_truncate_fully(struct log *log, int64_t offset)
         return ERR_INVALID;
     log_info("storage", "emptying %s; it starts at offset %" PRId64 " from now on", log->name, offset);
     pthread_mutex_lock(&log->flush_lock);
+    pthread_mutex_lock(&log->rebuild_lock);
     publish_end(log, offset, 1, 0, &gone, &gone_count);
     for (uint32_t i = 0; i < gone_count; i++)
         discard(log, gone[i]);
@@ -267,6 +270,7 @@ int log_truncate_fully(struct log *log, int64_t offset)
     struct segment *last = log->segments[0];
     (void)segment_mark_deleted(last, log->reaper, due_ms(log)); // its name may be needed again
     rc = gone ? log_make_segment(log, offset, clock_wall_ms(), &fresh) : ERR_NOMEM;
+    pthread_mutex_unlock(&log->rebuild_lock);
     if (rc == 0)
         rc = forget_snapshots(log, -1);
     if (rc == 0) {
