@@ -145,6 +145,9 @@ int log_assign_epoch(struct log *log, int32_t leader_epoch);
 
 enum log_bound { LOG_BOUND_HIGH_WATERMARK, LOG_BOUND_LAST_STABLE, LOG_BOUND_END };
 
+// So much of a log's end counts as recently written.
+#define LOG_RECENT_BYTES (INT64_C(64) << 20)
+
 // A range of one segment's file. The descriptor stays valid and the bytes unchanged until log_slice_release,
 // whatever happens to the log (retention, truncation, deletion).
 struct log_slice {
@@ -153,6 +156,7 @@ struct log_slice {
     off_t position;
     size_t size;
     int64_t base_offset;     // of the first batch; of the position read from when empty
+    bool recent;             // of the log's last LOG_RECENT_BYTES: in the page cache, as good as certain
     size_t first_batch_size; // more than size when the first batch did not fit and min_one_batch was not set
 };
 

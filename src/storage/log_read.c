@@ -10,6 +10,7 @@
 // What one attempt works with.
 struct read_view {
     int64_t log_start, end, bound;
+    int64_t active_base; // base offset of the active segment
     unsigned truncations;
 };
 
@@ -19,6 +20,7 @@ static void take_view(struct log *log, enum log_bound kind, struct read_view *v)
     v->truncations = atomic_load(&log->truncations);
     v->log_start = log->log_start;
     v->end = log->end;
+    v->active_base = log->segments[log->segment_count - 1]->base_offset;
     int64_t watermark = log->high_watermark.offset, unstable = log->first_unstable;
     if (kind == LOG_BOUND_END)
         v->bound = log->end;
@@ -30,7 +32,7 @@ static void take_view(struct log *log, enum log_bound kind, struct read_view *v)
 }
 
 static void fill(struct log_slice *out, struct segment *s, int fd, const struct batch_place *b, int64_t limit,
-                 size_t max_bytes, bool min_one_batch)
+                 size_t max_bytes, bool min_one_batch, bool active)
 {
     size_t size = (size_t)(limit - b->position);
     size_t most = min_one_batch && max_bytes < b->size ? b->size : max_bytes;
@@ -39,6 +41,7 @@ static void fill(struct log_slice *out, struct segment *s, int fd, const struct 
                               .position = b->position,
                               .size = size < most ? size : most,
                               .base_offset = b->base_offset,
+                              .recent = active && limit - b->position <= LOG_RECENT_BYTES,
                               .first_batch_size = b->size};
 }
 
@@ -64,7 +67,7 @@ static int read_segment(struct log *log, struct segment *s, int64_t offset, size
     if (rc == 0 && batch.position + (int64_t)batch.size > limit)
         rc = ERR_NOT_FOUND; // the bound lies within this batch
     if (rc == 0) {
-        fill(out, s, fd, &batch, limit, max_bytes, min_one_batch);
+        fill(out, s, fd, &batch, limit, max_bytes, min_one_batch, s->base_offset == v->active_base);
         return 1;
     }
     segment_unpin(s);

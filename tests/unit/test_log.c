@@ -47,6 +47,14 @@ static void rolls_and_reopens(void **state)
         append_ok(f.log, BATCH_SPEC(.records = 2, .timestamp_ms = 1000 + i), i * 2);
     assert_true(log_segment_count(f.log) > 3);
     assert_int_equal(read_all(f.log, 0), 400);
+    struct log_slice old, tail; // sealed segments may have left the page cache, the tail has not
+    set_watermark(f.log, 400);
+    assert_int_equal(log_read(f.log, 0, 1, LOG_BOUND_HIGH_WATERMARK, true, &old), 0);
+    assert_int_equal(log_read(f.log, 399, 1, LOG_BOUND_HIGH_WATERMARK, true, &tail), 0);
+    assert_false(old.recent);
+    assert_true(tail.recent);
+    log_slice_release(&old);
+    log_slice_release(&tail);
     int64_t bytes = log_size_bytes(f.log);
     assert_int_equal(log_close(f.log, true), 0);
     fixture_open(&f, true, 400);

@@ -226,6 +226,7 @@ static int fill_partition(struct fetch *f, struct item *item, struct fetch_respo
         item->out = (struct slice){.fd = item->read.fd,
                                    .position = item->read.position,
                                    .size = item->bytes,
+                                   .may_be_cold = !item->read.recent,
                                    .release = release_out};
         out->records.data = NULL;
         out->records.external = &item->out;
