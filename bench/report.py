@@ -50,7 +50,7 @@ RATES = [
 ]
 
 LIMITS = [
-    ("produce_cpu_s_per_gb", "CPU per GB: receive, checksum, write", "s", 1, 2),
+    ("produce_cpu_s_per_gb", "CPU per GB: receive, checksum, write into reserved room", "s", 1, 2),
     ("fetch_cpu_s_per_gb", "CPU per GB: sendfile", "s", 1, 3),
     ("latency_p50_us", "loopback echo, p50", "ms", 1e-3, 3),
     ("latency_p99_us", "loopback echo, p99", "ms", 1e-3, 3),
