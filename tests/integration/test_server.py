@@ -82,8 +82,7 @@ def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
 @ours
 def test_port_0_picks_a_free_port_and_says_which(brokers):
     broker = brokers.new()
-    listeners = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
-    broker.settings = {"listeners": listeners, "log.dirs": str(broker.data)}
+    broker.settings["listeners"] = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
     broker.launch()
     found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", broker.log_text()), 20, "the line with the port")
     assert "listening on" in broker.log_text().split("\n")[0], broker.log_text()
