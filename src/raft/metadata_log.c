@@ -136,7 +136,6 @@ void metadata_log_close(struct metadata_log *m)
     if (!m)
         return;
     if (m->log) {
-        log_lock(m->log);
         int rc = log_close(m->log, true);
         if (rc)
             log_warn("raft", "%s: closing: %s", m->dir, err_text(rc));

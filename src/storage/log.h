@@ -61,9 +61,9 @@ struct log_params {
 // ERR_NO_SPACE, ERR_NOMEM. `message` (may be NULL) receives one line for a person.
 int log_open(const struct log_params *params, struct log **out, char *message, size_t message_size);
 
-// [lock] Frees the log; slices that are out stay readable. clean: flushes everything, writes the producer
-// snapshot and trims the indexes as Kafka expects after a clean stop; on failure the log is closed all the
-// same and the stop must not be called clean.
+// Frees the log, which nobody uses or has locked; slices that are out stay readable. clean: flushes
+// everything, writes the producer snapshot and trims the indexes as Kafka expects after a clean stop; on
+// failure the log is closed all the same and the stop must not be called clean.
 int log_close(struct log *log, bool clean);
 
 // Reads what a cold log left on disk (end of the active segment, producer snapshot, epochs). Called by need;

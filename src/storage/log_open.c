@@ -431,7 +431,12 @@ int log_seal(struct log *log)
 
 int log_close(struct log *log, bool clean)
 {
-    int rc = clean ? log_seal(log) : 0;
+    int rc = 0;
+    if (clean) {
+        log_lock(log);
+        rc = log_seal(log);
+        log_unlock(log);
+    }
     log_free(log);
     return rc;
 }

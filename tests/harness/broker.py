@@ -21,6 +21,17 @@ def odradek_binary():
     return path
 
 
+def cli_binary():
+    """The binary for commands that load librdkafka: its C11 threads crash under clang's thread sanitizer."""
+    path = os.environ.get("ODRADEK_CLI_BINARY")
+    return pathlib.Path(path).resolve() if path else odradek_binary()
+
+
+def sanitized():
+    """True where the binary was built with a sanitizer, which costs memory and time."""
+    return "ODRADEK_SANITIZED" in os.environ
+
+
 def free_port():
     """A port nobody listens on, outside the range that outgoing connections take theirs from."""
     while True:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.broker import odradek_binary
+from harness.broker import cli_binary
 from harness.process import die_with_parent, wait_until
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -15,7 +15,7 @@ CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 def odradek(*words, stdin=b"", status=0):
     """Runs the binary; returns what it wrote to standard output and to standard error, as text."""
-    words = [str(odradek_binary()), *map(str, words)]
+    words = [str(cli_binary()), *map(str, words)]
     done = subprocess.run(words, input=stdin, capture_output=True, timeout=60)
     error = done.stderr.decode()
     assert done.returncode == status, f"{' '.join(words)}: {done.returncode}\n{error}{done.stdout.decode(errors='replace')}"
@@ -204,7 +204,7 @@ def test_from_a_time(at):
 
 def test_following(at):
     at("topic create", "cli-follow")
-    words = [str(odradek_binary()), "consume", "-b", at.broker.bootstrap, "cli-follow", "--follow", "--count", "3"]
+    words = [str(cli_binary()), "consume", "-b", at.broker.bootstrap, "cli-follow", "--follow", "--count", "3"]
     follower = subprocess.Popen(words, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
     try:
         for i in range(3):

@@ -8,9 +8,10 @@ import time
 
 import pytest
 
-from harness.broker import odradek_binary
-from harness.process import run, wait_until
+from harness.broker import answers, odradek_binary
+from harness.process import Process, run, wait_until
 from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, produce, produce_body, values
+from harness.wire import Connection
 
 
 @pytest.fixture(autouse=True)
@@ -80,17 +81,20 @@ def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
 
 
 @ours
-def test_port_0_picks_a_free_port_and_says_which(brokers):
-    broker = brokers.new()
-    broker.settings["listeners"] = "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
-    broker.launch()
-    found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", broker.log_text()), 20, "the line with the port")
-    assert "listening on" in broker.log_text().split("\n")[0], broker.log_text()
-    broker.port = int(found.group(1))
-    broker.wait_ready()
-    with connect(broker) as connection:
-        metadata = connection.call("Metadata", 12, {"Topics": []})
-    assert [(b["Host"], b["Port"]) for b in metadata["Brokers"]] == [("127.0.0.1", broker.port)]
+def test_port_0_picks_a_free_port_and_says_which(tmp_path):
+    settings = {"listeners": "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0", "log.dirs": tmp_path / "data"}
+    overrides = [word for name, value in settings.items() for word in ("--override", f"{name}={value}")]
+    server = Process("odradek", [odradek_binary(), "server", *overrides], tmp_path / "log")
+    try:
+        found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", server.log_text()), 20, "the line with the port")
+        assert "listening on" in server.log_text().split("\n")[0], server.log_text()
+        port = int(found.group(1))
+        wait_until(lambda: answers(port), 20, f"an answer on {port}")
+        with Connection("127.0.0.1", port) as connection:
+            metadata = connection.call("Metadata", 12, {"Topics": []})
+        assert [(b["Host"], b["Port"]) for b in metadata["Brokers"]] == [("127.0.0.1", port)]
+    finally:
+        server.kill()
 
 
 @ours
