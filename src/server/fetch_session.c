@@ -332,6 +332,8 @@ static int context_continue(struct fetch_context *x, const struct fetch_context_
         rc = context_copy_session(x, s, arena);
     }
     bool emptied = rc == 0 && x->kind != FETCH_CONTEXT_ERROR && s->partitions.count == 0;
+    if (emptied) // requests of it that still wait learn that it is over
+        s->epoch = FETCH_SESSION_FINAL_EPOCH;
     pthread_mutex_unlock(&s->lock);
     if (emptied) { // a session of nothing ends; the request is answered without one
         cache_drop(x->cache, s);

@@ -150,6 +150,29 @@ static void wrong_ids_and_epochs_are_told(void **state)
     fetch_session_cache_free(cache);
 }
 
+// A consumer that unassigns everything while its long poll waits.
+static void a_session_that_ends_under_a_waiting_request_says_so(void **state)
+{
+    (void)state;
+    struct fetch_session_cache *cache = fetch_session_cache_new(10, 1000);
+    struct fetch_target one = target("a", 0, 5);
+    struct fetch_outcome nothing = {0};
+    bool include[8];
+    int16_t error;
+    int32_t id = run(cache, 0, 0, &one, 1, nothing, include, &error);
+    struct fetch_context waiting = open_context(cache, id, 1, NULL, 0, 0), last;
+    struct fetch_context_request r = {
+        .session_id = id, .session_epoch = 2, .forgotten = &one, .forgotten_count = 1};
+    assert_int_equal(fetch_context_open(&last, cache, &r, &arena), 0);
+    assert_int_equal(fetch_session_cache_count(cache), 0);
+    fetch_context_finish(&waiting, &nothing, include, 0, &error);
+    assert_int_equal(error, E_INVALID_FETCH_SESSION_EPOCH);
+    assert_false(include[0]);
+    fetch_context_close(&waiting);
+    fetch_context_close(&last);
+    fetch_session_cache_free(cache);
+}
+
 static void the_last_mention_of_a_partition_counts(void **state)
 {
     (void)state;
@@ -193,6 +216,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_incremental_answer_carries_what_moved, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_take_changes_and_forget, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_ids_and_epochs_are_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_session_that_ends_under_a_waiting_request_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_mention_of_a_partition_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_cache_gives_way_as_kip_227_says, setup, teardown),
     };
