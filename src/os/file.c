@@ -170,6 +170,16 @@ int file_sync_dir(const char *path)
     return rc;
 }
 
+int file_sync_filesystem(const char *path)
+{
+    int fd = file_open(path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    int rc = faulted(FILE_CALL_SYNC, fd, NULL) ? error_of_errno() : result(syncfs(fd));
+    file_close(fd);
+    return rc;
+}
+
 void file_start_writeback(int fd, off_t at, off_t size)
 {
     (void)sync_file_range(fd, at, size, SYNC_FILE_RANGE_WRITE);
@@ -274,7 +284,7 @@ int file_read_whole(const char *path, size_t limit_bytes, struct buffer *out)
     return rc;
 }
 
-int file_replace(const char *dir, const char *name, const void *data, size_t size)
+static int replace(const char *dir, const char *name, const void *data, size_t size, bool sync)
 {
     char temporary[PATH_MAX], final[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s/%s.tmp", dir, name) >= (int)sizeof temporary)
@@ -284,7 +294,7 @@ int file_replace(const char *dir, const char *name, const void *data, size_t siz
     if (fd < 0)
         return fd;
     int rc = file_write_at(fd, data, size, 0);
-    if (rc == 0)
+    if (rc == 0 && sync)
         rc = file_sync(fd);
     file_close(fd);
     if (rc == 0)
@@ -295,7 +305,17 @@ int file_replace(const char *dir, const char *name, const void *data, size_t siz
         errno = kept;
         return rc;
     }
-    return file_sync_dir(dir);
+    return sync ? file_sync_dir(dir) : 0;
+}
+
+int file_replace(const char *dir, const char *name, const void *data, size_t size)
+{
+    return replace(dir, name, data, size, true);
+}
+
+int file_replace_unsynced(const char *dir, const char *name, const void *data, size_t size)
+{
+    return replace(dir, name, data, size, false);
 }
 
 int file_list(const char *path, int (*fn)(void *arg, const char *name), void *arg)

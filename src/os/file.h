@@ -35,6 +35,7 @@ int file_reserve(int fd, int64_t at, int64_t size);
 int file_sync(int fd);      // fsync
 int file_sync_data(int fd); // fdatasync
 int file_sync_dir(const char *path);
+int file_sync_filesystem(const char *path); // everything on the file system that the path lies on (syncfs)
 
 // Starts writing a range of dirty pages to the device, without waiting (sync_file_range). Best effort.
 void file_start_writeback(int fd, off_t at, off_t size);
@@ -55,6 +56,9 @@ int file_read_whole(const char *path, size_t limit_bytes, struct buffer *out);
 // Puts the bytes at <dir>/<name> so that a crash leaves the old file or the new one, whole: temporary name
 // (<name>.tmp), fsync, rename, fsync of the directory.
 int file_replace(const char *dir, const char *name, const void *data, size_t size);
+
+// The same without the fsyncs, for who syncs the file system as a whole afterwards.
+int file_replace_unsynced(const char *dir, const char *name, const void *data, size_t size);
 
 // Names in a directory without "." and "..", in no order. `fn` returns 0 to go on or a code that file_list
 // returns at once.

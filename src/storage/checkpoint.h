@@ -11,6 +11,9 @@
 #define CHECKPOINT_LOG_START      "log-start-offset-checkpoint"
 #define CHECKPOINT_HIGH_WATERMARK "replication-offset-checkpoint"
 #define CHECKPOINT_CLEANER        "cleaner-offset-checkpoint"
+// Ours, in the same format: the size of the active segment where everything is flushed. A file that still has
+// it holds nothing behind the recovery point, whatever stopped us.
+#define CHECKPOINT_FLUSHED_SIZE "odradek-flushed-size-checkpoint"
 
 // A file's entries, as read. Lookups are by "topic-partition".
 struct checkpoint {

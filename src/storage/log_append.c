@@ -131,7 +131,8 @@ static void take_back(struct log *log, struct segment *s, int fd, int64_t size)
 }
 
 // Writes the transaction index entries of aborted transactions. *old_size is set when something was written.
-static int write_aborted(struct segment *s, const struct producer_plan *plan, int64_t *old_size)
+static int write_aborted(struct log *log, struct segment *s, const struct producer_plan *plan,
+                         int64_t *old_size)
 {
     size_t n = producer_plan_ended(plan, NULL, 0), aborted = 0;
     int rc = 0;
@@ -150,6 +151,10 @@ static int write_aborted(struct segment *s, const struct producer_plan *plan, in
                                                           ends[i].last_offset, ends[i].last_stable_offset};
     if (rc == 0 && aborted) {
         rc = log_append_aborted(s, entries, aborted, old_size);
+        atomic_store(&log->aborted_dirty, true);
+        pthread_mutex_lock(&log->publish);
+        log->directory_dirty |= *old_size == 0;
+        pthread_mutex_unlock(&log->publish);
         if (rc && *old_size >= 0)
             (void)log_truncate_aborted(s, *old_size);
     }
@@ -168,7 +173,7 @@ static int write_bytes(struct log *log, struct segment *s, const struct append *
     log_reserve(log, s, fd, size + (int64_t)a->size);
     int rc = file_write_at(fd, a->bytes, a->size, size);
     if (rc == 0)
-        rc = write_aborted(s, plan, &old_txn_size);
+        rc = write_aborted(log, s, plan, &old_txn_size);
     if (rc)
         take_back(log, s, fd, size);
     segment_unpin(s);

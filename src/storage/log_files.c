@@ -14,7 +14,7 @@
 
 // ---------------------------------------------------------------- epochs
 
-int log_write_epochs(struct log *log)
+int log_write_epochs(struct log *log, bool sync)
 {
     struct epoch_cache copy;
     struct buffer text = BUFFER_INIT;
@@ -24,7 +24,9 @@ int log_write_epochs(struct log *log)
     pthread_mutex_unlock(&log->publish);
     if (rc == 0) {
         epoch_cache_print(&copy, &text);
-        rc = text.failed ? ERR_NOMEM : file_replace(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
+        rc = text.failed ? ERR_NOMEM
+             : sync      ? file_replace(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
+                         : file_replace_unsynced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
     }
     if (rc) {
         pthread_mutex_lock(&log->publish);

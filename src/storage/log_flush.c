@@ -27,7 +27,7 @@ static int sync_side_file(struct log *log, int64_t base_offset, const char *suff
 }
 
 // A segment's data; of a sealed one its indexes, too: nothing looks at them again after a crash.
-static int sync_segment(struct log *log, struct segment *s, bool sealed, bool fresh)
+static int sync_segment(struct log *log, struct segment *s, bool sealed, bool fresh, bool aborted)
 {
     if (atomic_load(&s->state) != SEGMENT_LIVE)
         return 0;
@@ -42,7 +42,7 @@ static int sync_segment(struct log *log, struct segment *s, bool sealed, bool fr
         rc = sync_side_file(log, s->base_offset, SEGMENT_INDEX_SUFFIX);
     if (rc == 0 && sealed)
         rc = sync_side_file(log, s->base_offset, SEGMENT_TIME_SUFFIX);
-    if (rc == 0 && sealed)
+    if (rc == 0 && (sealed || aborted))
         rc = sync_side_file(log, s->base_offset, SEGMENT_TXN_SUFFIX);
     return rc;
 }
@@ -116,6 +116,7 @@ struct flush_view {
 static int flush_segments(struct log *log, const struct flush_view *v)
 {
     int rc = 0;
+    bool aborted = atomic_exchange(&log->aborted_dirty, false);
     for (uint32_t i = 0; rc == 0 && i < v->count; i++) {
         bool sealed = i + 1 < v->count;
         // One that ends at the recovery point may have been sealed since: its indexes are not synced yet.
@@ -127,13 +128,15 @@ static int flush_segments(struct log *log, const struct flush_view *v)
                 rc = write_behind(log, v->segments[i], true);
         }
         if (rc == 0)
-            rc = sync_segment(log, v->segments[i], sealed, v->directory_dirty);
+            rc = sync_segment(log, v->segments[i], sealed, v->directory_dirty, aborted);
     }
     if (rc == 0)
         rc = sync_directory(log);
     if (rc == 0 && v->epochs_dirty) // the epochs of what lies below the recovery point are in no batch that
                                     // is read again
-        rc = log_write_epochs(log);
+        rc = log_write_epochs(log, true);
+    if (rc && aborted)
+        atomic_store(&log->aborted_dirty, true);
     return rc;
 }
 

@@ -135,7 +135,7 @@ static int load(struct log *log)
     int rc = log_load_active(log, s, &end);
     if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED || (rc == 0 && end != log->end)) {
         log_error("storage",
-                  "%s was stopped clean with end offset %" PRId64 ", but segment %" PRId64
+                  "%s should end at offset %" PRId64 ", but segment %" PRId64
                   " does not end there (%s): recovering it",
                   log->name, log->end, s->base_offset, rc ? err_text(rc) : "another offset");
         return log_recover(log, s->base_offset, false, now_ms, NULL, 0);
@@ -143,7 +143,7 @@ static int load(struct log *log)
     if (rc == 0)
         rc = log_load_epochs(log);
     if (rc == 0)
-        rc = log_load_producers(log, INT64_MAX, true, now_ms);
+        rc = log_load_producers(log, INT64_MAX, log->was_clean, now_ms);
     return rc;
 }
 

@@ -222,10 +222,10 @@ void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
 
 // ---------------------------------------------------------------- checkpoints
 
-enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, CHECKPOINT_KINDS };
+enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, FLUSHED_SIZES, CHECKPOINT_KINDS };
 
 static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
-    CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK};
+    CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_FLUSHED_SIZE};
 
 // One log's lines. Kafka's log start checkpoint names only logs that start behind their first segment.
 static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct managed_log *managed)
@@ -242,11 +242,14 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
     pthread_mutex_lock(&log->publish);
     int64_t point = log->recovery_point, start = log->log_start, watermark = log->high_watermark.offset;
     int64_t first = log->segments[0]->base_offset;
+    int64_t flushed_size = point == log->end ? atomic_load(&log_active(log)->size_bytes) : -1;
     pthread_mutex_unlock(&log->publish);
     checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, point);
     if (start > first)
         checkpoint_writer_add(&w[LOG_STARTS], log->topic, log->partition, start);
     checkpoint_writer_add(&w[WATERMARKS], log->topic, log->partition, watermark);
+    if (flushed_size >= 0)
+        checkpoint_writer_add(&w[FLUSHED_SIZES], log->topic, log->partition, flushed_size);
 }
 
 static int write_checkpoints(struct log_manager *m, size_t dir)
@@ -376,14 +379,19 @@ int log_manager_start(struct log_manager *m)
 
 // ---------------------------------------------------------------- close
 
+// Above so many logs with something to flush, one sync of the file system is quicker than several of each
+// log.
+#define SYNC_WHOLE_FROM 16
+
 struct closing {
     struct log_manager *m;
+    bool whole; // the file systems are synced as a whole
     atomic_size_t next;
     atomic_int error;
     atomic_bool *dir_failed;
 };
 
-// Flushes and seals one log; it is freed later, when the checkpoints have its numbers.
+// Seals the logs; they are freed later, when the checkpoints have their numbers.
 static void close_some(void *arg)
 {
     struct closing *c = arg;
@@ -392,9 +400,7 @@ static void close_some(void *arg)
         if (i >= c->m->count)
             return;
         struct managed_log *managed = c->m->logs[i];
-        if (!managed->log)
-            continue;
-        int rc = log_seal(managed->log);
+        int rc = managed->log ? log_seal(managed->log, !c->whole) : 0;
         if (rc == 0)
             continue;
         atomic_store(&c->error, rc);
@@ -402,14 +408,41 @@ static void close_some(void *arg)
     }
 }
 
+static bool many_to_flush(struct log_manager *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->count && n < SYNC_WHOLE_FROM; i++)
+        n += m->logs[i]->log && atomic_load(&m->logs[i]->log->loaded);
+    return n >= SYNC_WHOLE_FROM;
+}
+
+static void sync_dirs(struct closing *c)
+{
+    struct log_manager *m = c->m;
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        int rc = file_sync_filesystem(m->dirs[i].dir->path);
+        if (rc) {
+            log_error("storage", "cannot sync the file system of %s: %s", m->dirs[i].dir->path, err_text(rc));
+            atomic_store(&c->error, rc);
+            atomic_store(&c->dir_failed[i], true);
+        }
+    }
+    for (size_t i = 0; i < m->count; i++)
+        if (m->logs[i]->log && !atomic_load(&c->dir_failed[m->logs[i]->dir]) &&
+            !log_is_offline(m->logs[i]->log))
+            log_sealed(m->logs[i]->log);
+}
+
 static int close_logs(struct log_manager *m, atomic_bool *dir_failed)
 {
-    struct closing c = {.m = m, .dir_failed = dir_failed};
+    struct closing c = {.m = m, .whole = many_to_flush(m), .dir_failed = dir_failed};
     struct thread helper;
     bool helped = m->count > 64 && thread_start(&helper, "log-close", close_some, &c) == 0;
     close_some(&c);
     if (helped)
         thread_join(&helper);
+    if (c.whole)
+        sync_dirs(&c);
     return atomic_load(&c.error);
 }
 

@@ -18,7 +18,7 @@ struct load {
     struct log_manager *m;
     size_t dir;
     const char *path;
-    struct checkpoint recovery, start, watermark;
+    struct checkpoint recovery, start, watermark, flushed_size;
     bool clean, same_boot;
     int64_t now_ms;
     char **names; // directories of logs
@@ -150,6 +150,7 @@ static int load_one(struct load *l, const char *name)
                                 .recovery_point = managed->recovery_point,
                                 .log_start_offset = managed->log_start,
                                 .clean = l->clean,
+                                .flushed_size = checkpoint_get(&l->flushed_size, key, -1),
                                 .same_boot = l->same_boot,
                                 .now_ms = l->now_ms,
                                 .files = l->m->files,
@@ -231,6 +232,8 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms)
     if (rc == 0)
         rc = read_checkpoint(&l, CHECKPOINT_HIGH_WATERMARK, &l.watermark);
     if (rc == 0)
+        rc = read_checkpoint(&l, CHECKPOINT_FLUSHED_SIZE, &l.flushed_size);
+    if (rc == 0)
         rc = file_list(d->path, note_name, &l);
     if (rc == 0) {
         run_threads(&l);
@@ -247,5 +250,6 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms)
     checkpoint_free(&l.recovery);
     checkpoint_free(&l.start);
     checkpoint_free(&l.watermark);
+    checkpoint_free(&l.flushed_size);
     return rc;
 }

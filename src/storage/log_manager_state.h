@@ -29,7 +29,7 @@ struct managed_dir {
     struct log_dir *dir;
     size_t logs, failed;
     bool was_clean;
-    uint64_t written[3]; // hashes of the checkpoint files as last written
+    uint64_t written[4]; // hashes of the checkpoint files as last written
 };
 
 #define WRITEBACK_QUEUE 64

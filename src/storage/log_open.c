@@ -298,28 +298,34 @@ static void mark_dirty(struct log *log)
     }
 }
 
-// Whether the recovery point can be believed to be the log's end. Zero may also mean that no checkpoint names
-// the log.
-static bool stays_cold(const struct log *log, const struct log_params *p, int64_t active)
+// Whether the recovery point can be believed to be the log's end: after a clean stop it is, and after another
+// one if the file has not changed since everything was flushed. Without a checkpoint it is zero, which only
+// an empty log may have.
+static bool stays_cold(struct log *log, const struct log_params *p)
 {
     char path[PATH_MAX];
     int64_t size;
-    if (p->recovery_point < active || p->recovery_point < log->log_start)
+    struct segment *s = log_active(log);
+    if (p->recovery_point < s->base_offset || p->recovery_point < log->log_start ||
+        segment_file_name(log->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path) ||
+        file_stat(path, &size, NULL))
         return false;
-    return p->recovery_point > 0 ||
-           (segment_file_name(log->place->dir, active, SEGMENT_LOG_SUFFIX, path) == 0 &&
-            file_stat(path, &size, NULL) == 0 && size == 0);
+    if ((!p->clean && size != p->flushed_size) || (p->recovery_point == s->base_offset) != (size == 0))
+        return false;
+    atomic_store(&s->size_bytes, size);
+    return true;
 }
 
 static int open_segments(struct log *log, const struct log_params *p, char *message, size_t size)
 {
-    int64_t first = log->segments[0]->base_offset, active = log_active(log)->base_offset;
+    int64_t first = log->segments[0]->base_offset;
     int rc = 0;
     log->log_start = p->log_start_offset > first ? p->log_start_offset : first;
     log->recovery_point = p->recovery_point;
     log->high_watermark = (struct log_mark){log->log_start, LOG_NO_OFFSET, 0};
-    if (p->clean && stays_cold(log, p, active)) {
-        log->end = p->recovery_point; // after a clean stop this is the end; the first use checks it
+    log->was_clean = p->clean;
+    if (stays_cold(log, p)) {
+        log->end = p->recovery_point; // the first use checks it
         return 0;
     }
     if (p->clean) { // no checkpoint to go by
@@ -406,27 +412,34 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
 
 // ---------------------------------------------------------------- close
 
-static int close_clean(struct log *log)
+static int close_clean(struct log *log, bool sync)
 {
     struct segment *s = log_active(log);
     int rc = log_write_indexes(log, s);
     log_give_back_reserve(s);
     if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset)
-        rc = log_write_snapshot(log, log->producers.end_offset, true);
+        rc = log_write_snapshot(log, log->producers.end_offset, sync);
     bool dirty = log->epochs_dirty;
     if (rc == 0 && dirty)
-        rc = log_write_epochs(log);
-    return rc ? rc : log_flush(log, log->end);
+        rc = log_write_epochs(log, sync);
+    return rc || !sync ? rc : log_flush(log, log->end);
 }
 
-int log_seal(struct log *log)
+int log_seal(struct log *log, bool sync)
 {
     int rc = atomic_load(&log->deleted) ? 0 : log_usable(log);
     if (rc == 0 && atomic_load(&log->loaded) && !atomic_load(&log->deleted))
-        rc = close_clean(log);
+        rc = close_clean(log, sync);
     if (rc)
         log_error("storage", "%s was not closed clean: %s", log->name, err_text(rc));
     return rc;
+}
+
+void log_sealed(struct log *log)
+{
+    pthread_mutex_lock(&log->publish);
+    log->recovery_point = log->end;
+    pthread_mutex_unlock(&log->publish);
 }
 
 int log_close(struct log *log, bool clean)
@@ -434,7 +447,7 @@ int log_close(struct log *log, bool clean)
     int rc = 0;
     if (clean) {
         log_lock(log);
-        rc = log_seal(log);
+        rc = log_seal(log, true);
         log_unlock(log);
     }
     log_free(log);

@@ -62,7 +62,9 @@ struct log {
 
     pthread_mutex_t
         flush_lock; // one flush at a time; also guards writing the index files of the active segment
-    atomic_bool new_metadata; // partition.metadata was written and not synced
+    atomic_bool new_metadata;  // partition.metadata was written and not synced
+    atomic_bool aborted_dirty; // so was a transaction index
+    bool was_clean;            // the last stop was
 
     // What was appended since the last flush.
     _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
@@ -126,7 +128,9 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
 
 // Writes and flushes what a clean stop leaves on disk (indexes, snapshot, epochs); the log stays open for its
 // numbers.
-int log_seal(struct log *log);
+// Without sync nothing is flushed: the caller syncs the file system, and then says so with log_sealed.
+int log_seal(struct log *log, bool sync);
+void log_sealed(struct log *log);
 
 // ---------------------------------------------------------------- finding
 
@@ -166,7 +170,7 @@ void log_give_back_reserve(struct segment *s);
 // ---------------------------------------------------------------- small files of a log's directory
 // (log_files.c)
 
-int log_write_epochs(struct log *log); // durable; under flush_lock or at open
+int log_write_epochs(struct log *log, bool sync); // under flush_lock, or when nobody flushes any more
 int log_read_epochs(struct log *log, struct epoch_cache *out);
 int log_write_snapshot(struct log *log, int64_t offset, bool sync); // [lock]; of the producers as they are
 int log_read_topic_id(const char *dir, struct uuid *out);

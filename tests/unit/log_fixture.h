@@ -36,6 +36,7 @@ static inline void fixture_start(struct log_fixture *f)
 static inline struct log_params fixture_params(struct log_fixture *f, bool clean, int64_t recovery_point)
 {
     return (struct log_params){.log_dir = f->root,
+                               .flushed_size = -1,
                                .topic = "t",
                                .partition = 0,
                                .topic_id = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},

@@ -111,6 +111,45 @@ static void a_crash_loses_nothing_of_the_page_cache(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+// What was flushed and not touched since needs no look after a crash; one more append is found.
+static void flushed_logs_stay_cold_after_a_crash(void **state)
+{
+    struct uuid id = {{8}};
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        char root[] = "/tmp/odradek-manager-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct log *log;
+            struct log_manager *m = start(root, NULL);
+            if (log_manager_create(m, "t", &id, 0, &log))
+                _exit(1);
+            for (int i = 0; i < 10; i++)
+                append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = i), i);
+            if (log_flush(log, 10) || log_manager_checkpoint(m))
+                _exit(1);
+            if (more)
+                append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = 10), 10);
+            _exit(0); // no stop
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+        struct log_manager *m = start(root, NULL);
+        struct log_manager_counts counts;
+        log_manager_counts(m, &counts);
+        assert_int_equal(counts.open_files, more);
+        struct log *log = log_manager_get(m, &id, 0);
+        assert_int_equal(log_end_offset(log), 10 + more);
+        append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = 10 + more), 10 + more);
+        assert_int_equal(read_all(log, 0), 11 + more);
+        assert_int_equal(log_manager_close(m, -1), 0);
+        assert_int_equal(file_remove_tree(root), 0);
+    }
+}
+
 static void a_directory_is_locked(void **state)
 {
     char root[] = "/tmp/odradek-manager-XXXXXX", message[256];
@@ -168,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logs_survive_a_clean_stop),
         cmocka_unit_test(a_crash_loses_nothing_of_the_page_cache),
+        cmocka_unit_test(flushed_logs_stay_cold_after_a_crash),
         cmocka_unit_test(a_directory_is_locked),
         cmocka_unit_test(checkpoints_round_trip),
     };
