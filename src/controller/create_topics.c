@@ -290,7 +290,6 @@ static void emit(struct creation *c)
 
 static int create_topic(struct creation *c, bool validate_only)
 {
-    c->result->name = c->topic->name;
     int rc = check_name(c);
     rc = rc ? rc : check_configs(c);
     if (rc)
@@ -396,6 +395,7 @@ int on_create_topics(struct step *s)
                                  .result = &response->topics[response->topics_count++],
                                  .arena = &s->event->arena};
             c.result->name = c.topic->name;
+            c.result->error_message = STR_NULL;
             int rc = refused != E_NONE ? fail(&c, refused, message) : create_topic(&c, q->validate_only);
             if (rc < 0)
                 return rc;

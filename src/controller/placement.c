@@ -9,13 +9,24 @@ struct uuid replica_directory(const struct image *image, int32_t broker)
     return b && b->log_dirs_count == 1 ? b->log_dirs[0] : DIRECTORY_UNASSIGNED;
 }
 
-// How many brokers before `at` have the same rack.
+// KIP-1066: a broker whose directories are all cordoned takes no new replicas.
+static bool takes_replicas(const struct image_broker *b)
+{
+    return !b->log_dirs_count || b->cordoned_log_dirs_count < b->log_dirs_count;
+}
+
+static bool is_listed(const struct image_broker *b, bool fenced)
+{
+    return b->fenced == fenced && takes_replicas(b);
+}
+
+// How many listed brokers before `at` have the same rack.
 static uint32_t rank_in_rack(const struct image *image, uint32_t at)
 {
     uint32_t rank = 0;
     for (uint32_t i = 0; i < at; i++)
-        rank += str_equal(image->brokers[i]->rack, image->brokers[at]->rack) &&
-                image->brokers[i]->fenced == image->brokers[at]->fenced;
+        rank += is_listed(image->brokers[i], image->brokers[at]->fenced) &&
+                str_equal(image->brokers[i]->rack, image->brokers[at]->rack);
     return rank;
 }
 
@@ -26,7 +37,7 @@ static uint32_t list_brokers(const struct image *image, bool fenced, int32_t *ou
     for (uint32_t rank = 0; rank == 0 || seen; rank++) {
         seen = 0;
         for (uint32_t i = 0; i < image->brokers_count; i++) {
-            if (image->brokers[i]->fenced == fenced && rank_in_rack(image, i) == rank) {
+            if (is_listed(image->brokers[i], fenced) && rank_in_rack(image, i) == rank) {
                 out[n++] = image->brokers[i]->id;
                 seen++;
             }
@@ -35,18 +46,22 @@ static uint32_t list_brokers(const struct image *image, bool fenced, int32_t *ou
     return n;
 }
 
-static int16_t check_factor(const struct image *image, uint32_t active, int16_t factor, struct arena *arena,
+static int16_t check_factor(uint32_t active, uint32_t all, int16_t factor, struct arena *arena,
                             struct str *problem)
 {
     if (active == 0)
         *problem = arena_printf(
-            arena, "Unable to replicate the partition %d time(s): All brokers are currently fenced.", factor);
-    else if ((uint32_t)factor > image->brokers_count)
-        *problem =
-            arena_printf(arena,
-                         "Unable to replicate the partition %d time(s): The target replication factor of %d "
-                         "cannot be reached because only %u broker(s) are registered.",
-                         factor, factor, image->brokers_count);
+            arena,
+            "Unable to replicate the partition %d time(s): All brokers are currently fenced, or have "
+            "all their log directories cordoned.",
+            factor);
+    else if ((uint32_t)factor > all)
+        *problem = arena_printf(
+            arena,
+            "Unable to replicate the partition %d time(s): The target replication factor of %d "
+            "cannot be reached because only %u broker(s) are registered or some brokers have all "
+            "their log directories cordoned.",
+            factor, factor, all);
     else
         return E_NONE;
     return E_INVALID_REPLICATION_FACTOR;
@@ -63,7 +78,7 @@ int16_t place_replicas(struct controller *c, int32_t first_partition, int32_t co
         return E_UNKNOWN_SERVER_ERROR;
     uint32_t active = list_brokers(image, false, brokers);
     uint32_t fenced = list_brokers(image, true, brokers + active);
-    int16_t error = check_factor(image, active, factor, arena, problem);
+    int16_t error = check_factor(active, active + fenced, factor, arena, problem);
     if (error != E_NONE)
         return error;
     uint32_t start = (uint32_t)(controller_random(c) % active),
