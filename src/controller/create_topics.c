@@ -93,12 +93,16 @@ static int check_configs(struct creation *c)
 {
     const struct create_topics_request_creatable_topic *t = c->topic;
     struct buffer nulls = BUFFER_INIT;
-    for (int32_t i = 0; i < t->configs_count; i++)
-        if (!t->configs[i].value.data)
-            buffer_printf(&nulls, "%s%.*s", nulls.size ? "," : "", STR_ARG(t->configs[i].name));
-    if (nulls.size) {
+    bool any = false;
+    for (int32_t i = 0; i < t->configs_count; i++) {
+        if (t->configs[i].value.data)
+            continue;
+        buffer_printf(&nulls, "%s%.*s", any ? "," : "", STR_ARG(t->configs[i].name));
+        any = true;
+    }
+    if (any) {
         int rc = FAIL(c, E_INVALID_CONFIG, "Null value not supported for topic configs: %.*s",
-                      (int)nulls.size, (const char *)nulls.data);
+                      (int)nulls.size, nulls.data ? (const char *)nulls.data : "");
         buffer_free(&nulls);
         return rc;
     }
