@@ -191,7 +191,7 @@ static struct log *log_new(const struct log_params *p, const char *dir)
         free(log);
         return NULL;
     }
-    int n = sprintf(log->name, "%s-%d", p->topic, p->partition);
+    int n = snprintf(log->name, topic_size + 16, "%s-%d", p->topic, p->partition);
     log->topic = log->name + n + 1;
     memcpy(log->topic, p->topic, topic_size + 1);
     log->partition = p->partition;

@@ -25,8 +25,8 @@ struct log_fixture {
 static inline void fixture_start(struct log_fixture *f)
 {
     // Where there is memory for it: many tests sync and recover hundreds of times.
-    strcpy(f->root,
-           access("/dev/shm", W_OK) == 0 ? "/dev/shm/odradek-log-XXXXXX" : "/tmp/odradek-log-XXXXXX");
+    snprintf(f->root, sizeof f->root, "%s/odradek-log-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(f->root));
     f->files = file_cache_new(8);
     f->config = log_config_default();

@@ -167,7 +167,7 @@ static int64_t node_producer_block(struct node *n)
 static void make_path(struct node *n)
 {
     *n = (struct node){0};
-    strcpy(n->path, "/tmp/odradek-quorum-XXXXXX");
+    snprintf(n->path, sizeof n->path, "/tmp/odradek-quorum-XXXXXX");
     assert_non_null(mkdtemp(n->path));
 }
 
