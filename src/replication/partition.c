@@ -133,12 +133,12 @@ static bool advance_high_watermark(struct partition *p)
 {
     if (atomic_load(&p->leader_id) != p->broker_id || atomic_load(&p->in_sync_replicas) > 1)
         return false; // the followers' fetches move it
-    struct log_offsets o;
-    log_offsets(p->log, &o);
-    int64_t target = o.end_offset;
-    if (p->flush_gate > o.recovery_point)
-        target = o.recovery_point > o.high_watermark ? o.recovery_point : o.high_watermark;
-    return target > o.high_watermark && log_set_high_watermark(p->log, target);
+    // None of these loads a log that nobody has touched since a clean stop.
+    int64_t high_watermark = log_high_watermark(p->log), flushed = log_recovery_point(p->log);
+    int64_t target = log_end_offset(p->log);
+    if (p->flush_gate > flushed)
+        target = flushed > high_watermark ? flushed : high_watermark;
+    return target > high_watermark && log_set_high_watermark(p->log, target);
 }
 
 int partition_set_leader(struct partition *p, int32_t leader_id, int32_t leader_epoch,
