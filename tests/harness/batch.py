@@ -1,14 +1,55 @@
-"""Record batches of magic 2, uncompressed or gzip: batch([(key, value, [(name, value)])...]) -> bytes; parse(bytes)."""
+"""Record batches of magic 2: batch([(key, value, [(name, value)])...]) -> bytes; parse(bytes) -> what they hold."""
 
 import gzip
 import struct
 import zlib
 
+import cramjam
+import lz4.frame
+import zstandard
 from crc32c import crc32c
 
 from harness.wire import encode_uvarint
 
-COMPRESSION_MASK, GZIP, CONTROL = 7, 1, 32
+COMPRESSION_MASK, CONTROL = 7, 32
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+JAVA_SNAPPY = b"\x82SNAPPY\0" + struct.pack(">ii", 1, 1)
+
+
+def compress(codec, data):
+    """Snappy as librdkafka writes it: one raw block."""
+    if codec == GZIP:
+        return gzip.compress(data, mtime=0)
+    if codec == SNAPPY:
+        return bytes(cramjam.snappy.compress_raw(data))
+    if codec == LZ4:
+        return lz4.frame.compress(data)
+    return zstandard.compress(data) if codec == ZSTD else data
+
+
+def decompress(codec, data):
+    if codec == GZIP:
+        return zlib.decompress(data, 31)
+    if codec == SNAPPY:
+        return _decompress_snappy(data)
+    if codec == LZ4:
+        return lz4.frame.decompress(data)
+    if codec == ZSTD:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    if codec:
+        raise ValueError(f"no such compression: {codec}")
+    return data
+
+
+def _decompress_snappy(data):
+    if not data.startswith(JAVA_SNAPPY[:8]):
+        return bytes(cramjam.snappy.decompress_raw(data))
+    out, at = b"", len(JAVA_SNAPPY)
+    while at < len(data):
+        (size,) = struct.unpack_from(">i", data, at)
+        out += bytes(cramjam.snappy.decompress_raw(data[at + 4 : at + 4 + size]))
+        at += 4 + size
+    return out
 
 
 def varint(n):
@@ -48,8 +89,7 @@ def batch(
         one += b"".join(_blob(name.encode()) + _blob(data) for name, data in headers)
         body += varint(len(one)) + one
     n = len(records)
-    if attributes & COMPRESSION_MASK == GZIP:
-        body = gzip.compress(body, mtime=0)
+    body = compress(attributes & COMPRESSION_MASK, body)
     rest = struct.pack(">hiqqqhii", attributes, n - 1, ts, ts + n - 1, pid, epoch, seq, n) + body
     return struct.pack(">qiibI", base_offset, 9 + len(rest), leader_epoch, magic, crc32c(rest)) + rest
 
@@ -77,14 +117,9 @@ def _parse_batch(base, raw):
     names = "Attributes LastOffsetDelta BaseTimestamp MaxTimestamp ProducerId ProducerEpoch BaseSequence Records"
     out["LeaderEpochOfBatch"] = epoch
     out.update(zip(names.split(), struct.unpack_from(">hiqqqhii", rest)))
-    compression, body = out["Attributes"] & COMPRESSION_MASK, rest[40:]
     try:
-        if compression == GZIP:
-            body = zlib.decompress(body, 31)
-        if compression in (0, GZIP):
-            out["Content"] = parse_records(body, out["Records"])
-        else:
-            out["Body"] = body.hex()
+        body = decompress(out["Attributes"] & COMPRESSION_MASK, rest[40:])
+        out["Content"] = parse_records(body, out["Records"])
     except Exception as problem:
         out["Content"] = f"unreadable: {type(problem).__name__}"
     return out

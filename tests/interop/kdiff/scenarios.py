@@ -5,7 +5,9 @@ both brokers. Write more of these beside a feature: they are cheap, and the real
 begin with the prefix, so that scenarios do not meet.
 """
 
-from harness.batch import batch
+import time
+
+from harness.batch import GZIP, LZ4, SNAPPY, ZSTD, batch
 
 KEEP_FOREVER = ("retention.ms", "-1")  # the records' times are old
 MIB = 1 << 20
@@ -172,7 +174,7 @@ def produce_fetch(step, version, prefix):
     step("ListOffsets", None, offsets(name, [{"PartitionIndex": 0, "Timestamp": -1}]))
 
 
-def fetch_limits_and_sessions(step, version, prefix):
+def fetch_limits(step, version, prefix):
     name = prefix + "f"
     topic(step, name, 2)
     id_of = topic_id(step, name)
@@ -251,6 +253,111 @@ def idempotence(step, version, prefix):
     step("DescribeProducers", None, {"Topics": [{"Name": name, "PartitionIndexes": [0, 4]}]})
 
 
+def fetch_sessions(step, version, prefix):
+    """KIP-227: a session that is made, asked for news, changed, mistaken about its epoch, and closed."""
+    if version < 7:
+        return
+    name = prefix + "fs"
+    topic(step, name, 3)
+    id_of = topic_id(step, name)
+    gone = [{"Topic": name, "Partitions": [1]}]
+
+    def write(partition):
+        step("Produce", 9, produce(name, batch([(b"k", b"%d" % partition)] * 2), partition=partition))
+
+    def ask(epoch, *wanted, forgotten=(), keep=None):
+        def body(context):
+            session = context["session"]["SessionId"] if epoch else 0
+            topics = [{"Topic": name, "TopicId": id_of(context), "Partitions": list(wanted)}] if wanted else []
+            return {
+                **{"MaxWaitMs": 10, "MinBytes": 1, "MaxBytes": MIB, "SessionId": session, "SessionEpoch": epoch},
+                "Topics": topics,
+                "ForgottenTopicsData": [{**one, "TopicId": id_of(context)} for one in forgotten],
+            }
+
+        step("Fetch", version, body, keep=keep)
+
+    write(0)
+    ask(0, *(fetch_partition(i, 0) for i in range(3)), keep="session")
+    ask(1)  # the same again: partition 0 has not moved on
+    ask(2, fetch_partition(0, 2))
+    ask(3)  # nothing is new
+    write(1)
+    ask(4)
+    ask(5, fetch_partition(1, 2), fetch_partition(9, 0))  # an error is told with each answer
+    ask(6, forgotten=gone)
+    write(1)
+    write(2)
+    ask(7)
+    ask(7)  # an epoch twice
+    ask(9)  # and one left out
+    ask(-1, fetch_partition(0, 0))  # closes it
+    ask(8)
+
+
+def compressions(step, version, prefix):
+    """What comes in compressed, and what a topic's compression.type makes of it."""
+    name = prefix + "co"
+    topic(step, name)
+    id_of = topic_id(step, name)
+    topic(step, name + "z", configs=[("compression.type", "zstd")])
+    recompressed_id_of = topic_id(step, name + "z")
+    topic(step, name + "u", configs=[("compression.type", "uncompressed")])
+    plain_id_of = topic_id(step, name + "u")
+    records = [(b"key-%d" % i, b"value " * 50, [("h", b"%d" % i)]) for i in range(10)]
+    produce_version = min(version, 12)
+    for codec in (0, GZIP, SNAPPY, LZ4, ZSTD, 5, 7):
+        raw = batch(records, attributes=codec)
+        step("Produce", produce_version, produce(name, raw))
+        if codec <= ZSTD:
+            step("Produce", produce_version, produce(name + "z", raw))
+            step("Produce", produce_version, produce(name + "u", raw))
+    damaged = bytearray(batch(records, attributes=LZ4))
+    step("Produce", produce_version, produce(name, bytes(damaged[:-4]) + b"\0\0\0\0"))
+    for topic_name, of in ((name, id_of), (name + "z", recompressed_id_of), (name + "u", plain_id_of)):
+        step("Fetch", None, fetch(topic_name, of, [fetch_partition(0, 0)]))
+
+
+def topic_rules(step, version, prefix):
+    """What a topic's settings refuse or rewrite: times, keys, sizes."""
+    now = int(time.time() * 1000)
+    produce_version = min(version, 12)
+    one = [(b"k", b"v")]
+    bounded = (("message.timestamp.before.max.ms", "3600000"), ("message.timestamp.after.max.ms", "60000"))
+
+    def rule(suffix, settings, *batches):
+        topic(step, prefix + suffix, configs=settings)
+        id_of = topic_id(step, prefix + suffix)
+        for raw in batches:
+            step("Produce", produce_version, produce(prefix + suffix, raw))
+        times = ("BaseTimestamp", "MaxTimestamp") if suffix == "append" else ()
+        step("Fetch", None, fetch(prefix + suffix, id_of, [fetch_partition(0, 0)]), ignore=times)
+
+    rule("times", bounded, *(batch(one, ts=now + by) for by in (0, -7_200_000, -1_800_000, 120_000, 30_000)))
+    rule("append", [("message.timestamp.type", "LogAppendTime")], batch(one, ts=5), batch(one * 3, ts=5, attributes=GZIP))
+    compacted = [("cleanup.policy", "compact")]
+    rule("compact", compacted, batch(one), batch([(None, b"v")]), batch([(b"k", None), (None, b"v"), (None, None)]), batch(one))
+    rule("small", [("max.message.bytes", "300")], batch([(b"k", b"x" * 200)]), batch([(b"k", b"x" * 400)]), batch(one * 3))
+
+
+def unknown_topics(step, version, prefix):
+    """A topic that does not exist, by name and by id, in every API that takes one."""
+    name, nobody = prefix + "none", "77" * 16
+    records = batch([(b"k", b"v")])
+    data = {"PartitionData": [{"Index": 0, "Records": records}]}
+    by = {"TopicId": nobody} if version >= 13 else {"Name": name}
+    for acks in (-1, 1):
+        step("Produce", version, {"Acks": acks, "TimeoutMs": 1000, "TopicData": [{**data, **by}]})
+    for fetch_version in (4, 12, 13, None):
+        step("Fetch", fetch_version, fetch(name, lambda _: nobody, [fetch_partition(0, 0)]))
+    step("ListOffsets", None, offsets(name, [{"PartitionIndex": 0, "Timestamp": -1}]))
+    wanted = [{"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": 0}]
+    step("OffsetForLeaderEpoch", None, {"ReplicaId": -2, "Topics": [{"Topic": name, "Partitions": wanted}]})
+    step("DescribeProducers", None, {"Topics": [{"Name": name, "PartitionIndexes": [0]}]})
+    step("DeleteTopics", 5, {"TopicNames": [name], "TimeoutMs": 1000})
+    step("DeleteTopics", 6, {"Topics": [{"Name": None, "TopicId": nobody}], "TimeoutMs": 1000})
+
+
 # -- settings
 
 
@@ -294,7 +401,11 @@ SCENARIOS = [
     ("create", "CreateTopics", create_and_describe),
     ("metadata", "Metadata", metadata),
     ("produce", "Produce", produce_fetch),
-    ("fetch", "Fetch", fetch_limits_and_sessions),
+    ("fetch", "Fetch", fetch_limits),
+    ("sessions", "Fetch", fetch_sessions),
+    ("compressions", "Produce", compressions),
+    ("rules", "Produce", topic_rules),
+    ("unknown", "Produce", unknown_topics),
     ("offsets", "ListOffsets", list_offsets),
     ("idempotence", "InitProducerId", idempotence),
     ("configs", "IncrementalAlterConfigs", alter_configs),
