@@ -86,6 +86,8 @@ def create_and_describe(step, version, prefix):
     step("CreateTopics", version, only_asked)
     twice = [new_topic(prefix + "w", 2), new_topic(prefix + "w", 1)]
     step("CreateTopics", version, {"Topics": twice, "TimeoutMs": 10000})
+    for name, count in (("a", 3), ("d", 2)):
+        step.settle(prefix + name, count)
     step("Metadata", None, {"Topics": [{"Name": prefix + x} for x in "abcdvw"]})
     resource = {"ResourceType": 2, "ResourceName": prefix + "a", "ConfigurationKeys": None}
     step("DescribeConfigs", None, {"Resources": [resource], "IncludeSynonyms": True})
