@@ -59,9 +59,6 @@ uint64_t controller_random(struct controller *c);
 // --- handlers of events: 0, or ERR_NOMEM; the protocol's errors are in the response or in event->error ---
 int on_create_topics(struct step *s);
 int on_delete_topics(struct step *s);
-int on_create_partitions(struct step *s);
-int on_alter_configs(struct step *s);
-int on_incremental_alter_configs(struct step *s);
 int on_allocate_producer_ids(struct step *s);
 int on_broker_registration(struct step *s);
 int on_broker_heartbeat(struct step *s);
