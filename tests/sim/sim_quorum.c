@@ -384,7 +384,7 @@ static void simulate(uint64_t seed, int steps, struct memory *m)
 int main(int argc, char **argv)
 {
     uint64_t from = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, to = argc > 1 ? from : 60;
-    int steps = argc > 2 ? atoi(argv[2]) : 400;
+    int steps = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 400;
     struct memory total = {0};
     for (uint64_t seed = from; seed <= to; seed++) {
         struct memory m;
