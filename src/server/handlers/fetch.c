@@ -348,7 +348,15 @@ static void wake(struct partition_waiter *waiter)
     reactor_post(item->fetch->request->reactor, &item->fetch->progress);
 }
 
-// Lets the item's waiter fire when its partition has more than now. False: it has already.
+static void item_measure(struct fetch *f, struct item *item)
+{
+    size_t most = (size_t)item->target->max_bytes;
+    size_t bytes = (size_t)log_readable_bytes(item->partition->log, item->target->fetch_offset, f->bound,
+                                              (int64_t)f->min_bytes);
+    item->bytes = bytes < most ? bytes : most;
+}
+
+// Lets the item's waiter fire when its partition has more than what is measured here. False: it has already.
 static bool item_wait(struct fetch *f, struct item *item)
 {
     static const enum partition_wait kinds[] = {[LOG_BOUND_HIGH_WATERMARK] = PARTITION_WAIT_HIGH_WATERMARK,
@@ -356,15 +364,10 @@ static bool item_wait(struct fetch *f, struct item *item)
                                                 [LOG_BOUND_END] = PARTITION_WAIT_END};
     struct log_offsets o;
     log_offsets(item->partition->log, &o);
-    int64_t now_at = bound_of(f, &o);
-    size_t had = item->bytes;
-    item->bytes = (size_t)log_readable_bytes(item->partition->log, item->target->fetch_offset, f->bound,
-                                             (int64_t)f->min_bytes);
-    if (item->bytes > (size_t)item->target->max_bytes)
-        item->bytes = (size_t)item->target->max_bytes;
-    (void)had;
-    item->waiter = (struct partition_waiter){.kind = kinds[f->bound], .offset = now_at, .wake = wake};
+    item->waiter =
+        (struct partition_waiter){.kind = kinds[f->bound], .offset = bound_of(f, &o), .wake = wake};
     list_init(&item->waiter.node);
+    item_measure(f, item);
     return partition_wait(item->partition, &item->waiter);
 }
 
@@ -384,25 +387,41 @@ static void complete(struct fetch *f)
     answer(f);
 }
 
+// Lets the item wait on, measuring it anew. *total follows its bytes. False: the fetch has to be answered,
+// with enough bytes or because its partition is not served here any more.
+static bool item_wait_on(struct fetch *f, struct item *item, size_t *total)
+{
+    partition_wait_cancel(&item->waiter);
+    for (;;) {
+        *total -= item->bytes;
+        bool waits = item_wait(f, item);
+        *total += item->bytes;
+        if (waits)
+            return true;
+        if (*total >= f->min_bytes || partition_check_leader(item->partition, -1) != E_NONE)
+            return false;
+    }
+}
+
 // Something moved: enough?
 static void on_progress(struct task *task)
 {
     struct fetch *f = container_of(task, struct fetch, progress);
+    bool waits = true;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
         if (item->unreadable || !atomic_load(&item->fired))
             continue;
-        if (partition_check_leader(item->partition, item->target->current_leader_epoch) != E_NONE ||
-            item->diverging) {
-            complete(f);
-            return;
-        }
-        partition_wait_cancel(&item->waiter);
-        while (!item_wait(f, item) && bytes_known(f) < f->min_bytes &&
-               partition_check_leader(item->partition, -1) == E_NONE)
-            ;
+        item_measure(f, item);
+        waits &= partition_check_leader(item->partition, item->target->current_leader_epoch) == E_NONE;
     }
-    if (bytes_known(f) >= f->min_bytes)
+    size_t total = bytes_known(f);
+    for (size_t i = 0; i < f->count && waits && total < f->min_bytes; i++) {
+        struct item *item = &f->items[i];
+        if (!item->unreadable && atomic_load(&item->fired))
+            waits = item_wait_on(f, item, &total);
+    }
+    if (!waits || total >= f->min_bytes)
         complete(f);
 }
 
