@@ -19,7 +19,7 @@ static const char help[] =
     "Makes the empty log directories of a node ready for a cluster. A node that is the only voter does so by "
     "itself when\n"
     "it starts; all others are formatted first, with the same id. `random` makes an id and prints it.\n"
-    "  -i, --cluster-id ID               the cluster's id: 22 characters\n"
+    "  -i, --cluster-id ID               the cluster's id, as its other nodes have it\n"
     "  -s, --standalone                  a dynamic quorum that begins with this controller as its only "
     "voter\n"
     "  -n, --no-initial-controllers      a controller that joins a dynamic quorum later, or a broker\n"
@@ -47,16 +47,24 @@ struct format {
     uint32_t endpoint_count;
 };
 
-static int check_id(struct format *f, char out[UUID_TEXT_BYTES])
+// A new id is a UUID. Kafka takes any text, though, and clusters with other ids run: a node must be able to
+// join them.
+static int check_id(struct format *f, char out[LOG_DIR_CLUSTER_ID_BYTES])
 {
-    struct uuid id;
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
     if (!f->id)
         return cli_misuse(f->command, "--cluster-id is missing");
-    if (strcmp(f->id, "random") == 0)
-        id = uuid_random();
-    else if (uuid_parse(str_from(f->id), &id) != 0)
-        return cli_misuse(f->command, "--cluster-id %s: an id has 22 characters; `random` makes one", f->id);
-    uuid_text(&id, out);
+    if (strcmp(f->id, "random") == 0) {
+        struct uuid id = uuid_random();
+        uuid_text(&id, out);
+        return EXIT_OK;
+    }
+    size_t n = strlen(f->id);
+    if (n == 0 || n >= LOG_DIR_CLUSTER_ID_BYTES || strspn(f->id, allowed) != n)
+        return cli_misuse(f->command,
+                          "--cluster-id %s: expected 1 to %d letters, digits, - _ or .; `random` makes one",
+                          f->id, LOG_DIR_CLUSTER_ID_BYTES - 1);
+    memcpy(out, f->id, n + 1);
     return EXIT_OK;
 }
 
@@ -180,7 +188,7 @@ static int write_all(struct format *f, const char *id)
 
 static int format(struct format *f)
 {
-    char id[UUID_TEXT_BYTES];
+    char id[LOG_DIR_CLUSTER_ID_BYTES];
     struct str message;
     int status = check_id(f, id);
     if (status != EXIT_OK)

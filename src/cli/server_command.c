@@ -1,7 +1,6 @@
 // odradek server
 #include "cli/options.h"
 
-#include "base/logger.h"
 #include "config/broker_config.h"
 #include "server/server.h"
 
@@ -22,19 +21,6 @@ static const char help[] =
     "  -c, --check                 only check the configuration\n";
 
 static const struct option known[] = {{"override", 'o', true}, {"check", 'c', false}, {NULL, 0, false}};
-
-static void warn(const struct broker_config *config)
-{
-    struct arena arena;
-    arena_init(&arena, 0);
-    for (size_t i = 0; i < config->properties.count; i++) {
-        struct str warning = broker_config_warning(config, i, &arena);
-        if (warning.data)
-            log_warn("config", "%.*s", STR_ARG(warning));
-        arena_reset(&arena);
-    }
-    arena_free(&arena);
-}
 
 static int run(const struct command *self, int argc, char **argv)
 {
@@ -61,9 +47,10 @@ static int run(const struct command *self, int argc, char **argv)
         struct str message;
         if (broker_config_load(&config, file, overrides, n, &message) != 0) {
             status = cli_fail(self, "%.*s", STR_ARG(message));
+        } else if (check) {
+            server_warn_of_settings(&config);
         } else {
-            warn(&config);
-            status = check ? EXIT_OK : server_main(&config);
+            status = server_main(&config);
         }
         broker_config_free(&config);
     }

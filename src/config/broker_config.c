@@ -51,6 +51,19 @@ int broker_config_value(const struct broker_config *c, struct str name, struct a
     return setting_parse(s, text.data ? text : str_from(s->default_text), arena, out, NULL);
 }
 
+// What a person who knows Kafka would write for a setting that has no default.
+static const char *example_of(const char *required)
+{
+    static const char *const examples[][2] = {
+        {"process.roles", "process.roles=broker,controller"},
+        {"node.id", "node.id=1"},
+        {"controller.listener.names", "controller.listener.names=CONTROLLER"}};
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
+        if (strcmp(examples[i][0], required) == 0)
+            return examples[i][1];
+    return required;
+}
+
 // Types and single-value checks of everything, in the table's order.
 static int check_values(struct broker_config *c, struct str *message)
 {
@@ -60,7 +73,8 @@ static int check_values(struct broker_config *c, struct str *message)
         struct setting_value value;
         struct str text = properties_get(&c->properties, str_from(table[i].name));
         if (!text.data && table[i].required)
-            return refuse(c, message, "%s is not set: it is required", table[i].name);
+            return refuse(c, message, "%s is not set: it is required, for instance %s", table[i].name,
+                          example_of(table[i].name));
         if (!text.data)
             continue;
         int err = setting_parse(&table[i], text, &c->arena, &value, message);

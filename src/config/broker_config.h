@@ -119,7 +119,7 @@ struct broker_config {
 // data in ./data; then overrides ("name=value") apply. With a file Kafka's rules apply: nothing is assumed.
 // 0; ERR_INVALID (or what reading the file said) with one line in *message: the setting, its value and what
 // would be right; ERR_NOMEM. The message lies in c->arena; call broker_config_free in any case. Warnings
-// (unknown names, settings without effect) are logged by broker_config_warn.
+// (unknown names, settings without effect) come from broker_config_warning.
 int broker_config_load(struct broker_config *c, const char *file, const char *const *overrides,
                        size_t override_count, struct str *message);
 

@@ -59,13 +59,12 @@ int properties_set(struct properties *p, struct str name, struct str value)
 int properties_override(struct properties *p, struct str text, struct str *message)
 {
     const char *equals = text.size ? memchr(text.data, '=', text.size) : NULL;
-    size_t n = equals ? (size_t)(equals - text.data) : text.size;
+    size_t n = equals ? (size_t)(equals - text.data) : 0;
     if (n == 0) {
         *message = arena_printf(p->arena, "--override %.*s: expected name=value", STR_ARG(text));
         return message->data ? ERR_INVALID : ERR_NOMEM;
     }
-    struct str value = equals ? (struct str){equals + 1, text.size - n - 1} : STR("");
-    return properties_set(p, (struct str){text.data, n}, value);
+    return properties_set(p, (struct str){text.data, n}, (struct str){equals + 1, text.size - n - 1});
 }
 
 static bool is_blank(char c)

@@ -199,14 +199,17 @@ static int check_voter(const struct setting *s, struct str entry, struct arena *
     const char *at = entry.size ? memchr(entry.data, '@', entry.size) : NULL;
     if (!at)
         return refuse(message, arena_printf(arena,
-                                            "Invalid configuration value for %s. Each entry should be in the "
-                                            "form `{id}@{host}:{port}`.",
-                                            s->name));
+                                            "Invalid value %.*s for configuration %s. Each entry should be "
+                                            "in the form `{id}@{host}:{port}`.",
+                                            STR_ARG(entry), s->name));
     struct str id = {entry.data, (size_t)(at - entry.data)}, host;
     int32_t port;
     if (!is_digits(id) || id.size > 9)
-        return refuse(message,
-                      arena_printf(arena, "Failed to parse voter ID as an integer from %.*s", STR_ARG(id)));
+        return refuse(message, arena_printf(arena,
+                                            "Failed to parse voter ID as an integer from entry %.*s for the "
+                                            "configuration %s. Each entry should be in the form "
+                                            "`{id}@{host}:{port}`.",
+                                            STR_ARG(entry), s->name));
     if (!server_address_parse((struct str){at + 1, entry.size - id.size - 1}, &host, &port) || host.size == 0)
         return refuse(message, arena_printf(arena,
                                             "Failed to parse host name from entry %.*s for the configuration "

@@ -1,5 +1,6 @@
 #include "server/listeners.h"
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/logger.h"
 
@@ -31,7 +32,7 @@ static struct str host_to_tell(struct listeners *l, const struct listener_config
 }
 
 static int open_one(struct listeners *l, const struct broker_config *c, const struct listener_config *config,
-                    struct reactors *reactors, char *reason, size_t reason_bytes)
+                    struct reactors *reactors, struct buffer *line, char *reason, size_t reason_bytes)
 {
     struct listener_spec spec = {.name = arena_str(&l->arena, config->name).data,
                                  .host = arena_str(&l->arena, config->host).data,
@@ -54,8 +55,8 @@ static int open_one(struct listeners *l, const struct broker_config *c, const st
         l->controller[l->controller_count++] = endpoint;
     else
         l->broker[l->broker_count++] = endpoint;
-    log_info("server", "listening on %s:%d (%s)", bound->host[0] ? bound->host : "*", bound->port,
-             bound->name);
+    buffer_printf(line, "%s%s:%d (%s)", line->size ? ", " : "", bound->host[0] ? bound->host : "*",
+                  bound->port, bound->name);
     return 0;
 }
 
@@ -67,9 +68,15 @@ int listeners_open(struct listeners *l, const struct broker_config *c, struct re
     l->controller = arena_zalloc(&l->arena, c->listener_count, sizeof *l->controller);
     if (!l->broker || !l->controller)
         return ERR_NOMEM;
+    struct buffer line = BUFFER_INIT;
     int rc = 0;
     for (size_t i = 0; i < c->listener_count && rc == 0; i++)
-        rc = open_one(l, c, &c->listeners[i], reactors, reason, reason_bytes);
+        rc = open_one(l, c, &c->listeners[i], reactors, &line, reason, reason_bytes);
+    if (rc == 0 && line.failed)
+        rc = ERR_NOMEM;
+    if (rc == 0)
+        log_info("server", "listening on %.*s", (int)line.size, (const char *)line.data);
+    buffer_free(&line);
     return rc;
 }
 

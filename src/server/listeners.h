@@ -12,8 +12,8 @@ struct listeners {
     uint32_t broker_count, controller_count;
 };
 
-// Binds every listener of the configuration; port 0 becomes a free one, and a log line says which. 0, or an
-// error with one line of reason.
+// Binds every listener of the configuration; port 0 becomes a free one, and one log line, the log's first,
+// says which. 0, or an error with one line of reason.
 int listeners_open(struct listeners *l, const struct broker_config *config, struct reactors *reactors,
                    char *reason, size_t reason_bytes);
 void listeners_free(struct listeners *l);

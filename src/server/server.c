@@ -277,11 +277,25 @@ static int open_listeners(struct server *s)
     return rc ? rc : listeners_open(&s->listeners, c, s->broker.reactors, s->message, sizeof s->message);
 }
 
+void server_warn_of_settings(const struct broker_config *config)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < config->properties.count; i++) {
+        struct str warning = broker_config_warning(config, i, &arena);
+        if (warning.data)
+            log_warn("config", "%.*s", STR_ARG(warning));
+        arena_reset(&arena);
+    }
+    arena_free(&arena);
+}
+
 static int start(struct server *s)
 {
     const struct broker_config *c = s->config;
     int rc = open_dirs(s);
     rc = rc ? rc : open_listeners(s);
+    server_warn_of_settings(c); // after the first line, which says the ports
     rc = rc ? rc : start_quorum(s);
     rc = rc ? rc : load_logs(s);
     rc = rc ? rc : host_partitions(s);

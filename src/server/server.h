@@ -8,4 +8,7 @@
 // 1 when the start failed (one line says why). On the main thread, before any other thread exists.
 int server_main(const struct broker_config *config);
 
+// Logs a warning for each setting that is unknown or without effect; server_main does so by itself.
+void server_warn_of_settings(const struct broker_config *config);
+
 #endif

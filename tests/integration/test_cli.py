@@ -105,8 +105,8 @@ def test_formatting(tmp_path):
         "process.roles=broker,controller\nnode.id=7\ncontroller.listener.names=C\nlisteners=PLAINTEXT://127.0.0.1:0,C://127.0.0.1:9093\n"
         f"controller.quorum.bootstrap.servers=127.0.0.1:9093,elsewhere:9093\nlog.dirs={tmp_path}/a,{tmp_path}/b\n"
     )
-    _, error = odradek("format", "-i", "nonsense", settings, status=2)
-    assert "an id has 22 characters" in error
+    _, error = odradek("format", "-i", "non sense", settings, status=2)
+    assert "`random` makes one" in error
     _, error = odradek("format", "-i", "random", settings, status=2)
     assert "--standalone" in error, "who votes first is not to be guessed"
     out, _ = odradek("format", "-i", "4L6g3nShT-eMCtK--X86sw", "--standalone", settings)
@@ -117,6 +117,8 @@ def test_formatting(tmp_path):
     assert error == f"odradek format: {tmp_path}/a is formatted already, for cluster 4L6g3nShT-eMCtK--X86sw\n"
     out, _ = odradek("format", "-i", "random", "--standalone", "--ignore-formatted", settings)
     assert out.count("is formatted already") == 2
+    odradek("format", "-i", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone", settings, "-o", f"log.dirs={tmp_path}/d")
+    assert "cluster.id=MkU3OEVBNTcwNTJENDM2Qk" in (tmp_path / "d" / "meta.properties").read_text(), "no UUID, but common"
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "something").write_text("x")
     _, error = odradek("format", "-i", "random", "--standalone", settings, "-o", f"log.dirs={tmp_path}/c", status=1)

@@ -83,11 +83,14 @@ def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
 @ours
 def test_port_0_picks_a_free_port_and_says_which(tmp_path):
     settings = {"listeners": "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0", "log.dirs": tmp_path / "data"}
+    settings |= {"num.io.threads": "8", "no.such.setting": "1"}  # warnings come after the first line
     overrides = [word for name, value in settings.items() for word in ("--override", f"{name}={value}")]
     server = Process("odradek", [odradek_binary(), "server", *overrides], tmp_path / "log")
     try:
         found = wait_until(lambda: re.search(r":(\d+) \(PLAINTEXT\)", server.log_text()), 20, "the line with the port")
-        assert "listening on" in server.log_text().split("\n")[0], server.log_text()
+        first = server.log_text().split("\n")[0]
+        assert "listening on" in first and len(re.findall(r":[1-9]\d* \(", first)) == 2, server.log_text()
+        assert "num.io.threads" in server.log_text() and "no.such.setting" in server.log_text()
         port = int(found.group(1))
         wait_until(lambda: answers(port), 20, f"an answer on {port}")
         with Connection("127.0.0.1", port) as connection:

@@ -100,7 +100,7 @@ static const struct {
 } broker_cases[] = {
     {BASE, NULL},
     {BROKER, NULL},
-    {"node.id=1\ncontroller.listener.names=C", "process.roles is not set: it is required"},
+    {"node.id=1\ncontroller.listener.names=C", "process.roles is not set: it is required, for instance process.roles=broker,controller"},
     {BASE "node.id=x", "Invalid value x for configuration node.id: Not a number of type INT"},
     {BASE "node.id=-1", "Invalid value -1 for configuration node.id: Value must be at least 0"},
     {BASE "process.roles=",
@@ -178,7 +178,12 @@ static const struct {
     {BASE "controller.quorum.voters=1@h",
      "Failed to parse host name from entry 1@h for the configuration controller.quorum.voters. Each entry "
      "should be in the form `{id}@{host}:{port}`."},
-    {BASE "controller.quorum.voters=x@h:1", "Failed to parse voter ID as an integer from x"},
+    {BASE "controller.quorum.voters=x@h:1",
+     "Failed to parse voter ID as an integer from entry x@h:1 for the configuration "
+     "controller.quorum.voters. Each entry should be in the form `{id}@{host}:{port}`."},
+    {BASE "controller.quorum.voters=garbage",
+     "Invalid value garbage for configuration controller.quorum.voters. Each entry should be in the form "
+     "`{id}@{host}:{port}`."},
     {BASE "controller.quorum.bootstrap.servers=foo",
      "Failed to parse host name from entry foo for the configuration controller.quorum.bootstrap.servers. "
      "Each entry should be in the form \"{host}:{port}\""},
@@ -322,6 +327,10 @@ static void a_file_that_is_not_there_is_named(void **state)
     const char *nameless[] = {"=1"};
     assert_int_equal(broker_config_load(&c, NULL, nameless, 1, &message), ERR_INVALID);
     assert_true(str_is(message, "--override =1: expected name=value"));
+    broker_config_free(&c);
+    const char *valueless[] = {"num.partitions"};
+    assert_int_equal(broker_config_load(&c, NULL, valueless, 1, &message), ERR_INVALID);
+    assert_true(str_is(message, "--override num.partitions: expected name=value"));
     broker_config_free(&c);
 }
 
