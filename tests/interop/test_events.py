@@ -89,3 +89,4 @@ def test_access_log_survives(brokers, pytestconfig):
     broker.start()
     counts = [compare(broker, partition, brokers.directory / f"expected-{partition}") for partition in range(PARTITIONS)]
     assert min(counts) > 0
+    print(f"{sum(counts)} records of {megabytes} MB compared")
