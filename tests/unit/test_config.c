@@ -100,7 +100,8 @@ static const struct {
 } broker_cases[] = {
     {BASE, NULL},
     {BROKER, NULL},
-    {"node.id=1\ncontroller.listener.names=C", "process.roles is not set: it is required, for instance process.roles=broker,controller"},
+    {"node.id=1\ncontroller.listener.names=C",
+     "process.roles is not set: it is required, for instance process.roles=broker,controller"},
     {BASE "node.id=x", "Invalid value x for configuration node.id: Not a number of type INT"},
     {BASE "node.id=-1", "Invalid value -1 for configuration node.id: Value must be at least 0"},
     {BASE "process.roles=",
