@@ -292,6 +292,7 @@ int log_manager_checkpoint(struct log_manager *m)
 
 // ---------------------------------------------------------------- open
 
+// The directories stay locked: they are whoever's who calls.
 static void free_manager(struct log_manager *m)
 {
     for (size_t i = 0; i < m->count; i++) {
@@ -300,8 +301,6 @@ static void free_manager(struct log_manager *m)
         free(m->logs[i]->topic);
         free(m->logs[i]);
     }
-    for (size_t i = 0; m->dirs && i < m->params.dir_count; i++)
-        log_dir_close(m->dirs[i].dir);
     map_free(&m->by_key);
     free(m->logs);
     free(m->dirs);
@@ -338,8 +337,6 @@ static struct log_manager *new_manager(const struct log_manager_params *params)
             m->dirs[i].dir = params->dirs[i];
         return m;
     }
-    free(m->dirs);
-    m->dirs = NULL;
     free_manager(m);
     return NULL;
 }
@@ -459,6 +456,8 @@ int log_manager_close(struct log_manager *m, int64_t broker_epoch)
         rc = rc ? rc : marked;
     }
     free(dir_failed);
+    for (size_t i = 0; i < m->params.dir_count; i++)
+        log_dir_close(m->dirs[i].dir);
     free_manager(m);
     return rc;
 }

@@ -13,7 +13,7 @@
 struct log_manager;
 
 struct log_manager_params {
-    struct log_dir *const *dirs; // opened and locked; the manager closes them
+    struct log_dir *const *dirs; // opened and locked; log_manager_close closes them
     size_t dir_count;
     size_t open_files_max;          // bound of open segment files that nobody has pinned; 0: 128
     int load_threads;               // a directory; num.recovery.threads.per.data.dir; 0: 2
@@ -33,7 +33,8 @@ struct log_manager_params {
 
 // Removes the clean-stop markers, loads every log (several threads a directory) and finishes interrupted
 // deletions. A log that cannot be loaded is offline: it is logged, and the rest is served.
-// ERR_IO when a directory cannot be read, ERR_NOMEM. `message` (may be NULL): one line for a person.
+// ERR_IO when a directory cannot be read, ERR_NOMEM. `message` (may be NULL): one line for a person. After an
+// error the directories are still the caller's.
 int log_manager_open(const struct log_manager_params *params, struct log_manager **out, char *message,
                      size_t message_size);
 

@@ -174,6 +174,27 @@ static void a_directory_is_locked(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+// What cannot be loaded leaves the directories to whoever opened them.
+static void a_failed_start_keeps_its_directories(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX", path[128], message[512] = "";
+    struct log_dir *dir, *again;
+    struct log_manager *m;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    snprintf(path, sizeof path, "%s/recovery-point-offset-checkpoint", root);
+    assert_int_equal(file_make_dir(path), 0); // neither readable nor a damaged text
+    assert_int_equal(log_dir_open(root, &dir, message, sizeof message), 0);
+    struct log_manager_params p = {.dirs = &dir, .dir_count = 1, .config_of = default_config};
+    assert_int_equal(log_manager_open(&p, &m, message, sizeof message), ERR_IO);
+    assert_non_null(strstr(message, root));
+    assert_int_equal(log_dir_open(root, &again, message, sizeof message), ERR_AGAIN);
+    log_dir_close(dir);
+    assert_int_equal(log_dir_open(root, &again, message, sizeof message), 0);
+    log_dir_close(again);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
 static void checkpoints_round_trip(void **state)
 {
     static const char *const bad[] = {"1\n0\n",      "0\nx\n",          "0\n2\nt 0 5\n",
@@ -209,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_crash_loses_nothing_of_the_page_cache),
         cmocka_unit_test(flushed_logs_stay_cold_after_a_crash),
         cmocka_unit_test(a_directory_is_locked),
+        cmocka_unit_test(a_failed_start_keeps_its_directories),
         cmocka_unit_test(checkpoints_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
