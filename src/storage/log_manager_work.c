@@ -15,7 +15,7 @@
 #define BACKGROUND_FLUSH_MS     60000
 #define WATERMARK_CHECKPOINT_MS 5000
 #define EXPIRE_PRODUCERS_MS     600000
-#define REAPED_A_TICK           64
+#define REAPED_AT_ONCE          64 // files, between two looks at the stop
 
 // Waits until something is wanted, the stop, or the time. Returns false at the stop.
 static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_queue)
@@ -184,7 +184,8 @@ static void cleaner(void *arg)
     int64_t next_producers = now + EXPIRE_PRODUCERS_MS;
     while (wait_for_work(m, TICK_MS, false)) {
         now = clock_monotonic_ms();
-        (void)reaper_run(m->reaper, now, REAPED_A_TICK);
+        while (reaper_run(m->reaper, now, REAPED_AT_ONCE) == REAPED_AT_ONCE && !stopping(m))
+            ; // whatever is due: a log may shed segments faster than any fixed number a second
         struct clean_round r = {m, clock_wall_ms(), now >= next_retention, now >= next_producers};
         if (!r.retention && !r.producers)
             continue;
