@@ -109,7 +109,7 @@ bool partition_wait(struct partition *p, struct partition_waiter *w)
     atomic_fetch_add(&p->waiters_count, 1);
     struct log_offsets o;
     log_offsets(p->log, &o);
-    bool waits = !atomic_load(&p->gone) && reached(&o, w->kind) <= w->offset;
+    bool waits = !atomic_load(&p->gone) && !log_is_offline(p->log) && reached(&o, w->kind) <= w->offset;
     if (!waits)
         waiter_unlink(p, w);
     pthread_mutex_unlock(&p->waiters_lock);
@@ -216,10 +216,10 @@ int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16
 void partition_flushed(struct partition *p)
 {
     log_lock(p->log);
-    bool moved = advance_high_watermark(p);
+    bool moved = advance_high_watermark(p), failed = log_is_offline(p->log);
     log_unlock(p->log);
-    if (moved)
-        wake_waiters(p, false);
+    if (moved || failed)
+        wake_waiters(p, failed);
 }
 
 void partition_wake(struct partition *p)

@@ -79,14 +79,15 @@ void partition_set_config(struct partition *p, const struct log_config *config);
 int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
                          struct log_append_info *info, int64_t *wait_for, bool *flush_due);
 
-// The log was flushed: moves the high watermark behind the flush. On a flush thread.
+// The log was flushed: moves the high watermark behind the flush. When the flush has put the log offline,
+// wakes everybody instead. On a flush thread.
 void partition_flushed(struct partition *p);
 
 // Something else moved the log's offsets (a transaction's marker): wakes whom that satisfies.
 void partition_wake(struct partition *p);
 
 // Registers the waiter unless what it waits for is already there. True: it waits and will be woken once.
-// False: no need to wait.
+// False: no need to wait, or no sense in it (the partition is gone, its log offline).
 bool partition_wait(struct partition *p, struct partition_waiter *waiter);
 
 // Stops waiting. Afterwards `wake` does not start any more; it may have run.

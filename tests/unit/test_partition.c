@@ -174,6 +174,34 @@ static void the_watermark_waits_for_the_flush(void **state)
     fixture_stop(&f);
 }
 
+// A disk that fails: who waits for the flush hears of it at once, not when its time is over.
+static void a_failed_flush_wakes_who_waits_for_it(void **state)
+{
+    (void)state;
+    struct log_fixture f;
+    fixture_start(&f);
+    f.config.flush_messages = 1;
+    fixture_open(&f, true, 0);
+    struct partition *p = make_partition(&f);
+    partition_set_leader(p, BROKER, 0, 1);
+    int64_t wait_for;
+    bool flush_due;
+    produce(p, BATCH_SPEC(0), -1, &wait_for, &flush_due);
+    struct waiting w = waiting_for(PARTITION_WAIT_HIGH_WATERMARK, wait_for);
+    assert_true(start_waiting(p, &w));
+    assert_int_equal(file_remove_tree(f.root), 0); // the directory cannot be synced
+    struct flusher *flusher = flusher_start(1);
+    assert_non_null(flusher);
+    flusher_submit(flusher, p);
+    flusher_stop(flusher);
+    assert_int_equal(w.woken, 1);
+    assert_int_equal(high_watermark(p), 0);
+    assert_int_equal(partition_check_leader(p, -1), E_KAFKA_STORAGE_ERROR);
+    assert_false(start_waiting(p, &w));
+    partition_unref(p);
+    fixture_stop(&f);
+}
+
 // Appenders and waiters on several threads: every waiter is woken.
 struct race {
     struct partition *p;
@@ -221,6 +249,7 @@ int main(void)
         cmocka_unit_test(a_single_replica_advances_at_once),
         cmocka_unit_test(waiters_are_woken_once_or_cancelled),
         cmocka_unit_test(the_watermark_waits_for_the_flush),
+        cmocka_unit_test(a_failed_flush_wakes_who_waits_for_it),
         cmocka_unit_test(no_progress_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
