@@ -562,10 +562,10 @@ static int open_fetch(struct fetch *f)
     f->bound = open.from_follower        ? LOG_BOUND_END
                : m->isolation_level == 1 ? LOG_BOUND_LAST_STABLE
                                          : LOG_BOUND_HIGH_WATERMARK;
-    f->count = f->context.targets_count;
-    f->items = arena_zalloc(&r->arena, f->count, sizeof *f->items);
+    f->items = arena_zalloc(&r->arena, f->context.targets_count, sizeof *f->items);
     if (!f->items)
         return ERR_NOMEM;
+    f->count = f->context.targets_count;
     const struct image *image = image_current();
     for (size_t i = 0; i < f->count; i++) {
         f->items[i].target = &f->context.targets[i];

@@ -365,6 +365,14 @@ static bool wait_on(struct produce *w)
     return false;
 }
 
+static struct item *first_waiting(struct produce *w)
+{
+    struct item *item = w->items;
+    while (item->wait_for < 0)
+        item++;
+    return item;
+}
+
 static void on_progress(struct task *task)
 {
     struct produce *w = container_of(task, struct produce, progress);
@@ -375,10 +383,10 @@ static void on_progress(struct task *task)
 static void on_timeout(struct loop_timer *timer)
 {
     struct produce *w = container_of(timer, struct produce, timeout);
-    if (wait_on(w)) {
-        for (size_t i = 0; i < w->count; i++)
-            if (w->items[i].wait_for >= 0)
-                w->items[i].error = E_REQUEST_TIMED_OUT;
+    while (wait_on(w)) { // each partition for itself: others of the request may be replicated
+        struct item *item = first_waiting(w);
+        item->error = E_REQUEST_TIMED_OUT;
+        item->wait_for = -1;
     }
     answer(w);
 }
