@@ -211,6 +211,22 @@ static int remove_later_snapshots(struct log *log, int64_t offset)
     return rc;
 }
 
+// Whether offsets that this recovery answers for are missing in front of segment i: the one before it lost
+// its tail, just where a batch ends. A log must stay whole up to its end. Where a log is compacted, gaps are
+// nothing special.
+static bool follows_a_loss(struct recovery *r, uint32_t i)
+{
+    const struct log *log = r->log;
+    if (i >= log->segment_count || log->config.cleanup_compact)
+        return false;
+    int64_t base = log->segments[i]->base_offset;
+    if (base <= r->end || base <= r->recovery_point)
+        return false;
+    log_error("storage", "%s: what lay between offset %" PRId64 " and segment %" PRId64 " is lost", log->name,
+              r->end, base);
+    return true;
+}
+
 static int recover_segments(struct recovery *r)
 {
     struct log *log = r->log;
@@ -222,6 +238,10 @@ static int recover_segments(struct recovery *r)
         rc = recover_segment(r, s);
         if (rc == 0)
             rc = log_truncate_aborted(s, 0);
+        if (rc == 0 && !r->cut && follows_a_loss(r, i + 1)) {
+            r->cut = true;
+            r->cut_at = r->end;
+        }
         if (rc == 0 && r->cut)
             drop_after(r, i + 1);
         if (rc == 0) // what the files had behind this is gone with it

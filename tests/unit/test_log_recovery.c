@@ -358,6 +358,38 @@ static int lose(void *arg, const char *name)
     return 0;
 }
 
+// A power loss that takes a sealed segment's last batches, cut where one ends: nothing tells of them but the
+// next segment's offset.
+static void a_loss_between_segments_ends_the_log_there(void **state)
+{
+    (void)state;
+    for (int compacted = 0; compacted < 2; compacted++) {
+        struct log_fixture f;
+        char path[256];
+        struct stat st;
+        fixture_start(&f);
+        f.config.segment_bytes = 1500;
+        f.config.cleanup_compact = compacted;
+        fixture_open(&f, true, 0);
+        for (int i = 0; log_segment_count(f.log) < 3; i++)
+            append_ok(f.log, BATCH_SPEC(.value_bytes = 32), i);
+        int64_t end = log_end_offset(f.log);
+        log_close(f.log, false);
+        snprintf(path, sizeof path, "%s/t-0/%020d.log", f.root, 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(truncate(path, st.st_size - 100), 0); // a batch has 61 + 39 bytes
+        fixture_open(&f, false, 0);
+        if (compacted) { // where that is usual
+            assert_int_equal(log_end_offset(f.log), end);
+        } else {
+            assert_int_equal(log_end_offset(f.log), st.st_size / 100 - 1);
+            assert_int_equal(log_segment_count(f.log), 1);
+            assert_int_equal(read_all(f.log, 0), log_end_offset(f.log));
+        }
+        fixture_stop(&f);
+    }
+}
+
 static void after_power_loss_everything_flushed_is_there(void **state)
 {
     unsigned seed = (unsigned)getpid();
@@ -404,6 +436,7 @@ int main(void)
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
         cmocka_unit_test(a_failure_of_any_call_loses_nothing),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
+        cmocka_unit_test(a_loss_between_segments_ends_the_log_there),
         cmocka_unit_test(after_power_loss_everything_flushed_is_there),
     };
     logger_set_level(LOG_LEVEL_OFF);
