@@ -18,13 +18,17 @@
 #define ZSTD_VERSION          10
 #define LEADER_HINT_VERSION   16
 
+// Where a partition stands in the response, in Kafka's order.
+enum place { PLACE_READABLE, PLACE_UNKNOWN_ID, PLACE_REFUSED, PLACES };
+
 struct item {
     const struct fetch_target *target;
     struct fetch *fetch;
     struct str topic;            // as the answer names it
     struct partition *partition; // referenced; NULL when `error` says why
     int16_t error;
-    bool unreadable; // refused before anything was read: does not end a wait, comes last in the response
+    enum place place; // not PLACE_READABLE: refused before anything was read, which does not end a wait
+    bool cut; // its first batch did not fit: nothing of it is sent
     bool diverging;
     int32_t diverging_epoch;
     int64_t diverging_end_offset;
@@ -132,7 +136,8 @@ static void item_read(struct fetch *f, struct item *item, size_t limit, bool min
         item_fail(item, (int16_t)read_error(rc));
         return;
     }
-    if (item->read.first_batch_size > item->read.size) { // part of a batch is of no use to the reader
+    item->cut = item->read.first_batch_size > item->read.size;
+    if (item->cut) { // part of a batch is of no use to the reader
         item_release_read(item);
         return;
     }
@@ -147,7 +152,7 @@ static void item_read(struct fetch *f, struct item *item, size_t limit, bool min
 // Whether an answer may go out at once, whatever min_bytes says.
 static bool item_is_urgent(const struct item *item)
 {
-    return !item->unreadable && (item->error != E_NONE || item->diverging);
+    return item->place == PLACE_READABLE && (item->error != E_NONE || item->diverging);
 }
 
 // Reads all items that may have something; returns the bytes in all. *urgent: do not wait.
@@ -158,7 +163,7 @@ static size_t read_all(struct fetch *f, bool again, bool *urgent)
     *urgent = false;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
-        if (item->unreadable)
+        if (item->place != PLACE_READABLE)
             continue;
         // After a wait, what has not moved is as it was.
         if (!again || item->bytes > 0 || atomic_load(&item->fired))
@@ -193,7 +198,7 @@ static void release_out(struct slice *slice)
 
 static int fill_aborted(struct fetch *f, struct item *item, struct fetch_response_partition_data *out)
 {
-    if (f->bound != LOG_BOUND_LAST_STABLE || item->error != E_NONE || item->diverging)
+    if (f->bound != LOG_BOUND_LAST_STABLE || item->error != E_NONE || item->diverging || item->cut)
         return 0; // null: the default
     out->aborted_transactions =
         fetch_response_aborted_transaction_new(&f->request->arena, (int32_t)item->aborted_count);
@@ -214,7 +219,7 @@ static int fill_partition(struct fetch *f, struct item *item, struct fetch_respo
     out->high_watermark = item->high_watermark;
     out->last_stable_offset = item->last_stable_offset;
     out->log_start_offset = item->log_start_offset;
-    if (!item->unreadable)
+    if (item->place == PLACE_READABLE)
         out->aborted_transactions_count =
             -1; // null where nothing was looked up; Kafka's refusals have the default
     if (item->diverging) {
@@ -237,15 +242,15 @@ static int fill_partition(struct fetch *f, struct item *item, struct fetch_respo
     return rc;
 }
 
-// Puts the included items of one kind behind those that are there; items of one topic that follow each other
+// Puts the included items of one place behind those that are there; items of one topic that follow each other
 // share an entry.
-static int add_items(struct fetch *f, const bool *include, bool unreadable, struct fetch_response *response,
+static int add_items(struct fetch *f, const bool *include, enum place place, struct fetch_response *response,
                      struct fetch_response_partition_data *partitions, size_t *used)
 {
     bool ids = f->request->version >= TOPIC_ID_VERSION;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
-        if (!include[i] || item->unreadable != unreadable)
+        if (!include[i] || item->place != place)
             continue;
         struct fetch_response_fetchable_topic_response *topic =
             response->responses_count ? &response->responses[response->responses_count - 1] : NULL;
@@ -292,6 +297,25 @@ static int add_leader_hints(struct fetch *f, struct fetch_response *response)
     return 0;
 }
 
+// Kafka cannot build a response in which anything follows a topic id of zeros, and answers the request with
+// an error.
+static bool follows_zero_id(const struct fetch *f, const bool *include)
+{
+    bool zero = false;
+    if (f->request->version < TOPIC_ID_VERSION)
+        return false;
+    for (enum place place = 0; place < PLACES; place++) {
+        for (size_t i = 0; i < f->count; i++) {
+            if (!include[i] || f->items[i].place != place)
+                continue;
+            if (zero)
+                return true;
+            zero = uuid_is_zero(&f->items[i].target->topic_id);
+        }
+    }
+    return false;
+}
+
 static int build_response(struct fetch *f, struct fetch_response *response)
 {
     struct arena *arena = &f->request->arena;
@@ -310,18 +334,24 @@ static int build_response(struct fetch *f, struct fetch_response *response)
     }
     response->session_id = fetch_context_finish(&f->context, outcomes, include,
                                                 reactor_now_ms(f->request->reactor), &response->error_code);
+    bool refused = follows_zero_id(f, include);
     for (size_t i = 0; i < f->count; i++)
-        if (!include[i])
+        if (!include[i] || refused)
             item_release_read(&f->items[i]);
+    if (refused) {
+        response->session_id = 0;
+        response->error_code = E_UNKNOWN_SERVER_ERROR;
+        return 0;
+    }
     response->responses = fetch_response_fetchable_topic_response_new(arena, (int32_t)f->count);
     struct fetch_response_partition_data *partitions =
         fetch_response_partition_data_new(arena, (int32_t)f->count);
     if (!response->responses || !partitions)
         return ERR_NOMEM;
     size_t used = 0;
-    int rc = add_items(f, include, false, response, partitions, &used);
-    if (!rc)
-        rc = add_items(f, include, true, response, partitions, &used);
+    int rc = 0;
+    for (enum place place = 0; place < PLACES && !rc; place++)
+        rc = add_items(f, include, place, response, partitions, &used);
     return rc ? rc : add_leader_hints(f, response);
 }
 
@@ -410,7 +440,7 @@ static void on_progress(struct task *task)
     bool waits = true;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
-        if (item->unreadable || !atomic_load(&item->fired))
+        if (item->place != PLACE_READABLE || !atomic_load(&item->fired))
             continue;
         item_measure(f, item);
         waits &= partition_check_leader(item->partition, item->target->current_leader_epoch) == E_NONE;
@@ -455,7 +485,7 @@ static void park(struct fetch *f)
     bool moved = false;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
-        if (item->unreadable || item_wait(f, item))
+        if (item->place != PLACE_READABLE || item_wait(f, item))
             continue;
         atomic_store(&item->fired, true);
         moved = true;
@@ -533,7 +563,7 @@ static void resolve(struct fetch *f, struct item *item, const struct image *imag
     }
     if (error != E_NONE) {
         item_fail(item, error);
-        item->unreadable = true;
+        item->place = error == E_UNKNOWN_TOPIC_ID ? PLACE_UNKNOWN_ID : PLACE_REFUSED;
     }
 }
 
@@ -595,7 +625,7 @@ static void handle_fetch(struct request *r)
     bool urgent;
     size_t readable = 0;
     for (size_t i = 0; i < f->count; i++)
-        readable += !f->items[i].unreadable;
+        readable += f->items[i].place == PLACE_READABLE;
     size_t bytes = read_all(f, false, &urgent);
     if (f->max_wait_ms <= 0 || readable == 0 || bytes >= f->min_bytes || urgent)
         answer(f);

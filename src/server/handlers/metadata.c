@@ -314,7 +314,6 @@ static void handle_describe_cluster(struct request *r)
     const struct describe_cluster_request *q = r->message;
     struct describe_cluster_response out;
     message_init(&describe_cluster_response_type, &out);
-    out.endpoint_type = q->endpoint_type;
     if (q->endpoint_type == ENDPOINT_CONTROLLERS) {
         out.error_code = E_MISMATCHED_ENDPOINT_TYPE;
         out.error_message =

@@ -113,17 +113,40 @@ static void refuse_repeated(struct list_offsets_response_list_offsets_partition_
     o->leader_epoch = -1;
 }
 
+// The answer's topics: each name once, with room for all its partitions. of[i]: the one of the request's i-th
+// topic.
+static int collect_topics(struct request *r, const struct list_offsets_request *q,
+                          struct list_offsets_response *out, int32_t *of)
+{
+    struct map known = MAP_INIT;
+    int32_t *room = arena_zalloc(&r->arena, (size_t)q->topics_count + 1, sizeof *room);
+    int rc = room ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++) {
+        struct list_offsets_response_list_offsets_topic_response *t = map_get(&known, q->topics[i].name);
+        if (!t) {
+            t = &out->topics[out->topics_count++];
+            t->name = q->topics[i].name;
+            rc = map_put(&known, t->name, t);
+        }
+        of[i] = (int32_t)(t - out->topics);
+        room[of[i]] += q->topics[i].partitions_count;
+    }
+    map_free(&known);
+    for (int32_t i = 0; i < out->topics_count && rc == 0; i++) {
+        out->topics[i].partitions =
+            list_offsets_response_list_offsets_partition_response_new(&r->arena, room[i]);
+        rc = out->topics[i].partitions ? 0 : ERR_NOMEM;
+    }
+    return rc;
+}
+
 // A partition that is named twice is answered once, with an error.
 static int list_topic(struct request *r, const struct list_offsets_request_list_offsets_topic *q,
-                      struct partition_index *seen, struct list_offsets_response *out)
+                      struct partition_index *seen,
+                      struct list_offsets_response_list_offsets_topic_response *t)
 {
     const struct image_topic *topic = image_topic(image_current(), q->name);
     bool allowed = request_authorize(r, ACL_DESCRIBE, RESOURCE_TOPIC, q->name);
-    struct list_offsets_response_list_offsets_topic_response *t = &out->topics[out->topics_count++];
-    t->name = q->name;
-    t->partitions = list_offsets_response_list_offsets_partition_response_new(&r->arena, q->partitions_count);
-    if (!t->partitions)
-        return ERR_NOMEM;
     for (int32_t i = 0; i < q->partitions_count; i++) {
         struct list_offsets_response_list_offsets_partition_response *o = &t->partitions[t->partitions_count];
         void **first = partition_index_slot(seen, q->name, q->partitions[i].partition_index);
@@ -142,9 +165,16 @@ static int list_topic(struct request *r, const struct list_offsets_request_list_
             o->error_code = E_TOPIC_AUTHORIZATION_FAILED;
         }
     }
-    if (t->partitions_count == 0) // all of it was answered before
-        out->topics_count--;
     return 0;
+}
+
+static void drop_empty_topics(struct list_offsets_response *out)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < out->topics_count; i++)
+        if (out->topics[i].partitions_count > 0)
+            out->topics[kept++] = out->topics[i];
+    out->topics_count = kept;
 }
 
 static void handle_list_offsets(struct request *r)
@@ -153,12 +183,14 @@ static void handle_list_offsets(struct request *r)
     struct list_offsets_response out;
     message_init(&list_offsets_response_type, &out);
     out.topics = list_offsets_response_list_offsets_topic_response_new(&r->arena, q->topics_count);
-    int rc = out.topics ? 0 : ERR_NOMEM;
+    int32_t *of = arena_alloc(&r->arena, ((size_t)q->topics_count + 1) * sizeof *of);
+    int rc = out.topics && of ? collect_topics(r, q, &out, of) : ERR_NOMEM;
     struct partition_index seen;
     partition_index_init(&seen, &r->arena);
     for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
-        rc = list_topic(r, &q->topics[i], &seen, &out);
+        rc = list_topic(r, &q->topics[i], &seen, &out.topics[of[i]]);
     partition_index_free(&seen);
+    drop_empty_topics(&out);
     if (rc)
         request_close(r, "out of memory for the response to ListOffsets");
     else

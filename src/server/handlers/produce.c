@@ -11,11 +11,14 @@
 #include "server/partition_index.h"
 #include "storage/batch_validate.h"
 
+#include <stdlib.h>
+
 #define TOPIC_ID_VERSION 13
 
 // One partition of the request. A repeated partition keeps the place of its first mention and the records of
 // its last.
 struct item {
+    uint64_t rank; // where the request first names the topic, then the partition: the order of the items
     struct str topic;
     struct uuid topic_id;
     int32_t index;
@@ -69,6 +72,34 @@ static void item_init(struct item *item, struct produce *w,
     list_init(&item->waiter.node);
 }
 
+// Where the request first names a topic.
+static int first_mention(struct map *topics, struct str key, const struct produce_request *m, int32_t at,
+                         int32_t *first)
+{
+    *first = at;
+    if (m->topic_data_count == 1)
+        return 0;
+    const struct produce_request_topic_produce_data *known = map_get(topics, key);
+    if (!known)
+        return map_put(topics, key, &m->topic_data[at]);
+    *first = (int32_t)(known - m->topic_data);
+    return 0;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    uint64_t x = ((const struct item *)a)->rank, y = ((const struct item *)b)->rank;
+    return (x > y) - (x < y);
+}
+
+// Brings the items of a topic that is named more than once together.
+static void sort_items(struct produce *w)
+{
+    qsort(w->items, w->count, sizeof *w->items, by_rank);
+    for (size_t i = 0; i < w->count; i++)
+        list_init(&w->items[i].waiter.node);
+}
+
 static int collect(struct produce *w)
 {
     struct request *r = w->request;
@@ -79,28 +110,38 @@ static int collect(struct produce *w)
         return ERR_NOMEM;
     struct partition_index seen;
     partition_index_init(&seen, &r->arena);
+    struct map topics = MAP_INIT;
+    bool mixed = false;
     int rc = 0;
-    for (int32_t t = 0; t < m->topic_data_count; t++) {
+    for (int32_t t = 0; t < m->topic_data_count && rc == 0; t++) {
         const struct produce_request_topic_produce_data *topic = &m->topic_data[t];
+        int32_t place;
         struct str key = r->version >= TOPIC_ID_VERSION
                              ? (struct str){(const char *)topic->topic_id.bytes, sizeof topic->topic_id.bytes}
                              : topic->name;
+        rc = first_mention(&topics, key, m, t, &place);
+        mixed |= place != t;
         for (int32_t i = 0; i < topic->partition_data_count && rc == 0; i++) {
             struct item *item = &w->items[w->count];
+            uint64_t rank = (uint64_t)place << 32 | w->count;
             void **first =
                 total > 1 ? partition_index_slot(&seen, key, topic->partition_data[i].index) : NULL;
             if (total > 1 && !first)
                 rc = ERR_NOMEM;
             else if (first && *first)
-                item = *first;
+                rank = (item = *first)->rank;
             else
                 w->count++;
             if (first)
                 *first = item;
             item_init(item, w, topic, &topic->partition_data[i]);
+            item->rank = rank;
         }
     }
+    map_free(&topics);
     partition_index_free(&seen);
+    if (mixed)
+        sort_items(w);
     return rc;
 }
 

@@ -31,6 +31,7 @@ OWN_CONFIGS = set(
     """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir
     http.listeners num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
 )
+BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's own classes, and levels
 
 
 class Normal:
@@ -43,6 +44,8 @@ class Normal:
         if isinstance(obj, dict):
             if obj.get("Name") in OWN_CONFIGS:
                 return {"Name": obj["Name"]}
+            if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
+                obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
         if isinstance(obj, list):
             return self._sorted([self(x, key) for x in obj])
