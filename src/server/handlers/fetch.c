@@ -448,7 +448,7 @@ static void on_progress(struct task *task)
     size_t total = bytes_known(f);
     for (size_t i = 0; i < f->count && waits && total < f->min_bytes; i++) {
         struct item *item = &f->items[i];
-        if (!item->unreadable && atomic_load(&item->fired))
+        if (item->place == PLACE_READABLE && atomic_load(&item->fired))
             waits = item_wait_on(f, item, &total);
     }
     if (!waits || total >= f->min_bytes)
