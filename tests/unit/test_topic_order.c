@@ -13,6 +13,10 @@ static const struct {
     {TOPIC_ORDER_NAMED, {"ord.3", "ord.8", "ord.1", "ord.11", "ord.6", "t-b"}},
     {TOPIC_ORDER_NAMED,
      {"create.2.d", "create.2.b", "create.2.c", "create.2.a"}}, // few: as they were asked for
+    {TOPIC_ORDER_ALL, {"a.b", "a_c", "t-b", "missing", "t-a", "t-c"}},
+    {TOPIC_ORDER_ALL,
+     {"topic.number-74", "a_c", "t-b", "t-a", "topic.number-37", "topic.number-148", "t-c",
+      "topic.number-185", "a.b", "topic.number-111", "missing", "topic.number-0"}}, // a table of 32
 };
 
 static void topics_stand_where_kafka_puts_them(void **state)

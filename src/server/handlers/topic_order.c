@@ -7,9 +7,10 @@
 #define SMALL_SET_NAMES 4  // Scala's sets of up to four elements keep the order of insertion
 #define LEVEL_BITS      5  // of the hash, a level of its hash trie
 #define TABLE_MIN       16 // of Java's HashMap, filled to three quarters
+#define SIGN            0x80000000u
 
 struct entry {
-    uint32_t key, hash, index;
+    uint32_t key, hash, tie, index;
 };
 
 // String.hashCode; names of topics are ASCII.
@@ -34,6 +35,8 @@ static int by_key(const void *a, const void *b)
     const struct entry *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
+    if (x->tie != y->tie)
+        return x->tie < y->tie ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
@@ -62,10 +65,11 @@ static void order_node(struct entry *entries, uint32_t count, unsigned shift, ui
     }
 }
 
+// Of a HashSet made of a collection.
 static uint32_t table_size(uint32_t count)
 {
     uint32_t size = TABLE_MIN;
-    while (size / 4 * 3 < count)
+    while (size < (uint64_t)count * 4 / 3 + 1)
         size *= 2;
     return size;
 }
@@ -82,6 +86,9 @@ int topic_order(enum topic_order how, const struct str *names, uint32_t count, s
         entries[i] =
             (struct entry){.hash = how == TOPIC_ORDER_NAMED ? scala_improved(h) : h ^ h >> 16, .index = i};
         entries[i].key = how == TOPIC_ORDER_NAMED ? i : entries[i].hash & (table_size(count) - 1);
+        // Elements of one slot stand in the order in which they came: that of Kafka's image, by the hash as
+        // an int.
+        entries[i].tie = how == TOPIC_ORDER_NAMED ? 0 : h ^ SIGN;
     }
     if (how == TOPIC_ORDER_NAMED && count > SMALL_SET_NAMES) {
         uint32_t *at = *order;
