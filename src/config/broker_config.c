@@ -296,9 +296,11 @@ static int load_ip_limit(struct broker_config *c, struct str entry, struct str *
         char ch = limit->host.data[i], low = (char)(ch | 0x20);
         good = (low >= 'a' && low <= 'z') || (ch >= '0' && ch <= '9') || strchr(".-_%:", ch);
     }
-    return good ? 0
-                : refuse(c, message, "max.connections.per.ip.overrides=%.*s: expected host:limit",
-                         STR_ARG(entry));
+    if (!good)
+        return refuse(c, message, "max.connections.per.ip.overrides=%.*s: expected host:limit",
+                      STR_ARG(entry));
+    limit->host = arena_str(&c->arena, limit->host); // terminated: who counts connections parses it as text
+    return limit->host.data ? 0 : ERR_NOMEM;
 }
 
 static int load_ip_limits(struct broker_config *c, struct str *message)

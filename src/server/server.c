@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "base/qsbr.h"
 #include "config/topic_config.h"
+#include "os/socket.h"
 #include "protocol/errors.h"
 #include "server/broker.h"
 #include "server/dynamic_config.h"
@@ -257,6 +258,19 @@ static void fill_limits(const struct broker_config *c, struct server_limits *l, 
     l->override_count = c->ip_limit_count;
 }
 
+static int check_overrides(struct server *s, const struct server_limits *l)
+{
+    uint8_t ip[16];
+    for (size_t i = 0; i < l->override_count; i++) {
+        if (socket_parse_ip(l->overrides[i].address, ip) == 0)
+            continue;
+        snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
+                 l->overrides[i].address);
+        return ERR_INVALID;
+    }
+    return 0;
+}
+
 static int open_listeners(struct server *s)
 {
     const struct broker_config *c = s->config;
@@ -272,7 +286,8 @@ static int open_listeners(struct server *s)
         .count = count, .apis = &s->apis, .context = &s->broker, .thread_hooks = reactor_hooks};
     fill_limits(c, &config.limits, overrides);
     handlers_register(&s->apis);
-    int rc = reactors_create(&s->broker.reactors, &config);
+    int rc = check_overrides(s, &config.limits);
+    rc = rc ? rc : reactors_create(&s->broker.reactors, &config);
     free(overrides);
     return rc ? rc : listeners_open(&s->listeners, c, s->broker.reactors, s->message, sizeof s->message);
 }

@@ -163,7 +163,7 @@ static int load_one(struct load *l, const char *name)
         return rc;
     }
     if (rc) {
-        log_error("storage", "%s; it stays as it is, and its partition is offline", message);
+        log_error("storage", "%s; its partition is offline", message);
         keep_failed(l, managed, topic, partition);
         return 0;
     }

@@ -427,8 +427,10 @@ static int close_clean(struct log *log, bool sync)
 
 int log_seal(struct log *log, bool sync)
 {
-    int rc = atomic_load(&log->deleted) ? 0 : log_usable(log);
-    if (rc == 0 && atomic_load(&log->loaded) && !atomic_load(&log->deleted))
+    // A log that was never loaded, or could not be, is as clean as it was at the start.
+    bool untouched = !atomic_load(&log->loaded) || atomic_load(&log->deleted);
+    int rc = untouched ? 0 : log_usable(log);
+    if (rc == 0 && !untouched)
         rc = close_clean(log, sync);
     if (rc)
         log_error("storage", "%s was not closed clean: %s", log->name, err_text(rc));

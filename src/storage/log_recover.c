@@ -274,13 +274,10 @@ int log_recover(struct log *log, int64_t recovery_point, bool same_boot, int64_t
     int rc = r.chunk ? log_load_epochs(log) : ERR_NOMEM;
     if (rc == 0)
         rc = recover_segments(&r);
-    if (rc == ERR_UNSUPPORTED) {
-        log_error("storage", "%s holds batches of magic 0 or 1, which are not supported; nothing was changed",
-                  log->name);
-        if (message)
-            snprintf(message, message_size, "%s holds record batches of magic 0 or 1: not supported",
-                     log->name);
-    }
+    if (rc == ERR_UNSUPPORTED && message)
+        snprintf(message, message_size,
+                 "%s holds record batches of magic 0 or 1, which are not supported; nothing was changed",
+                 log->name);
     free(r.chunk);
     return rc;
 }

@@ -2,6 +2,7 @@
 closed connection with one line in the log that says why, and a well-behaved client beside them sees nothing of it."""
 
 import resource
+import socket
 import struct
 import time
 
@@ -290,12 +291,20 @@ def test_too_many_connections_of_one_address(brokers):
         check(witness)
 
 
-def open_connections(broker):
+def test_an_address_with_its_own_limit(brokers):
+    broker = brokers.start(settings={"max.connections.per.ip.overrides": "127.0.0.2:3,127.0.0.9:0"})
+    wait_until(lambda: open_connections(broker, "127.0.0.2") == 3, 10, "three places for 127.0.0.2")
+    assert open_connections(broker, "127.0.0.9") == 0
+    assert open_connections(broker) == 9, "127.0.0.1 has no limit"
+    broker.stop()
+
+
+def open_connections(broker, source="127.0.0.1"):
     """How many further connections are let in; they are closed again."""
     clients = []
     try:
         for _ in range(10):
-            clients.append(broker.connect(timeout_s=2))
+            clients.append(socket.create_connection(("127.0.0.1", broker.port), 2, (source, 0)))
             try:
                 clients[-1].sendall(frame(header(18, 0)))
                 if not clients[-1].recv(4):

@@ -52,6 +52,7 @@ WRONG = {
     "message.max.bytes": ("-1", "-1"),
     "log.segment.bytes": ("10", "10"),
     "log.cleanup.policy": ("shred", "shred"),
+    "max.connections.per.ip.overrides": ("nowhere.example:3", "nowhere.example is no IP address"),
 }
 
 

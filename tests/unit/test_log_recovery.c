@@ -103,11 +103,24 @@ static void a_damaged_batch_is_cut(void **state)
     fixture_stop(&f);
 }
 
+static void write_old_batch(const char *root, int64_t at)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", root);
+    uint8_t old[12 + 22] = {
+        [7] = 1, [11] = 22, [16] = 1}; // offset 1, length 22, CRC, magic 1, no key, no value
+    memset(old + 26, 0xff, 8);
+    store_be32(old + 12, (uint32_t)crc32(0, old + 16, sizeof old - 16));
+    int fd = file_open(path, O_RDWR);
+    assert_int_equal(file_write_at(fd, old, sizeof old, at), 0);
+    file_close(fd);
+}
+
 static void old_magic_stops_the_log_and_changes_nothing(void **state)
 {
     struct log_fixture f;
     struct log *log;
-    char path[128], message[256];
+    char message[256];
     (void)state;
     fixture_start(&f);
     fixture_open(&f, true, 0);
@@ -117,17 +130,33 @@ static void old_magic_stops_the_log_and_changes_nothing(void **state)
     int64_t size = size_of(f.root, 0, ".log");
     log_close(f.log, false);
     f.log = NULL;
-    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
-    uint8_t old[12 + 22] = {
-        [7] = 1, [11] = 22, [16] = 1}; // offset 1, length 22, CRC, magic 1, no key, no value
-    memset(old + 26, 0xff, 8);
-    store_be32(old + 12, (uint32_t)crc32(0, old + 16, sizeof old - 16));
-    int fd = file_open(path, O_RDWR);
-    assert_int_equal(file_write_at(fd, old, sizeof old, at), 0);
-    file_close(fd);
+    write_old_batch(f.root, at);
     struct log_params p = fixture_params(&f, false, 0);
     assert_int_equal(log_open(&p, &log, message, sizeof message), ERR_UNSUPPORTED);
     assert_non_null(strstr(message, "magic 0 or 1"));
+    assert_int_equal(size_of(f.root, 0, ".log"), size);
+    fixture_stop(&f);
+}
+
+// After a clean stop it is found at the first use, and the stop after that is clean all the same.
+static void old_magic_is_found_at_the_first_use(void **state)
+{
+    struct log_fixture f;
+    struct log_slice slice;
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    append_ok(f.log, BATCH_SPEC(0), 0);
+    int64_t at = size_of(f.root, 0, ".log");
+    append_ok(f.log, BATCH_SPEC(0), 1);
+    int64_t size = size_of(f.root, 0, ".log");
+    assert_int_equal(log_close(f.log, true), 0);
+    write_old_batch(f.root, at);
+    fixture_open(&f, true, 2);
+    assert_int_equal(log_read(f.log, 0, 1 << 16, LOG_BOUND_END, true, &slice), ERR_UNSUPPORTED);
+    assert_int_equal(log_read(f.log, 0, 1 << 16, LOG_BOUND_END, true, &slice), ERR_CLOSED);
+    assert_int_equal(log_close(f.log, true), 0);
+    f.log = NULL;
     assert_int_equal(size_of(f.root, 0, ".log"), size);
     fixture_stop(&f);
 }
@@ -433,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_torn_tail_is_cut_at_the_last_whole_batch),
         cmocka_unit_test(a_damaged_batch_is_cut),
         cmocka_unit_test(old_magic_stops_the_log_and_changes_nothing),
+        cmocka_unit_test(old_magic_is_found_at_the_first_use),
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
         cmocka_unit_test(a_failure_of_any_call_loses_nothing),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
