@@ -14,7 +14,6 @@
 #define SLOW_FLUSH_US           500000
 #define BACKGROUND_FLUSH_MS     60000
 #define WATERMARK_CHECKPOINT_MS 5000
-#define EXPIRE_PRODUCERS_MS     600000
 #define REAPED_AT_ONCE          64 // files, between two looks at the stop
 
 // Waits until something is wanted, the stop, or the time. Returns false at the stop.
@@ -181,7 +180,8 @@ static void cleaner(void *arg)
     int64_t now = clock_monotonic_ms(), retention_ms = m->params.retention_check_ms;
     int64_t next_retention =
         retention_ms > 0 ? now + (retention_ms < 30000 ? retention_ms : 30000) : INT64_MAX;
-    int64_t next_producers = now + EXPIRE_PRODUCERS_MS;
+    int64_t producers_ms = m->params.producer_check_ms;
+    int64_t next_producers = producers_ms > 0 ? now + producers_ms : INT64_MAX;
     while (wait_for_work(m, TICK_MS, false)) {
         now = clock_monotonic_ms();
         while (reaper_run(m->reaper, now, REAPED_AT_ONCE) == REAPED_AT_ONCE && !stopping(m))
@@ -193,7 +193,7 @@ static void cleaner(void *arg)
         if (r.retention)
             next_retention = now + retention_ms;
         if (r.producers)
-            next_producers = now + EXPIRE_PRODUCERS_MS;
+            next_producers = now + producers_ms;
     }
 }
 

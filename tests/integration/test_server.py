@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from harness.batch import batch
 from harness.broker import answers, odradek_binary
 from harness.process import Process, run, wait_until
-from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, produce, produce_body, values
+from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce, produce_body, values
 from harness.wire import Connection
 
 
@@ -246,6 +247,21 @@ def test_segments_roll_and_old_ones_are_deleted(brokers):
     folder = broker.partition_directory("rolled")
     wait_until(lambda: not list(folder.glob("*.deleted")), 20, "deleted segments to go")
     assert len(list(folder.glob("*.log"))) <= 4
+
+
+@ours
+def test_producers_that_left_are_forgotten(brokers):
+    names = ("producer.id.expiration.ms", "producer.id.expiration.check.interval.ms")
+    broker = brokers.start(settings=dict.fromkeys(names, "300"))
+    create_topic(broker, "left")
+    with connect(broker) as connection:
+        assert error(produce(connection, "left", batch([(b"k", b"v")], ts=now_ms(), pid=7, epoch=0, seq=0))) == 0
+
+        def active():
+            wanted = {"Topics": [{"Name": "left", "PartitionIndexes": [0]}]}
+            return connection.call("DescribeProducers", 0, wanted)["Topics"][0]["Partitions"][0]["ActiveProducers"]
+
+        wait_until(lambda: not active(), 20, "the producer's end")
 
 
 @ours
