@@ -88,6 +88,7 @@ static int open_log(struct metadata_log *m, const struct metadata_log_params *pa
                              .recovery_point = latest.offset > 0 ? latest.offset : 0,
                              .log_start_offset = 0,
                              .clean = false,
+                             .refuse_damage = params->clean,
                              .now_ms = params->now_ms,
                              .files = m->files};
     int rc = log_open(&log, &m->log, message, message_size);

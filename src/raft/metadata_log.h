@@ -18,6 +18,7 @@ struct metadata_log_params {
     int64_t segment_ms;
     int64_t retention_bytes, retention_ms; // metadata.max.retention.*; -1: no limit
     int64_t now_ms;                        // wall clock
+    bool clean; // the last stop was: damage is no crash's work, and the open fails rather than cut it off
 };
 
 struct metadata_log {

@@ -420,7 +420,8 @@ static void quorum_free(struct quorum *q)
 }
 
 // From what was loaded to a leader whose first records are on disk.
-static int take_the_lead(struct quorum *q, const struct raft_persistent *persistent, bool in_transaction)
+static int take_the_lead(struct quorum *q, const struct raft_persistent *persistent, bool in_transaction,
+                         char *message, size_t message_size)
 {
     const struct quorum_params *p = &q->params;
     struct uuid seed = uuid_random();
@@ -443,7 +444,8 @@ static int take_the_lead(struct quorum *q, const struct raft_persistent *persist
     size_t bootstrap_count;
     arena_init(&arena, 0);
     q->controller = controller_new(&config, q->image);
-    rc = q->controller ? quorum_bootstrap(q, &arena, &bootstrap, &bootstrap_count) : ERR_NOMEM;
+    rc = q->controller ? quorum_bootstrap(q, &arena, &bootstrap, &bootstrap_count, message, message_size)
+                       : ERR_NOMEM;
     if (rc == 0)
         rc = controller_activate(q->controller, q->raft.persistent.epoch, metadata_log_end(q->log), bootstrap,
                                  bootstrap_count, in_transaction, clock_monotonic_ms(), &q->effects);
@@ -492,7 +494,7 @@ int quorum_start(const struct quorum_params *params, struct quorum **out, char *
     q->last_snapshot_ms = clock_monotonic_ms();
     int rc = quorum_load(q, &in_transaction, &persistent, message, message_size);
     if (rc == 0)
-        rc = take_the_lead(q, &persistent, in_transaction);
+        rc = take_the_lead(q, &persistent, in_transaction, message, message_size);
     if (rc == 0) {
         image_publish(image_ref(q->image));
         struct quorum_params told = q->params;

@@ -59,7 +59,8 @@ struct quorum {
 int quorum_load(struct quorum *q, bool *in_transaction, struct raft_persistent *persistent, char *message,
                 size_t message_size);
 // The records of bootstrap.checkpoint, or the defaults where it is missing.
-int quorum_bootstrap(struct quorum *q, struct arena *arena, struct bytes **records, size_t *count);
+int quorum_bootstrap(struct quorum *q, struct arena *arena, struct bytes **records, size_t *count,
+                     char *message, size_t message_size);
 
 // quorum_snapshot.c
 void quorum_maybe_snapshot(struct quorum *q, int64_t now_ms);

@@ -211,7 +211,8 @@ int quorum_load(struct quorum *q, bool *in_transaction, struct raft_persistent *
                                       .segment_ms = c->metadata_log_segment_ms,
                                       .retention_bytes = c->metadata_max_retention_bytes,
                                       .retention_ms = c->metadata_max_retention_ms,
-                                      .now_ms = clock_wall_ms()};
+                                      .now_ms = clock_wall_ms(),
+                                      .clean = q->params.dirs[q->params.metadata_dir]->clean};
     struct buffer why = BUFFER_INIT;
     int rc = maybe_format(q, message, message_size);
     rc = rc ? rc : check_meta(q, message, message_size);
@@ -261,12 +262,16 @@ static int collect_record(void *context, const struct image_record *record)
     return c->records[c->count++].data ? 0 : ERR_NOMEM;
 }
 
-int quorum_bootstrap(struct quorum *q, struct arena *arena, struct bytes **records, size_t *count)
+int quorum_bootstrap(struct quorum *q, struct arena *arena, struct bytes **records, size_t *count,
+                     char *message, size_t message_size)
 {
     struct collecting c = {.arena = arena};
     struct metadata_visitor visitor = {collect_control, collect_record, &c};
     int rc = snapshot_read(metadata_dir(q), BOOTSTRAP_CHECKPOINT, &visitor);
     *records = c.records;
     *count = c.count;
+    if (rc && rc != ERR_NOT_FOUND)
+        snprintf(message, message_size, "%s/" BOOTSTRAP_CHECKPOINT " cannot be read: %s", metadata_dir(q),
+                 err_text(rc));
     return rc == ERR_NOT_FOUND ? bootstrap_records(arena, records, count) : rc;
 }

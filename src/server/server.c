@@ -399,8 +399,10 @@ int server_main(const struct broker_config *config)
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // threads inherit it: the signals come to this thread alone
-    struct server s = {
-        .config = config, .broker = {.config = config}, .following = PTHREAD_MUTEX_INITIALIZER};
+    struct server s = {.config = config,
+                       .broker = {.config = config},
+                       .registration.broker_epoch = -1,
+                       .following = PTHREAD_MUTEX_INITIALIZER};
     qsbr_register(&s.main_thread);
     int rc = start(&s);
     qsbr_offline(&s.main_thread);

@@ -46,6 +46,9 @@ struct log_params {
     // The boot id under which the data past the recovery point was written is the running kernel's: the page
     // cache survived whatever killed the process, so that a scan may believe sealed segments.
     bool same_boot;
+    // Unless `clean`: a batch that is damaged, and not just cut off, is an error (ERR_CORRUPT) and nothing is
+    // changed. For a log that no crash can have torn and whose records nobody can bring back.
+    bool refuse_damage;
     int64_t now_ms;           // wall clock
     struct file_cache *files; // outlives the log and its slices
     struct reaper *reaper;    // NULL: deleted files are unlinked at once

@@ -138,7 +138,7 @@ static int load(struct log *log)
                   "%s should end at offset %" PRId64 ", but segment %" PRId64
                   " does not end there (%s): recovering it",
                   log->name, log->end, s->base_offset, rc ? err_text(rc) : "another offset");
-        return log_recover(log, s->base_offset, false, now_ms, NULL, 0);
+        return log_recover(log, &(struct log_recovery){.recovery_point = s->base_offset, .now_ms = now_ms});
     }
     if (rc == 0)
         rc = log_load_epochs(log);

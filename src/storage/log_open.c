@@ -338,7 +338,12 @@ static int open_segments(struct log *log, const struct log_params *p, char *mess
             log->recovery_point = log->end;
     }
     if (!p->clean || rc == ERR_CORRUPT || rc == ERR_TRUNCATED)
-        rc = log_recover(log, p->recovery_point, p->same_boot, p->now_ms, message, size);
+        rc = log_recover(log, &(struct log_recovery){.recovery_point = p->recovery_point,
+                                                     .now_ms = p->now_ms,
+                                                     .same_boot = p->same_boot,
+                                                     .refuse_damage = p->refuse_damage,
+                                                     .message = message,
+                                                     .message_size = size});
     if (rc)
         return rc;
     if (epoch_cache_truncate_start(&log->epochs, log->log_start))

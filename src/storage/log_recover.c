@@ -15,8 +15,8 @@
 
 struct recovery {
     struct log *log;
+    const struct log_recovery *how;
     int64_t recovery_point;
-    bool same_boot;
     uint8_t *chunk;
     int64_t end;    // behind the last good batch so far
     bool cut;       // something was cut off: later segments go
@@ -92,7 +92,7 @@ static int walk(struct recovery *r, struct segment *s, struct segment_scan *scan
                  ? ERR_CORRUPT
                  : 0;
         // In the same boot the page cache has everything that write(2) took: only the last batch can be torn.
-        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->same_boot || last))
+        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->how->same_boot || last))
             rc = segment_scan_check(scan, r->chunk, CHUNK_BYTES);
         if (rc)
             break;
@@ -126,6 +126,16 @@ static int cut(struct recovery *r, struct segment *s, int fd, const struct segme
     return rc;
 }
 
+static int refuse(const struct recovery *r, const struct segment *s, const struct segment_scan *scan)
+{
+    if (r->how->message)
+        snprintf(r->how->message, r->how->message_size,
+                 "%s/%020" PRId64 ".log is damaged at byte %" PRId64 " (offset %" PRId64
+                 "): restore it from a copy, or cut it off there and lose what follows",
+                 r->log->place->dir, s->base_offset, scan->position, r->end);
+    return ERR_CORRUPT;
+}
+
 static int recover_segment(struct recovery *r, struct segment *s)
 {
     int64_t size;
@@ -149,7 +159,9 @@ static int recover_segment(struct recovery *r, struct segment *s)
         r->end = s->base_offset;
     segment_scan_start(&scan, fd, trusted_position(r, s, fd, size), size);
     rc = walk(r, s, &scan);
-    if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED)
+    if (rc == ERR_CORRUPT && r->how->refuse_damage)
+        rc = refuse(r, s, &scan);
+    else if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED)
         rc = cut(r, s, fd, &scan, rc);
     if (rc == 0 && atomic_load(&s->size_bytes) > 0 && s->first_timestamp_ms == LOG_NO_TIMESTAMP) {
         segment_scan_start(&scan, fd, 0, atomic_load(&s->size_bytes));
@@ -192,7 +204,7 @@ static void drop_after(struct recovery *r, uint32_t keep)
 static uint32_t first_unsure(const struct log *log, const struct recovery *r)
 {
     uint32_t i = log->segment_count - 1;
-    if (r->same_boot)
+    if (r->how->same_boot)
         return i; // a segment is sealed once it and its indexes are written
     while (i > 0 && log->segments[i]->base_offset > r->recovery_point)
         i--;
@@ -265,17 +277,16 @@ static int recover_segments(struct recovery *r)
     return log_load_producers(log, first_base, false, log->opened_ms);
 }
 
-int log_recover(struct log *log, int64_t recovery_point, bool same_boot, int64_t now_ms, char *message,
-                size_t message_size)
+int log_recover(struct log *log, const struct log_recovery *how)
 {
-    struct recovery r = {.log = log, .recovery_point = recovery_point, .same_boot = same_boot};
-    log->opened_ms = now_ms;
+    struct recovery r = {.log = log, .how = how, .recovery_point = how->recovery_point};
+    log->opened_ms = how->now_ms;
     r.chunk = malloc(CHUNK_BYTES);
     int rc = r.chunk ? log_load_epochs(log) : ERR_NOMEM;
     if (rc == 0)
         rc = recover_segments(&r);
-    if (rc == ERR_UNSUPPORTED && message)
-        snprintf(message, message_size,
+    if (rc == ERR_UNSUPPORTED && how->message)
+        snprintf(how->message, how->message_size,
                  "%s holds record batches of magic 0 or 1, which are not supported; nothing was changed",
                  log->name);
     free(r.chunk);

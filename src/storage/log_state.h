@@ -108,8 +108,13 @@ int log_load_active(struct log *log, struct segment *s, int64_t *end);
 
 // Checks and mends the segments from the recovery point on: what follows the last whole, valid batch is cut
 // off. Afterwards list, end offset, epochs and producers are what is on disk. At open only.
-int log_recover(struct log *log, int64_t recovery_point, bool same_boot, int64_t now_ms, char *message,
-                size_t message_size);
+struct log_recovery {
+    int64_t recovery_point, now_ms;
+    bool same_boot, refuse_damage; // as in struct log_params
+    char *message;                 // may be NULL
+    size_t message_size;
+};
+int log_recover(struct log *log, const struct log_recovery *how);
 
 // Loads the producer state as of log->end: the newest snapshot and the batches behind it. Aborted
 // transactions that end in segments from aborted_from on are written to their transaction indexes (INT64_MAX:
