@@ -1,6 +1,7 @@
 #include "replication/partition.h"
 
 #include "base/error.h"
+#include "base/logger.h"
 #include "protocol/errors.h"
 
 #include <assert.h>
@@ -192,6 +193,9 @@ int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16
             log_append(p->log, bytes, size, atomic_load(&p->leader_epoch), LOG_ORIGIN_CLIENT, now_ms, info);
         if (rc)
             error = append_error(rc, info);
+        if (error == E_KAFKA_STORAGE_ERROR)
+            log_limited(LOG_LEVEL_ERROR, "replication", "cannot append to %s: %s", log_name(p->log),
+                        err_text(rc));
     }
     bool moved = false;
     if (error == E_NONE) {

@@ -148,7 +148,8 @@ static int host_topic(struct replica_manager *m, const struct image *image, cons
             continue;
         int one = host(m, image, topic, t, topic->partitions[i]);
         if (one) {
-            log_error("replication", "cannot host %.*s-%u: %s", STR_ARG(topic->name), i, err_text(one));
+            log_limited(LOG_LEVEL_ERROR, "replication", "cannot host %.*s-%u: %s", STR_ARG(topic->name), i,
+                        err_text(one));
             rc = rc ? rc : one;
         }
     }
@@ -180,15 +181,20 @@ static void drop_topic(struct replica_manager *m, const struct image_topic *topi
     free(t);
 }
 
+struct strays {
+    struct replica_manager *m;
+    const struct image *image;
+};
+
 static void set_aside_if_unknown(void *arg, struct log *log)
 {
-    struct replica_manager *m = arg;
+    const struct strays *s = arg;
+    struct replica_manager *m = s->m;
     struct uuid id = log_topic_id(log);
-    struct partition *p = replica_manager_get(m, &id, log_partition(log));
-    if (p) {
-        partition_unref(p);
+    const struct image_topic *topic = image_topic_by_id(s->image, &id);
+    const struct image_partition *p = topic ? image_partition(topic, log_partition(log)) : NULL;
+    if (p && hosted_here(m, p))
         return;
-    }
     log_warn("replication", "%s is not in the metadata (or its topic was made anew): set aside as a stray",
              log_name(log));
     int rc = log_manager_remove(m->params.logs, log, LOG_REMOVE_SET_ASIDE);
@@ -200,12 +206,13 @@ static void set_aside_if_unknown(void *arg, struct log *log)
 int replica_manager_load(struct replica_manager *m, const struct image *image)
 {
     int rc = 0;
+    // Strays first: one may lie where a topic of the same name has its place.
+    log_manager_each(m->params.logs, set_aside_if_unknown, &(struct strays){m, image});
     struct hamt_walk w = hamt_walk(&image->topics_by_name);
     for (const struct image_topic *t; (t = hamt_next(&w));) {
         int one = host_topic(m, image, t, NULL);
         rc = rc ? rc : one;
     }
-    log_manager_each(m->params.logs, set_aside_if_unknown, m);
     return rc;
 }
 
@@ -254,11 +261,12 @@ struct partition *replica_manager_get(struct replica_manager *m, const struct uu
 struct partition *replica_manager_find(struct replica_manager *m, const struct image_topic *topic,
                                        int32_t partition, int16_t *error)
 {
+    const struct image_partition *known = topic ? image_partition(topic, partition) : NULL;
     *error = E_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!topic || !image_partition(topic, partition))
+    if (!known)
         return NULL;
     struct partition *p = replica_manager_get(m, &topic->id, partition);
-    *error = p ? E_NONE : E_NOT_LEADER_OR_FOLLOWER;
+    *error = p ? E_NONE : hosted_here(m, known) ? E_KAFKA_STORAGE_ERROR : E_NOT_LEADER_OR_FOLLOWER;
     return p;
 }
 

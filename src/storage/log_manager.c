@@ -120,6 +120,61 @@ static size_t emptiest_dir(struct log_manager *m)
     return best;
 }
 
+// The entry of a log that could not be loaded, or NULL. Under the lock.
+static struct managed_log *find_failed(struct log_manager *m, const char *topic, int32_t partition)
+{
+    bool any = false;
+    for (size_t i = 0; i < m->params.dir_count; i++)
+        any |= m->dirs[i].failed > 0;
+    for (size_t i = 0; any && i < m->count; i++) {
+        struct managed_log *managed = m->logs[i];
+        if (!managed->log && managed->partition == partition && strcmp(managed->topic, topic) == 0)
+            return managed;
+    }
+    return NULL;
+}
+
+// Where a new log belongs. One that is there already and could not be loaded is tried again in its place:
+// an empty one elsewhere would hide its records.
+static void place(struct log_manager *m, struct managed_log *managed, struct log_params *params)
+{
+    managed->dir = emptiest_dir(m);
+    pthread_mutex_lock(&m->lock);
+    const struct managed_log *failed = find_failed(m, params->topic, params->partition);
+    if (failed) {
+        managed->dir = failed->dir;
+        params->recovery_point = failed->recovery_point;
+        params->log_start_offset = failed->log_start;
+        managed->first_watermark = failed->first_watermark;
+    }
+    pthread_mutex_unlock(&m->lock);
+    params->log_dir = m->dirs[managed->dir].dir->path;
+}
+
+static void take_out(struct log_manager *m, const struct managed_log *managed)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->logs[i] != managed)
+            continue;
+        m->logs[i] = m->logs[--m->count];
+        break;
+    }
+    m->dirs[managed->dir].logs--;
+}
+
+static void forget_failed(struct log_manager *m, const char *topic, int32_t partition)
+{
+    pthread_mutex_lock(&m->lock);
+    struct managed_log *failed = find_failed(m, topic, partition);
+    if (failed) {
+        take_out(m, failed);
+        m->dirs[failed->dir].failed--;
+        free(failed->topic);
+        free(failed);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
 int log_manager_create(struct log_manager *m, const char *topic, const struct uuid *topic_id,
                        int32_t partition, struct log **out)
 {
@@ -131,11 +186,9 @@ int log_manager_create(struct log_manager *m, const char *topic, const struct uu
     struct managed_log *managed = calloc(1, sizeof *managed);
     if (!managed)
         return ERR_NOMEM;
-    managed->dir = emptiest_dir(m);
     managed_key(topic_id, partition, managed->key);
     m->params.config_of(m->params.arg, topic, &config);
-    struct log_params params = {.log_dir = m->dirs[managed->dir].dir->path,
-                                .topic = topic,
+    struct log_params params = {.topic = topic,
                                 .partition = partition,
                                 .topic_id = *topic_id,
                                 .config = &config,
@@ -144,9 +197,10 @@ int log_manager_create(struct log_manager *m, const char *topic, const struct uu
                                 .reaper = m->reaper,
                                 .want_writeback = log_manager_want_writeback,
                                 .want_arg = m};
+    place(m, managed, &params);
     int rc = log_open(&params, &managed->log, message, sizeof message);
     if (rc)
-        log_error("storage", "%s", message[0] ? message : err_text(rc));
+        log_limited(LOG_LEVEL_ERROR, "storage", "%s", message[0] ? message : err_text(rc));
     if (rc == 0 && (rc = log_manager_add(m, managed)))
         log_close(managed->log, false);
     if (rc) {
@@ -155,6 +209,7 @@ int log_manager_create(struct log_manager *m, const char *topic, const struct uu
         return rc;
     }
     *out = managed->log;
+    forget_failed(m, topic, partition);
     return 0;
 }
 
@@ -164,13 +219,7 @@ static void forget(struct log_manager *m, struct managed_log *managed)
     while (managed->busy)
         pthread_cond_wait(&m->idle, &m->lock);
     map_remove(&m->by_key, key_of(managed));
-    for (size_t i = 0; i < m->count; i++) {
-        if (m->logs[i] != managed)
-            continue;
-        m->logs[i] = m->logs[--m->count];
-        break;
-    }
-    m->dirs[managed->dir].logs--;
+    take_out(m, managed);
     pthread_mutex_unlock(&m->lock);
     free(managed);
 }

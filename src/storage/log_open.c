@@ -409,6 +409,8 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
     rc = open_dir(log, p, fresh, message, size);
     if (rc) {
         log_free(log);
+        if (fresh) // half of a log would look damaged to the next start
+            (void)file_remove_tree(dir);
         return say(message, size, rc, "cannot load %s: %s", dir, err_text(rc));
     }
     *out = log;

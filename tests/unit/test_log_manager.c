@@ -195,6 +195,63 @@ static void a_failed_start_keeps_its_directories(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+static struct log_manager *start_two(const char *root)
+{
+    char path[2][128], message[512];
+    struct log_dir *dirs[2];
+    struct log_manager *m;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%d", root, i);
+        assert_int_equal(log_dir_open(path[i], &dirs[i], message, sizeof message), 0);
+    }
+    struct log_manager_params p = {.dirs = dirs, .dir_count = 2, .config_of = default_config};
+    assert_int_equal(log_manager_open(&p, &m, message, sizeof message), 0);
+    return m;
+}
+
+// A log that cannot be loaded keeps its place: no empty one appears in another directory instead of it.
+static void a_log_that_failed_is_tried_again_where_it_lies(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX", path[128], other[128];
+    static const uint8_t old_magic[30] = {[11] = 18, [12] = 0x4c, 0xb4, 0x98, 0xb1, [16] = 1};
+    struct uuid id = {{9}};
+    struct log *log;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    struct log_manager *m = start_two(root);
+    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0);
+    append_ok(log, BATCH_SPEC(.records = 3), 0);
+    assert_int_equal(log_manager_close(m, -1), 0);
+
+    snprintf(path, sizeof path, "%s/0/t-0", root);
+    snprintf(other, sizeof other, "%s/1/t-0", root);
+    assert_int_equal(file_replace(path, "partition.metadata", "", 0), 0);
+    m = start_two(root);
+    struct log_manager_counts counts;
+    log_manager_counts(m, &counts);
+    assert_int_equal(counts.offline_logs, 1);
+    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0); // who knows the topic's id mends it
+    assert_int_equal(read_all(log, 0), 3);
+    log_manager_counts(m, &counts);
+    assert_int_equal(counts.logs, 1);
+    assert_int_equal(counts.offline_logs, 0);
+    assert_false(file_exists(other));
+    assert_int_equal(log_manager_close(m, -1), 0);
+
+    snprintf(other, sizeof other, "%s/1/t-0", root);
+    snprintf(path, sizeof path, "%s/0/.kafka_cleanshutdown", root);
+    assert_int_equal(file_unlink(path), 0);
+    snprintf(path, sizeof path, "%s/0/t-0", root);
+    assert_int_equal(file_replace(path, "00000000000000000000.log", old_magic, sizeof old_magic), 0);
+    m = start_two(root);
+    assert_true(log_manager_create(m, "t", &id, 0, &log) < 0);
+    assert_false(file_exists(other));
+    log_manager_counts(m, &counts);
+    assert_int_equal(counts.offline_logs, 1);
+    (void)log_manager_close(m, -1);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
 static void checkpoints_round_trip(void **state)
 {
     static const char *const bad[] = {"1\n0\n",      "0\nx\n",          "0\n2\nt 0 5\n",
@@ -231,6 +288,7 @@ int main(void)
         cmocka_unit_test(flushed_logs_stay_cold_after_a_crash),
         cmocka_unit_test(a_directory_is_locked),
         cmocka_unit_test(a_failed_start_keeps_its_directories),
+        cmocka_unit_test(a_log_that_failed_is_tried_again_where_it_lies),
         cmocka_unit_test(checkpoints_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
