@@ -274,7 +274,7 @@ int metadata_log_append(struct metadata_log *m, struct bytes batch, int32_t epoc
     int rc = log_append(m->log, bytes, batch.size, epoch, LOG_ORIGIN_RAFT, now_ms, &info);
     log_unlock(m->log);
     if (rc) {
-        log_error("raft", "%s: append: %s %s", m->dir, err_text(rc), info.message);
+        log_limited(LOG_LEVEL_ERROR, "raft", "%s: %s", m->dir, info.message[0] ? info.message : err_text(rc));
         return rc;
     }
     *base_offset = info.base_offset;

@@ -183,9 +183,11 @@ static int take_effects(struct quorum *q, struct quorum_request *request)
             free(w);
             return rc;
         }
+        int64_t end = metadata_log_end(q->log);
         rc = append_records(q, q->effects.records, q->effects.records_count);
         if (rc) {
-            q->failed = true;
+            // A full disk that took nothing: this change is refused, and later ones may find room.
+            q->failed = rc != ERR_NO_SPACE || metadata_log_end(q->log) != end;
             image_changes_free(&w->changes);
             image_unref(w->image);
             free(w);
@@ -284,7 +286,9 @@ static void decide(struct quorum *q, struct quorum_request *request)
     else if (rc == 0)
         rc = ERR_INVALID; // the error is in the event
     if (rc)
-        refuse(request, request->event.error != E_NONE ? request->event.error : E_UNKNOWN_SERVER_ERROR);
+        refuse(request, request->event.error != E_NONE ? request->event.error
+                        : rc == ERR_NO_SPACE           ? E_KAFKA_STORAGE_ERROR
+                                                       : E_UNKNOWN_SERVER_ERROR);
 }
 
 static void make_durable(struct quorum *q)
@@ -297,7 +301,11 @@ static void make_durable(struct quorum *q)
     if (rc == 0)
         return;
     // Nobody knows what is on disk: acknowledge nothing any more.
-    log_error("quorum", "%s: the metadata log cannot be written: %s", q->log->dir, err_text(rc));
+    if (q->raft.role == RAFT_LEADER)
+        log_error("quorum",
+                  "%s: the metadata log cannot be written (%s): this node refuses every change of the "
+                  "metadata until it is started again",
+                  q->log->dir, err_text(rc));
     q->failed = true;
     event = (struct raft_event){.type = RAFT_EVENT_RESIGN};
     step_raft(q, &event);

@@ -10,6 +10,7 @@
 #include "protocol/messages.h"
 #include "server/quorum.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +122,7 @@ static bool node_beat(struct node *n, bool want_shutdown)
 
 static int16_t node_create(struct node *n, const char *name)
 {
-    struct quorum_request q;
+    struct quorum_request q = {0};
     struct create_topics_request r = create_topics_request_default;
     struct create_topics_request_creatable_topic topic = create_topics_request_creatable_topic_default;
     topic.name = str_from(name);
@@ -129,7 +130,13 @@ static int16_t node_create(struct node *n, const char *name)
     topic.replication_factor = -1;
     r.topics = &topic;
     r.topics_count = 1;
-    ask(n, &q, 19, 7, &r);
+    assert_int_equal(controller_event_init(&q.event, 19, 7, &r), 0);
+    int16_t refused = quorum_call(n->quorum, &q);
+    qsbr_quiescent(&n->me);
+    if (refused != E_NONE) {
+        controller_event_free(&q.event);
+        return refused;
+    }
     const struct create_topics_response *response = q.event.response;
     int16_t error = response->topics[0].error_code;
     if (error != E_NONE)
@@ -258,12 +265,50 @@ static void snapshots_replace_the_log(void **state)
     file_remove_tree(n.path);
 }
 
+static struct file_fault fill_disk(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    const atomic_bool *full = arg;
+    (void)fd;
+    (void)path;
+    // A part of it fits.
+    return (struct file_fault){.error = call == FILE_CALL_WRITE && atomic_load(full) ? ENOSPC : 0,
+                               .write_bytes = size / 2};
+}
+
+// A full disk takes no change of the metadata; when there is room again, nothing has to be started anew.
+static void a_full_disk_refuses_changes_while_it_is_full(void **state)
+{
+    (void)state;
+    struct node n;
+    atomic_bool full = false;
+    make_path(&n);
+    file_set_fault(fill_disk, &full);
+    assert_int_equal(node_start(&n, NULL), 0);
+    node_register(&n, -1);
+    assert_true(node_beat(&n, false));
+    assert_int_equal(node_create(&n, "before"), E_NONE);
+    atomic_store(&full, true);
+    assert_int_equal(node_create(&n, "meanwhile"), E_KAFKA_STORAGE_ERROR);
+    assert_int_equal(node_create(&n, "meanwhile"), E_KAFKA_STORAGE_ERROR);
+    atomic_store(&full, false);
+    assert_int_equal(node_create(&n, "after"), E_NONE);
+    node_stop(&n);
+    file_set_fault(NULL, NULL);
+    assert_int_equal(node_start(&n, NULL), 0); // what was acknowledged is there, and no more
+    assert_non_null(image_topic(image_current(), STR("before")));
+    assert_null(image_topic(image_current(), STR("meanwhile")));
+    assert_non_null(image_topic(image_current(), STR("after")));
+    node_stop(&n);
+    file_remove_tree(n.path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_formats_itself_and_comes_back),
         cmocka_unit_test(a_used_directory_without_meta_is_refused),
         cmocka_unit_test(snapshots_replace_the_log),
+        cmocka_unit_test(a_full_disk_refuses_changes_while_it_is_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
