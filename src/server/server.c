@@ -199,6 +199,8 @@ static int join_cluster(struct server *s)
                                .log_dirs = s->dir_ids,
                                .log_dirs_count = (uint32_t)s->config->log_dir_count,
                                .fenced = true};
+    if (!s->config->is_broker)
+        return 0; // its broker epoch stays -1
     int16_t error = registration_register(r);
     bool stop;
     for (int tries = 0; error == E_NONE && r->fenced && tries < 10; tries++)
@@ -384,6 +386,8 @@ static int serve(struct server *s, const sigset_t *signals)
         if (errno != EAGAIN)
             continue; // interrupted by something else
         bool should_stop;
+        if (!s->config->is_broker)
+            continue;
         int16_t error = registration_heartbeat(&s->registration, false, &should_stop);
         if (error != E_NONE)
             log_limited(LOG_LEVEL_WARN, "server", "the controller does not take the heartbeat: %s",

@@ -115,7 +115,9 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
             break;
         rc = attempt < 100 ? log_usable(log) : ERR_IO;
     }
-    if (rc && rc != ERR_RANGE && rc != ERR_CLOSED)
+    if (rc == ERR_UNSUPPORTED) // a sealed segment, which a clean start does not look into
+        log_set_offline(log, LOG_OLD_MAGIC, rc);
+    else if (rc && rc != ERR_RANGE && rc != ERR_CLOSED)
         log_limited(LOG_LEVEL_ERROR, "storage", "%s: cannot read at offset %" PRId64 ": %s", log->name,
                     start_offset, err_text(rc));
     return rc;

@@ -92,6 +92,9 @@ void log_segments_release(struct segment **segments, uint32_t count);
 // Adds a segment at the end; the list takes the reference over. [publish held]
 int log_add_segment_locked(struct log *log, struct segment *s);
 
+// Why a log stops that holds what Kafka wrote before version 0.11.
+#define LOG_OLD_MAGIC "it holds record batches of magic 0 or 1; nothing was changed"
+
 void log_set_offline(struct log *log, const char *why, int rc);
 
 // 0 when the log can be used, else ERR_CLOSED.

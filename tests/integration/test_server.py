@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.batch import batch
-from harness.broker import answers, odradek_binary
+from harness.broker import answers, free_port, odradek_binary
 from harness.process import Process, run, wait_until
 from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce, produce_body, values
 from harness.wire import Connection
@@ -262,6 +262,22 @@ def test_producers_that_left_are_forgotten(brokers):
             return connection.call("DescribeProducers", 0, wanted)["Topics"][0]["Partitions"][0]["ActiveProducers"]
 
         wait_until(lambda: not active(), 20, "the producer's end")
+
+
+@ours
+def test_a_controller_is_no_broker(tmp_path):
+    port, data = free_port(), tmp_path / "data"
+    settings = {"process.roles": "controller", "listeners": f"CONTROLLER://127.0.0.1:{port}", "log.dirs": data}
+    overrides = [word for name, value in settings.items() for word in ("--override", f"{name}={value}")]
+    server = Process("odradek", [odradek_binary(), "server", *overrides], tmp_path / "log")
+    try:
+        wait_until(lambda: "started" in server.log_text(), 20, "the start")
+        server.signal(signal.SIGTERM)
+        assert server.wait(20) == 0, server.log_text()
+    finally:
+        server.kill()
+    dump = run([odradek_binary(), "log", "dump", "--records", data / "__cluster_metadata-0"]).decode()
+    assert "RegisterControllerRecord" in dump and "RegisterBrokerRecord" not in dump, dump
 
 
 @ours

@@ -161,6 +161,26 @@ static void old_magic_is_found_at_the_first_use(void **state)
     fixture_stop(&f);
 }
 
+static void old_magic_in_what_a_start_does_not_read_stops_the_log(void **state)
+{
+    struct log_fixture f;
+    struct log_slice slice;
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    for (int64_t i = 0; i < 300; i++) // more than are found without reading
+        append_ok(f.log, BATCH_SPEC(0), i);
+    int64_t size = size_of(f.root, 0, ".log");
+    write_old_batch(f.root, 0);
+    assert_int_equal(log_read(f.log, 0, 1 << 16, LOG_BOUND_END, true, &slice), ERR_UNSUPPORTED);
+    assert_int_equal(log_read(f.log, 0, 1 << 16, LOG_BOUND_END, true, &slice), ERR_CLOSED);
+    assert_true(log_is_offline(f.log));
+    assert_int_equal(size_of(f.root, 0, ".log"), size);
+    log_close(f.log, false);
+    f.log = NULL;
+    fixture_stop(&f);
+}
+
 static void missing_and_damaged_indexes_are_rebuilt(void **state)
 {
     static const char *const suffixes[] = {".index", ".timeindex"};
@@ -464,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_damaged_batch_is_cut),
         cmocka_unit_test(old_magic_stops_the_log_and_changes_nothing),
         cmocka_unit_test(old_magic_is_found_at_the_first_use),
+        cmocka_unit_test(old_magic_in_what_a_start_does_not_read_stops_the_log),
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
         cmocka_unit_test(a_failure_of_any_call_loses_nothing),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
