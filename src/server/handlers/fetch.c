@@ -28,7 +28,7 @@ struct item {
     struct partition *partition; // referenced; NULL when `error` says why
     int16_t error;
     enum place place; // not PLACE_READABLE: refused before anything was read, which does not end a wait
-    bool cut; // its first batch did not fit: nothing of it is sent
+    bool cut;         // its first batch did not fit: nothing of it is sent
     bool diverging;
     int32_t diverging_epoch;
     int64_t diverging_end_offset;
