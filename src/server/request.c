@@ -80,7 +80,7 @@ static void finish(struct request *request)
     connection_serve_soon(c);
 }
 
-void request_respond(struct request *request, const void *response)
+int request_respond(struct request *request, const void *response)
 {
     assert(request->state != REQUEST_FINISHED);
     int err = output_encode(request, response);
@@ -91,6 +91,7 @@ void request_respond(struct request *request, const void *response)
                          api_find(request->api->api_key)->name, request->version, err_text(err));
     }
     finish(request);
+    return err;
 }
 
 void request_respond_none(struct request *request)

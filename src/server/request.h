@@ -71,8 +71,10 @@ struct request {
 // it in this turn when the earlier ones are finished. The struct and what it points to are needed during the
 // call only; but for records that are a file range (records.external, a struct slice) the slice's memory
 // stays valid until its release is called, which happens exactly once, sent or not, and before the arena
-// goes. A response that cannot be encoded closes the connection with a log line.
-void request_respond(struct request *request, const void *response);
+// goes. A response that cannot be encoded (it is larger than a response may be) closes the connection with a
+// log line and gives an error: then slices that were not released yet are the caller's, and the request stays
+// until the caller returns.
+int request_respond(struct request *request, const void *response);
 
 // Finished without a response (Produce with acks=0).
 void request_respond_none(struct request *request);

@@ -280,6 +280,22 @@ static void short_ranges_leave_together(void **state)
     stop();
 }
 
+// More than a length of four bytes can say: nobody is left holding a file.
+static void a_response_that_is_too_large_closes_the_connection(void **state)
+{
+    (void)state;
+    start();
+    make_file(1000);
+    int fd = dial();
+    send_fetch(fd, 1, INT32_MAX - 1000);
+    expect_closed(fd);
+    wait_until(server.released == 2);
+    close(fd);
+    stop();
+    assert_int_equal(server.released, 2);
+    drop_file();
+}
+
 static void a_file_that_is_too_short_closes_the_connection(void **state)
 {
     (void)state;
@@ -466,6 +482,7 @@ int main(void)
         cmocka_unit_test(bytes_behind_a_request_are_ignored),
         cmocka_unit_test(answers_before_bad_input_leave),
         cmocka_unit_test(short_ranges_leave_together),
+        cmocka_unit_test(a_response_that_is_too_large_closes_the_connection),
         cmocka_unit_test(a_file_that_is_too_short_closes_the_connection),
         cmocka_unit_test(api_versions_in_every_version),
         cmocka_unit_test(many_clients_at_once),

@@ -13,6 +13,7 @@
 
 #include <stdlib.h>
 
+#define RECORDS_MAX_BYTES     (INT32_MAX - (64 << 20)) // a response's length has 31 bits, and has room for more
 #define TOPIC_ID_VERSION      13
 #define REPLICA_STATE_VERSION 15
 #define ZSTD_VERSION          10
@@ -360,13 +361,12 @@ static void answer(struct fetch *f)
     struct fetch_response response;
     int rc = build_response(f, &response);
     release(f);
-    if (rc) {
-        for (size_t i = 0; i < f->count; i++)
-            item_release_read(&f->items[i]);
-        request_close(f->request, "out of memory for the response to Fetch");
+    if (rc == 0 && request_respond(f->request, &response) == 0)
         return;
-    }
-    request_respond(f->request, &response);
+    for (size_t i = 0; i < f->count; i++)
+        item_release_read(&f->items[i]);
+    if (rc)
+        request_close(f->request, "out of memory for the response to Fetch");
 }
 
 // Waiting
@@ -585,6 +585,8 @@ static int open_fetch(struct fetch *f)
     if (collect_targets(r, m, &open) || fetch_context_open(&f->context, b->fetch_sessions, &open, &r->arena))
         return ERR_NOMEM;
     int32_t max_bytes = m->max_bytes < b->config->fetch_max_bytes ? m->max_bytes : b->config->fetch_max_bytes;
+    if (max_bytes > RECORDS_MAX_BYTES)
+        max_bytes = RECORDS_MAX_BYTES;
     f->max_bytes = max_bytes > 0 ? (size_t)max_bytes : 0;
     int32_t min_bytes = m->min_bytes < max_bytes ? m->min_bytes : max_bytes;
     f->min_bytes = min_bytes > 0 ? (size_t)min_bytes : 0;
