@@ -6,6 +6,7 @@
 #include "os/file.h"
 #include "storage/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -29,6 +30,12 @@ static int say(char *message, size_t size, int rc, const char *format, ...)
         va_end(args);
     }
     return rc;
+}
+
+// Why the last call on a file failed, as the system says it: "Read-only file system".
+static const char *reason(int rc)
+{
+    return rc == ERR_IO ? strerror(errno) : err_text(rc);
 }
 
 static int read_text(const char *dir, const char *name, struct buffer *out)
@@ -192,11 +199,11 @@ static int lock_dir(struct log_dir *d, char *message, size_t size)
         return say(message, size, ERR_INVALID, "the path %s is too long", d->path);
     d->lock_fd = file_open(path, O_RDWR | O_CREAT);
     if (d->lock_fd < 0)
-        return say(message, size, d->lock_fd, "cannot open %s: %s", path, err_text(d->lock_fd));
+        return say(message, size, d->lock_fd, "cannot open %s: %s", path, reason(d->lock_fd));
     int rc = file_lock(d->lock_fd);
     if (rc == ERR_AGAIN)
         return say(message, size, rc, "%s is in use by another broker (its .lock is held)", d->path);
-    return rc ? say(message, size, rc, "cannot lock %s: %s", path, err_text(rc)) : 0;
+    return rc ? say(message, size, rc, "cannot lock %s: %s", path, reason(rc)) : 0;
 }
 
 int log_dir_open(const char *path, struct log_dir **out, char *message, size_t size)
@@ -212,7 +219,7 @@ int log_dir_open(const char *path, struct log_dir **out, char *message, size_t s
         d->path[--n] = 0;
     int rc = file_make_dirs(d->path);
     if (rc)
-        say(message, size, rc, "cannot make the log directory %s: %s", d->path, err_text(rc));
+        say(message, size, rc, "cannot make the log directory %s: %s", d->path, reason(rc));
     if (rc == 0)
         rc = lock_dir(d, message, size);
     if (rc == 0)

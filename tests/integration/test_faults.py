@@ -94,6 +94,12 @@ def test_damage_that_stops_the_start_is_named_in_one_line(what, damaged):
     assert metadata(damaged).stat().st_size >= before  # nothing was cut off
 
 
+def test_a_log_directory_that_is_none_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "Not a directory" in fails_to_start(tmp_path / "file")
+    assert str(tmp_path / "file" / "below") in fails_to_start(tmp_path / "file" / "below")
+
+
 def each(data, pattern, change):
     paths = sorted((data / "a-0").glob(pattern))
     assert paths, pattern
