@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -128,6 +129,60 @@ int file_write_at(int fd, const void *from, size_t size, off_t at)
         }
     }
     return write_fully(fd, from, size, at);
+}
+
+static size_t pieces_bytes(const struct iovec *pieces, size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].iov_len;
+    return size;
+}
+
+// Writes the first `size` bytes of the pieces.
+static int write_pieces(int fd, struct iovec *pieces, size_t count, size_t size, off_t at)
+{
+    size_t left = size, last = 0;
+    for (; last < count && left > 0; last++) {
+        if (pieces[last].iov_len > left)
+            pieces[last].iov_len = left;
+        left -= pieces[last].iov_len;
+    }
+    while (size > 0) {
+        ssize_t n = pwritev(fd, pieces, (int)last, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_of_errno();
+        at += n;
+        size -= (size_t)n;
+        for (size_t done = (size_t)n; done > 0;) {
+            size_t step = done < pieces->iov_len ? done : pieces->iov_len;
+            pieces->iov_base = (char *)pieces->iov_base + step;
+            pieces->iov_len -= step;
+            done -= step;
+            if (pieces->iov_len == 0) {
+                pieces++;
+                last--;
+            }
+        }
+    }
+    return 0;
+}
+
+int file_write_pieces_at(int fd, struct iovec *pieces, size_t count, off_t at)
+{
+    size_t size = pieces_bytes(pieces, count);
+    assert(count <= FILE_WRITE_PIECES);
+    if (__builtin_expect(fault_fn != NULL, 0)) {
+        struct file_fault f = fault_fn(fault_arg, FILE_CALL_WRITE, fd, NULL, size);
+        if (f.error) {
+            int rc = write_pieces(fd, pieces, count, f.write_bytes < size ? f.write_bytes : size, at);
+            errno = f.error;
+            return rc ? rc : error_of_errno();
+        }
+    }
+    return write_pieces(fd, pieces, count, size, at);
 }
 
 int file_size(int fd, int64_t *out)

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 // open(2) with O_CLOEXEC; new files get mode 0644. Returns the descriptor or an error.
 int file_open(const char *path, int flags);
@@ -25,6 +26,11 @@ int file_read_exactly(int fd, void *to, size_t size, off_t at);
 
 // Writes all bytes at `at`, or fails; after a failure some of them may have been written.
 int file_write_at(int fd, const void *from, size_t size, off_t at);
+
+// The same for pieces that follow each other, with as few calls as can be. `pieces` is used up. At most
+// FILE_WRITE_PIECES of them.
+#define FILE_WRITE_PIECES 64
+int file_write_pieces_at(int fd, struct iovec *pieces, size_t count, off_t at);
 
 int file_size(int fd, int64_t *out);
 int file_truncate(int fd, int64_t size);

@@ -177,44 +177,97 @@ static int16_t append_error(int rc, struct log_append_info *info)
     return rc == ERR_NOMEM ? E_UNKNOWN_SERVER_ERROR : E_KAFKA_STORAGE_ERROR;
 }
 
-int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
-                         struct log_append_info *info, int64_t *wait_for, bool *flush_due)
+// [lock] Whether the log may be asked at all.
+static int16_t append_check(const struct partition *p, int16_t acks)
 {
-    *info = (struct log_append_info){.base_offset = LOG_NO_OFFSET, .append_time_ms = LOG_NO_TIMESTAMP};
-    *wait_for = -1;
-    *flush_due = false;
-    log_lock(p->log);
     int16_t error = partition_check_leader(p, -1);
-    int32_t wanted = atomic_load(&p->min_insync_replicas);
-    if (error == E_NONE && acks == -1 && atomic_load(&p->in_sync_replicas) < wanted)
+    if (error == E_NONE && acks == -1 &&
+        atomic_load(&p->in_sync_replicas) < atomic_load(&p->min_insync_replicas))
         error = E_NOT_ENOUGH_REPLICAS;
-    if (error == E_NONE) {
-        int rc =
-            log_append(p->log, bytes, size, atomic_load(&p->leader_epoch), LOG_ORIGIN_CLIENT, now_ms, info);
-        if (rc)
-            error = append_error(rc, info);
-        if (error == E_KAFKA_STORAGE_ERROR)
+    return error;
+}
+
+// [lock] Closes the gate of flush.messages behind what was appended.
+static bool append_gate(struct partition *p, const struct log_append_info *info)
+{
+    if (!info->flush_due || info->duplicate)
+        return false;
+    p->flush_gate = info->last_offset + 1;
+    return true;
+}
+
+// [lock] What the producer waits for, and the log start that it is told.
+static int64_t append_wait(const struct partition *p, int16_t acks, const struct log_offsets *o,
+                           struct log_append_info *info)
+{
+    bool must_wait = acks == -1 || p->flush_gate > o->recovery_point;
+    info->log_start_offset = o->log_start_offset;
+    return must_wait && o->high_watermark <= info->last_offset ? info->last_offset : -1;
+}
+
+// [lock] So many that passed their checks.
+static void append_some(struct partition *p, struct partition_append *const *appends, size_t count,
+                        int64_t now_ms)
+{
+    struct log_group_append *logs[LOG_GROUP_APPENDS];
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct partition_append *a = appends[i];
+        a->error = append_check(p, a->acks);
+        if (a->error == E_NONE)
+            logs[n++] = &a->log;
+    }
+    log_append_group(p->log, logs, n, atomic_load(&p->leader_epoch), now_ms);
+    for (size_t i = 0; i < count; i++) {
+        struct partition_append *a = appends[i];
+        if (a->error == E_NONE && a->log.rc)
+            a->error = append_error(a->log.rc, &a->log.info);
+        if (a->error == E_KAFKA_STORAGE_ERROR && a->log.rc)
             log_limited(LOG_LEVEL_ERROR, "replication", "cannot append to %s: %s", log_name(p->log),
-                        err_text(rc));
+                        err_text(a->log.rc));
+        if (a->error == E_NONE)
+            a->flush_due = append_gate(p, &a->log.info);
     }
-    bool moved = false;
-    if (error == E_NONE) {
-        if (info->flush_due && !info->duplicate) {
-            p->flush_gate = info->last_offset + 1;
-            *flush_due = true;
-        }
+}
+
+void partition_append_group(struct partition *p, struct partition_append *const *appends, size_t count,
+                            int64_t now_ms)
+{
+    struct log_offsets o;
+    bool any = false, moved = false;
+    for (size_t i = 0; i < count; i++) {
+        appends[i]->log.rc = 0;
+        appends[i]->log.info =
+            (struct log_append_info){.base_offset = LOG_NO_OFFSET, .append_time_ms = LOG_NO_TIMESTAMP};
+        appends[i]->wait_for = -1;
+        appends[i]->flush_due = false;
+    }
+    log_lock(p->log);
+    for (size_t i = 0; i < count; i += LOG_GROUP_APPENDS)
+        append_some(p, appends + i, count - i < LOG_GROUP_APPENDS ? count - i : LOG_GROUP_APPENDS, now_ms);
+    for (size_t i = 0; i < count; i++)
+        any |= appends[i]->error == E_NONE;
+    if (any) {
         moved = advance_high_watermark(p);
-        struct log_offsets o;
         log_offsets(p->log, &o);
-        bool must_wait = acks == -1 || p->flush_gate > o.recovery_point;
-        if (must_wait && o.high_watermark <= info->last_offset)
-            *wait_for = info->last_offset;
-        info->log_start_offset = o.log_start_offset;
     }
+    for (size_t i = 0; i < count; i++)
+        if (appends[i]->error == E_NONE)
+            appends[i]->wait_for = append_wait(p, appends[i]->acks, &o, &appends[i]->log.info);
     log_unlock(p->log);
     if (moved)
         wake_waiters(p, false);
-    return error;
+}
+
+int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
+                         struct log_append_info *info, int64_t *wait_for, bool *flush_due)
+{
+    struct partition_append append = {.log = {.bytes = bytes, .size = size}, .acks = acks}, *one = &append;
+    partition_append_group(p, &one, 1, now_ms);
+    *info = append.log.info;
+    *wait_for = append.wait_for;
+    *flush_due = append.flush_due;
+    return append.error;
 }
 
 void partition_flushed(struct partition *p)

@@ -79,6 +79,20 @@ void partition_set_config(struct partition *p, const struct log_config *config);
 int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
                          struct log_append_info *info, int64_t *wait_for, bool *flush_due);
 
+// One append of several that are made together.
+struct partition_append {
+    struct log_group_append log; // bytes and size are the caller's to fill in
+    int16_t acks;
+    int16_t error; // as partition_append returns it
+    bool flush_due;
+    int64_t wait_for;
+};
+
+// Does with each of them, in this order, what partition_append does. The log writes with as few calls as it
+// can (log_append_group).
+void partition_append_group(struct partition *p, struct partition_append *const *appends, size_t count,
+                            int64_t now_ms);
+
 // The log was flushed: moves the high watermark behind the flush. When the flush has put the log offline,
 // wakes everybody instead. On a flush thread.
 void partition_flushed(struct partition *p);

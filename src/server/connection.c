@@ -105,6 +105,8 @@ void connection_serve(struct connection *c)
     // Sending makes room for further requests under the limits per connection.
     do {
         framing_read(c, &turn);
+        if (c->ended || c->closing) // there is no end of the turn for it
+            reactor_settle(&c->state->reactor);
         output_flush(c, &turn);
     } while (framing_can_go_on(c) && turn.requests > 0 && turn.in_bytes > 0 && turn.out_bytes > 0);
     c->serving = false;

@@ -145,6 +145,8 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     list_push_back(&c->requests, &request->node);
     c->in_flight++;
     counter_add(&c->state->counters.requests, 1);
+    if (!handler->collects)
+        reactor_settle(request->reactor);
     handler->handle(request);
     // Nothing leaves the list while the connection's turn lasts, so the request is still there.
     assert(request->state != REQUEST_HANDLING);

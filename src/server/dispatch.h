@@ -14,6 +14,9 @@ struct api_handler {
     unsigned listeners;               // enum listener_kind, or-ed
     // Serves request->message; answers, parks or closes (server/request.h). On the connection's reactor.
     void (*handle)(struct request *request);
+    // It leaves what it does to reactor_collect. A request of any other kind is handled only after what was
+    // collected before it is done.
+    bool collects;
 };
 
 #define API_KEY_LIMIT 128 // api keys are below it

@@ -136,8 +136,32 @@ static void on_drain(struct task *task)
     reactor_stop_if_empty(state);
 }
 
+void reactor_settle(struct reactor *reactor)
+{
+    loop_work_cancel(&reactor->settle_work);
+    reactor->collected_bytes = 0;
+    if (!list_empty(&reactor->collected))
+        reactor->settle(reactor);
+}
+
+static void on_settle(struct loop_work *work)
+{
+    reactor_settle(container_of(work, struct reactor, settle_work));
+}
+
+void reactor_collect(struct reactor *reactor, struct list *node, size_t bytes,
+                     void (*settle)(struct reactor *reactor))
+{
+    list_push_back(&reactor->collected, node);
+    reactor->collected_bytes += bytes;
+    reactor->settle = settle;
+    loop_at_end(&reactor->loop, &reactor->settle_work);
+}
+
 int reactor_init(struct reactor_state *state, struct reactors *group, unsigned index)
 {
+    list_init(&state->reactor.collected);
+    state->reactor.settle_work.run = on_settle;
     state->reactor.group = group;
     state->reactor.index = index;
     state->limits = &group->config.limits;

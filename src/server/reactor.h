@@ -19,6 +19,12 @@ struct reactor {
     struct loop loop;
     struct reactors *group;
     unsigned index; // 0 .. count-1
+
+    // What requests of this turn have left to be done together.
+    struct list collected;
+    size_t collected_bytes;
+    void (*settle)(struct reactor *reactor);
+    struct loop_work settle_work;
 };
 
 struct reactors_config {
@@ -61,6 +67,15 @@ static inline bool reactor_post(struct reactor *reactor, struct task *task)
 {
     return loop_post(&reactor->loop, task);
 }
+
+// Adds to what is done together by `settle`, which takes all of reactor->collected: at the end of this turn;
+// or before, when a request that collects nothing is handled, or whoever needs it calls reactor_settle.
+// `bytes` is what waits in memory for it; beyond REACTOR_COLLECTED_BYTES the caller settles. The reactor's
+// thread.
+#define REACTOR_COLLECTED_BYTES (1 << 20)
+void reactor_collect(struct reactor *reactor, struct list *node, size_t bytes,
+                     void (*settle)(struct reactor *reactor));
+void reactor_settle(struct reactor *reactor);
 
 // Takes a posted task back (see mailbox_cancel). The reactor's thread.
 static inline void reactor_cancel(struct reactor *reactor, struct task *task)

@@ -143,6 +143,23 @@ struct log_append_info {
 int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoch, enum log_origin origin,
                int64_t now_ms, struct log_append_info *info);
 
+// One append of several that are made together.
+struct log_group_append {
+    uint8_t *bytes;
+    size_t size;
+    int rc; // as log_append returns it
+    struct log_append_info info;
+};
+
+// At most so many together.
+#define LOG_GROUP_APPENDS 32
+
+// [lock] Does with each of them, in this order, what log_append does, as a client's, and fills in rc and
+// info. Those that simply follow each other are written with one call: if that fails, all of them fail, and
+// none is in the log.
+void log_append_group(struct log *log, struct log_group_append *const *appends, size_t count,
+                      int32_t leader_epoch, int64_t now_ms);
+
 // [lock] A new leader epoch starts at the log's end. It reaches the checkpoint file with the first append.
 int log_assign_epoch(struct log *log, int32_t leader_epoch);
 

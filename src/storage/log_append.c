@@ -5,6 +5,7 @@
 #include "os/file.h"
 #include "storage/log_state.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct append {
     int64_t first_offset, last_offset;
     int64_t max_timestamp_ms;
     int64_t messages;
+    uint32_t batches;
     bool has_producers;
 };
 
@@ -39,13 +41,13 @@ static int refuse(struct log_append_info *info, int16_t code)
     return ERR_INVALID;
 }
 
-// Walks the batches, stamps offsets and epoch unless they are given, and adds up.
-static int measure(struct log *log, struct append *a, int32_t leader_epoch, struct log_append_info *info)
+// Walks the batches, stamps offsets (from `next` on) and epoch unless they are given, and adds up.
+static int measure(const struct log *log, struct append *a, int64_t next, int32_t leader_epoch,
+                   struct log_append_info *info)
 {
     struct batch_cursor cursor = batch_cursor((struct bytes){a->bytes, a->size});
     struct batch_header h;
     struct bytes batch;
-    int64_t next = log->end;
     int rc;
     a->first_offset = LOG_NO_OFFSET;
     a->max_timestamp_ms = LOG_NO_TIMESTAMP;
@@ -73,6 +75,7 @@ static int measure(struct log *log, struct append *a, int32_t leader_epoch, stru
                        "a batch at offset %" PRId64 " ends behind the last possible offset", h.base_offset);
         next = a->last_offset + 1;
         a->messages += h.count;
+        a->batches++;
         a->has_producers |= batch_has_producer(&h);
         if (h.max_timestamp_ms > a->max_timestamp_ms)
             a->max_timestamp_ms = h.max_timestamp_ms;
@@ -85,18 +88,20 @@ static int measure(struct log *log, struct append *a, int32_t leader_epoch, stru
 }
 
 // Whether the active segment must be sealed before this append (Kafka's rules: size, time, full index,
-// offsets that its index cannot express).
-static bool must_roll(struct log *log, const struct append *a, int64_t now_ms)
+// offsets that its index cannot express). So much will have been written to it before.
+static bool must_roll(const struct log *log, const struct append *a, int64_t now_ms, size_t bytes_ahead,
+                      uint32_t batches_ahead)
 {
     struct segment *s = log_active(log);
     const struct log_config *c = &log->config;
-    int64_t size = atomic_load(&s->size_bytes);
+    int64_t size = atomic_load(&s->size_bytes) + (int64_t)bytes_ahead;
     int64_t waited =
         s->first_timestamp_ms >= 0 ? a->max_timestamp_ms - s->first_timestamp_ms : now_ms - s->created_ms;
     bool empty_at_same_offset = size == 0 && s->base_offset == a->first_offset;
-    bool full =
-        s->active->offsets.count >= (uint32_t)c->segment_index_bytes / index_entry_bytes(INDEX_OFFSET) ||
-        s->active->times.count + 1 >= (uint32_t)c->segment_index_bytes / index_entry_bytes(INDEX_TIME);
+    bool full = s->active->offsets.count + batches_ahead >=
+                    (uint32_t)c->segment_index_bytes / index_entry_bytes(INDEX_OFFSET) ||
+                s->active->times.count + batches_ahead + 1 >=
+                    (uint32_t)c->segment_index_bytes / index_entry_bytes(INDEX_TIME);
     if (empty_at_same_offset)
         return false;
     return size > (int64_t)c->segment_bytes - (int64_t)a->size ||
@@ -255,6 +260,17 @@ static void note_dirt(struct log *log, const struct append *a, int64_t now_ms, s
         log->want_writeback(log->want_arg, log);
 }
 
+// What was written and is the producers' state by now: indexed, published, told.
+static void show(struct log *log, struct segment *s, const struct append *a, int64_t now_ms,
+                 struct log_append_info *info)
+{
+    publish(log, s, a, info);
+    note_dirt(log, a, now_ms, info);
+    info->base_offset = a->first_offset;
+    info->last_offset = a->last_offset;
+    info->append_time_ms = log->config.timestamp_log_append ? a->max_timestamp_ms : LOG_NO_TIMESTAMP;
+}
+
 // [lock] The append proper: the segment is chosen, the batches are stamped.
 static int append_planned(struct log *log, const struct append *a, struct producer_plan *plan, int64_t now_ms,
                           struct log_append_info *info)
@@ -268,12 +284,18 @@ static int append_planned(struct log *log, const struct append *a, struct produc
         return rc == 1 ? 0 : rc;
     }
     producer_plan_commit(plan, a->last_offset + 1);
-    publish(log, s, a, info);
-    note_dirt(log, a, now_ms, info);
-    info->base_offset = a->first_offset;
-    info->last_offset = a->last_offset;
-    info->append_time_ms = log->config.timestamp_log_append ? a->max_timestamp_ms : LOG_NO_TIMESTAMP;
+    show(log, s, a, now_ms, info);
     return 0;
+}
+
+static void info_clear(const struct log *log, struct log_append_info *info)
+{
+    info->base_offset = info->last_offset = LOG_NO_OFFSET;
+    info->append_time_ms = LOG_NO_TIMESTAMP;
+    info->log_start_offset = log->log_start;
+    info->duplicate = info->flush_due = info->last_stable_moved = false;
+    info->error_code = 0;
+    info->message[0] = 0;
 }
 
 int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoch, enum log_origin origin,
@@ -281,15 +303,10 @@ int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoc
 {
     struct append a = {.bytes = bytes, .size = size, .origin = origin};
     struct producer_plan plan;
-    info->base_offset = info->last_offset = LOG_NO_OFFSET;
-    info->append_time_ms = LOG_NO_TIMESTAMP;
-    info->log_start_offset = log->log_start;
-    info->duplicate = info->flush_due = info->last_stable_moved = false;
-    info->error_code = 0;
-    info->message[0] = 0;
+    info_clear(log, info);
     int rc = log_ready(log);
     if (rc == 0)
-        rc = measure(log, &a, leader_epoch, info);
+        rc = measure(log, &a, log->end, leader_epoch, info);
     if (rc)
         return rc;
     if ((int64_t)size > log->config.segment_bytes) {
@@ -300,7 +317,7 @@ int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoc
             size, log->name, log->config.segment_bytes);
         return refuse(info, LOG_ERROR_RECORD_LIST_TOO_LARGE);
     }
-    if (must_roll(log, &a, now_ms)) {
+    if (must_roll(log, &a, now_ms, 0, 0)) {
         rc = log_roll_at(log, a.first_offset, now_ms);
         if (rc)
             return rc;
@@ -310,4 +327,91 @@ int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoc
     if (rc && !info->message[0])
         say(info, 0, "cannot append to %s: %s", log->name, err_text(rc));
     return rc;
+}
+
+// ---------------------------------------------------------------- several at once
+
+// Appends that are judged and stamped, and wait for their one write. Nothing of them is visible; the
+// producers' part is in the plan.
+struct group {
+    struct log_group_append *appends[LOG_GROUP_APPENDS];
+    struct append measured[LOG_GROUP_APPENDS];
+    size_t count, bytes;
+    struct producer_plan plan;
+};
+
+// Whether the append may wait in the group: it is one batch that goes on where its producer stands, and
+// nothing has to be done to the log before it. Everything else is log_append's.
+static bool group_join(struct log *log, struct group *g, struct log_group_append *append,
+                       int32_t leader_epoch, int64_t now_ms)
+{
+    struct append *a = &g->measured[g->count];
+    struct batch_header h;
+    *a = (struct append){.bytes = append->bytes, .size = append->size, .origin = LOG_ORIGIN_CLIENT};
+    info_clear(log, &append->info);
+    if (log_ready(log) || atomic_load(&log_active(log)->size_bytes) == 0)
+        return false;
+    int64_t next = g->count ? g->measured[g->count - 1].last_offset + 1 : log->end;
+    if (measure(log, a, next, leader_epoch, &append->info) || a->batches != 1 ||
+        must_roll(log, a, now_ms, g->bytes, (uint32_t)g->count))
+        return false;
+    if (batch_header_read((struct bytes){a->bytes, a->size}, &h) || !producer_plan_add_next(&g->plan, &h))
+        return false;
+    g->appends[g->count++] = append;
+    g->bytes += a->size;
+    return true;
+}
+
+static int group_write(struct log *log, struct segment *s, const struct group *g)
+{
+    struct iovec pieces[LOG_GROUP_APPENDS];
+    int64_t size = atomic_load(&s->size_bytes);
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    for (size_t i = 0; i < g->count; i++)
+        pieces[i] = (struct iovec){g->measured[i].bytes, g->measured[i].size};
+    log_reserve(log, s, fd, size + (int64_t)g->bytes);
+    int rc = file_write_pieces_at(fd, pieces, g->count, size);
+    if (rc)
+        take_back(log, s, fd, size);
+    segment_unpin(s);
+    return rc;
+}
+
+// Writes what waits, then shows it; or all of it fails.
+static void group_commit(struct log *log, struct group *g, int64_t now_ms)
+{
+    struct segment *s = log_active(log);
+    int rc = g->count ? group_write(log, s, g) : 0;
+    if (rc || g->count == 0)
+        producer_plan_abort(&g->plan);
+    else
+        producer_plan_commit(&g->plan, g->measured[g->count - 1].last_offset + 1);
+    for (size_t i = 0; i < g->count; i++) {
+        g->appends[i]->rc = rc;
+        if (rc == 0)
+            show(log, s, &g->measured[i], now_ms, &g->appends[i]->info);
+        else
+            say(&g->appends[i]->info, 0, "cannot append to %s: %s", log->name, err_text(rc));
+    }
+    g->count = g->bytes = 0;
+    producer_plan_init(&g->plan, &log->producers);
+}
+
+void log_append_group(struct log *log, struct log_group_append *const *appends, size_t count,
+                      int32_t leader_epoch, int64_t now_ms)
+{
+    struct group g;
+    assert(count <= LOG_GROUP_APPENDS);
+    g.count = g.bytes = 0;
+    producer_plan_init(&g.plan, &log->producers);
+    for (size_t i = 0; i < count; i++) {
+        struct log_group_append *a = appends[i];
+        if (count > 1 && group_join(log, &g, a, leader_epoch, now_ms))
+            continue;
+        group_commit(log, &g, now_ms);
+        a->rc = log_append(log, a->bytes, a->size, leader_epoch, LOG_ORIGIN_CLIENT, now_ms, &a->info);
+    }
+    group_commit(log, &g, now_ms);
 }

@@ -409,6 +409,24 @@ int producer_plan_add(struct producer_plan *plan, const struct batch_header *h, 
                                : add_data(plan, u, h, origin, name, info);
 }
 
+bool producer_plan_add_next(struct producer_plan *plan, const struct batch_header *h)
+{
+    if (!batch_has_producer(h))
+        return true;
+    if (batch_is_control(h) || batch_is_transactional(h) ||
+        !map_int_get(&plan->state->entries, (uint64_t)h->producer_id))
+        return false;
+    struct producer_update *u = update_of(plan, h->producer_id);
+    if (!u || u->next.epoch != h->producer_epoch || u->next.batch_count == 0 ||
+        u->next.transaction_first_offset >= 0 || find_duplicate(&u->next, h))
+        return false;
+    int32_t last = u->next.batches[u->next.batch_count - 1].last_sequence;
+    if ((int64_t)h->base_sequence != (int64_t)last + 1)
+        return false;
+    struct log_append_info unused;
+    return add_data(plan, u, h, LOG_ORIGIN_CLIENT, "", &unused) == 0;
+}
+
 size_t producer_plan_ended(const struct producer_plan *plan, struct transaction_end *out, size_t capacity)
 {
     size_t n = 0;

@@ -103,6 +103,10 @@ void producer_plan_init(struct producer_plan *plan, struct producer_state *state
 int producer_plan_add(struct producer_plan *plan, const struct batch_header *h, struct bytes batch,
                       enum log_origin origin, const char *name, struct log_append_info *info);
 
+// Plans a batch that goes on where its producer stands: known already, of its epoch, next in sequence,
+// outside of any transaction. False: it is none of these; nothing is planned, and it needs a plan of its own.
+bool producer_plan_add_next(struct producer_plan *plan, const struct batch_header *h);
+
 // Transactions that the plan ends, in order, with the last stable offset that the transaction index records.
 size_t producer_plan_ended(const struct producer_plan *plan, struct transaction_end *out, size_t capacity);
 

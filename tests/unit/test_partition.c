@@ -242,9 +242,57 @@ static void no_progress_is_missed(void **state)
     fixture_stop(&f);
 }
 
+// What one turn of a reactor has for a partition.
+static void several_together(void **state)
+{
+    (void)state;
+    struct log_fixture f;
+    fixture_start(&f);
+    f.config.flush_messages = 6;
+    fixture_open(&f, true, 0);
+    struct partition *p = make_partition(&f);
+    partition_set_leader(p, BROKER, 0, 1);
+    struct waiting first = waiting_for(PARTITION_WAIT_HIGH_WATERMARK, 0);
+    assert_true(start_waiting(p, &first));
+    struct partition_append appends[5] = {{.acks = 1}, {.acks = -1}, {.acks = 0}, {.acks = -1}, {.acks = 1}};
+    struct partition_append *pointers[5];
+    for (int i = 0; i < 5; i++) {
+        appends[i].log.bytes = make_batch(BATCH_SPEC(.records = 2), &appends[i].log.size);
+        pointers[i] = &appends[i];
+    }
+    struct log_config two = f.config;
+    two.min_insync_replicas = 2;
+    partition_set_config(p, &two);
+    partition_append_group(p, pointers, 5, 1000);
+    const int16_t errors[] = {E_NONE, E_NOT_ENOUGH_REPLICAS, E_NONE, E_NOT_ENOUGH_REPLICAS, E_NONE};
+    const int64_t offsets[] = {0, LOG_NO_OFFSET, 2, LOG_NO_OFFSET, 4};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(appends[i].error, errors[i]);
+        assert_int_equal(appends[i].log.info.base_offset, offsets[i]);
+        assert_int_equal(appends[i].flush_due, i == 4); // the sixth record
+    }
+    assert_int_equal(appends[4].wait_for, 5); // for its flush
+    assert_int_equal(high_watermark(p), 0);
+    assert_int_equal(log_flush(p->log, 6), 0);
+    partition_flushed(p);
+    assert_int_equal(high_watermark(p), 6);
+    assert_int_equal(first.woken, 1);
+    partition_set_leader(p, 2, 1, 1);
+    partition_append_group(p, pointers, 5, 1000);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(appends[i].error, E_NOT_LEADER_OR_FOLLOWER);
+        assert_int_equal(appends[i].wait_for, -1);
+        free(appends[i].log.bytes);
+    }
+    assert_int_equal(log_end_offset(p->log), 6);
+    partition_unref(p);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_together),
         cmocka_unit_test(only_the_leader_of_the_epoch_serves),
         cmocka_unit_test(a_single_replica_advances_at_once),
         cmocka_unit_test(waiters_are_woken_once_or_cancelled),

@@ -32,6 +32,10 @@ struct item {
     const struct batch_record_error *record_errors;
     size_t record_error_count;
     int64_t base_offset, append_time_ms, log_start_offset;
+    struct partition_append *append; // what was accepted and waits for the end of the turn; NULL: nothing
+    struct buffer rewrite;           // where its bytes lie when they are not the producer's own
+    bool append_time;
+    size_t order;     // among what is appended together
     int64_t wait_for; // -1: answered
     struct partition_waiter waiter;
     struct produce *produce;
@@ -45,6 +49,8 @@ struct produce {
     size_t count;
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;
+    struct list node; // of the reactor's collected ones
+    bool cancelled;   // while it was collected: nobody is to be answered
 };
 
 static size_t count_partitions(const struct produce_request *m)
@@ -175,19 +181,18 @@ static void report_log_start(struct item *item)
     item->log_start_offset = offsets.log_start_offset;
 }
 
-// Validates and appends one batch. The item's result is set in any case.
-static void append(struct produce *w, struct item *item)
+// Validates one batch; one that is accepted is left in item->append. Otherwise the item's result is set.
+static void validate(struct produce *w, struct item *item)
 {
     struct request *r = w->request;
     struct log_config config;
     log_get_config(item->partition->log, &config);
     struct batch_rules rules = rules_of(item, &config, r->version);
     struct batch_verdict verdict;
-    struct buffer rewrite = BUFFER_INIT;
-    int64_t now_ms = clock_wall_ms();
-    if (batch_validate(item->records, item->records_bytes, &rules, now_ms, &r->arena, &rewrite, &verdict)) {
+    if (batch_validate(item->records, item->records_bytes, &rules, clock_wall_ms(), &r->arena, &item->rewrite,
+                       &verdict)) {
         item->error = E_UNKNOWN_SERVER_ERROR;
-        goto out;
+        return;
     }
     item->error = verdict.error;
     item->message = verdict.message;
@@ -196,26 +201,38 @@ static void append(struct produce *w, struct item *item)
     if (verdict.error != E_NONE) {
         if (verdict.reports_log_start)
             report_log_start(item);
-        goto out;
+        return;
     }
-    struct log_append_info info;
-    bool flush_due;
-    item->error = partition_append(item->partition, verdict.batch, verdict.size, w->acks, now_ms, &info,
-                                   &item->wait_for, &flush_due);
-    if (item->error != E_NONE) {
-        report_log_start(item); // the log's own words (info.message) are for its log: Kafka sends none
-        goto out;
+    item->append = arena_zalloc(&r->arena, 1, sizeof *item->append);
+    if (!item->append) {
+        item->error = E_UNKNOWN_SERVER_ERROR;
+        return;
     }
-    item->base_offset = info.base_offset;
-    item->append_time_ms = config.timestamp_log_append ? info.append_time_ms : -1;
-    item->log_start_offset = info.log_start_offset;
-    if (flush_due)
-        flusher_submit(broker_of(r)->flusher, item->partition);
-out:
-    buffer_free(&rewrite);
+    item->append_time = config.timestamp_log_append;
+    item->append->acks = w->acks;
+    item->append->log.bytes = verdict.batch;
+    item->append->log.size = verdict.size;
 }
 
-// Finds the partition and appends to it.
+// Takes over what the append came to.
+static void appended(struct item *item)
+{
+    const struct partition_append *a = item->append;
+    item->append = NULL;
+    item->error = a->error;
+    if (item->error != E_NONE) {
+        report_log_start(item); // the log's own words (info.message) are for its log: Kafka sends none
+        return;
+    }
+    item->wait_for = a->wait_for;
+    item->base_offset = a->log.info.base_offset;
+    item->append_time_ms = item->append_time ? a->log.info.append_time_ms : -1;
+    item->log_start_offset = a->log.info.log_start_offset;
+    if (a->flush_due)
+        flusher_submit(broker_of(item->produce->request)->flusher, item->partition);
+}
+
+// Finds the partition and validates.
 static void serve(struct produce *w, struct item *item, const struct image *image)
 {
     struct broker *b = broker_of(w->request);
@@ -245,7 +262,7 @@ static void serve(struct produce *w, struct item *item, const struct image *imag
     }
     item->error = item->look.error;
     if (item->look.scope == BATCH_LOOK_GOOD)
-        append(w, item);
+        validate(w, item);
     else
         item->message = item->look.message;
 }
@@ -343,6 +360,7 @@ static void release(struct produce *w)
 {
     for (size_t i = 0; i < w->count; i++) {
         partition_wait_cancel(&w->items[i].waiter);
+        buffer_free(&w->items[i].rewrite);
         partition_unref(w->items[i].partition);
         w->items[i].partition = NULL;
     }
@@ -443,6 +461,7 @@ static void park(struct produce *w)
     for (size_t i = 0; i < w->count; i++) { // names may be views of the request
         w->items[i].topic = arena_str(&r->arena, w->items[i].topic);
         w->items[i].records = NULL;
+        buffer_free(&w->items[i].rewrite);
     }
     int32_t timeout_ms = w->message->timeout_ms;
     w->message = NULL;
@@ -450,6 +469,101 @@ static void park(struct produce *w)
     reactor_timer_arm(r->reactor, &w->timeout,
                       reactor_now_ms(r->reactor) + (timeout_ms > 0 ? timeout_ms : 0));
     request_park(r, PARK_OVERTAKE, on_cancel, w);
+}
+
+// Once every append is done.
+static void finish(struct produce *w)
+{
+    if (w->cancelled)
+        return;
+    if (w->acks != 0 && wait_on(w))
+        park(w);
+    else
+        answer(w);
+}
+
+// Appending: what the requests of a turn have for one partition goes to it together
+
+static int by_partition(const void *left, const void *right)
+{
+    const struct item *a = *(struct item *const *)left, *b = *(struct item *const *)right;
+    if (a->partition != b->partition)
+        return (uintptr_t)a->partition < (uintptr_t)b->partition ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+// Of one partition.
+static void append_group(struct item *const *items, size_t count, int64_t now_ms)
+{
+    struct partition_append *appends[LOG_GROUP_APPENDS];
+    for (size_t i = 0; i < count; i++)
+        appends[i] = items[i]->append;
+    partition_append_group(items[0]->partition, appends, count, now_ms);
+    for (size_t i = 0; i < count; i++)
+        appended(items[i]);
+}
+
+static void append_items(struct item **items, size_t count)
+{
+    int64_t now_ms = clock_wall_ms();
+    if (count > 1)
+        qsort(items, count, sizeof items[0], by_partition);
+    for (size_t i = 0, n; i < count; i += n) {
+        for (n = 1; i + n < count && n < LOG_GROUP_APPENDS && items[i + n]->partition == items[i]->partition;)
+            n++;
+        append_group(items + i, n, now_ms);
+    }
+}
+
+static size_t gather(struct produce *w, struct item **out, size_t at)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (!w->items[i].append)
+            continue;
+        if (out) {
+            out[at] = &w->items[i];
+            out[at]->order = at;
+        }
+        at++;
+    }
+    return at;
+}
+
+static void settle(struct reactor *reactor)
+{
+    struct list all;
+    struct list *node;
+    size_t count = 0;
+    list_init(&all);
+    while ((node = list_pop_front(&reactor->collected))) {
+        list_push_back(&all, node);
+        count = gather(container_of(node, struct produce, node), NULL, count);
+    }
+    struct produce *first = container_of(list_first(&all), struct produce, node);
+    struct item **items = arena_alloc(&first->request->arena, count * sizeof(struct item *));
+    size_t at = 0;
+    for (node = list_first(&all); items && node != &all; node = node->next)
+        at = gather(container_of(node, struct produce, node), items, at);
+    if (items)
+        append_items(items, count);
+    while ((node = list_pop_front(&all))) {
+        struct produce *w = container_of(node, struct produce, node);
+        for (size_t i = 0; !items && i < w->count; i++) {
+            struct item *item = &w->items[i];
+            if (item->append)
+                append_items(&item, 1);
+        }
+        finish(w);
+    }
+}
+
+// The client has gone. What it sent is appended all the same: a producer without acks may close at once.
+static void on_cancel_collected(struct request *r)
+{
+    struct produce *w = r->parked;
+    w->cancelled = true;
+    reactor_settle(r->reactor);
+    release(w);
 }
 
 static void handle_produce(struct request *r)
@@ -479,10 +593,14 @@ static void handle_produce(struct request *r)
         for (size_t i = 0; i < w->count; i++)
             serve(w, &w->items[i], image);
     }
-    if (w->acks != 0 && wait_on(w))
-        park(w);
-    else
-        answer(w);
+    if (gather(w, NULL, 0) == 0) {
+        finish(w);
+        return;
+    }
+    request_park(r, PARK_OVERTAKE, on_cancel_collected, w);
+    reactor_collect(r->reactor, &w->node, r->size_bytes, settle);
+    if (r->reactor->collected_bytes >= REACTOR_COLLECTED_BYTES)
+        reactor_settle(r->reactor);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,
@@ -490,4 +608,5 @@ const struct api_handler produce_handler = {.api_key = 0,
                                             .max_version = 13,
                                             .advertised_min_version = 0,
                                             .listeners = LISTENER_BROKER,
+                                            .collects = true,
                                             .handle = handle_produce};
