@@ -164,7 +164,8 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   that the JVM has compiled what it runs. Then {bytes_gb:.1f} GB are produced, {fetched_gb:.1f} GB fetched and {latency_count:,} records sent
   one by one.
 - CPU is user and system time of the broker's process over the load. What the kernel's own threads spend on writing pages to the
-  disk is in neither side's figure; Odradek has a thread that starts this early (sync_file_range), and that thread counts.
+  disk is in neither side's figure; Odradek has a thread that starts this early (sync_file_range) when many have come
+  together, and that thread counts.
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
 - Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
   formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.

@@ -53,7 +53,7 @@ struct log_params {
     struct file_cache *files; // outlives the log and its slices
     struct reaper *reaper;    // NULL: deleted files are unlinked at once
     // Called with the log's lock held when LOG_WRITEBACK_BYTES were appended since the last
-    // log_start_writeback; may be NULL.
+    // log_start_writeback or log_skip_writeback; may be NULL.
     void (*want_writeback)(void *arg, struct log *log);
     void *want_arg;
 };
@@ -288,6 +288,9 @@ int log_flush(struct log *log, int64_t up_to_offset);
 
 // Starts the writeback of what was written since the last call, without waiting (sync_file_range).
 void log_start_writeback(struct log *log);
+
+// Leaves what was written since the last call to the kernel, which writes when it finds the time.
+void log_skip_writeback(struct log *log);
 
 struct log_dirt {
     int64_t messages, bytes; // appended since the last flush

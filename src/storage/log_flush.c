@@ -215,6 +215,14 @@ void log_start_writeback(struct log *log)
     segment_unref(s);
 }
 
+void log_skip_writeback(struct log *log)
+{
+    atomic_store(&log->writeback_wanted, false);
+    pthread_mutex_lock(&log->publish);
+    atomic_store(&log->written_back, atomic_load(&log_active(log)->size_bytes));
+    pthread_mutex_unlock(&log->publish);
+}
+
 void log_dirt(struct log *log, struct log_dirt *out)
 {
     *out = (struct log_dirt){.messages = atomic_load(&log->dirty_messages),

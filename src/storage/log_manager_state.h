@@ -53,6 +53,8 @@ struct log_manager {
     bool stopping, started;
     uint8_t wanted[WRITEBACK_QUEUE][MANAGED_KEY_BYTES]; // logs that grew by a lot
     size_t wanted_count;
+    bool flood; // log-flush's own, as of the time beside it (monotonic)
+    int64_t flood_checked_ms;
     struct thread flusher, cleaner;
 
     atomic_uint_fast64_t flushes, slow_flushes, flush_us;

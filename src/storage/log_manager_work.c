@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "os/memory.h"
 #include "storage/log_manager_state.h"
 #include "storage/log_state.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #define TICK_MS                 1000
+#define FLOOD_CHECK_MS          100
 #define SLOW_FLUSH_US           500000
 #define BACKGROUND_FLUSH_MS     60000
 #define WATERMARK_CHECKPOINT_MS 5000
@@ -75,6 +77,20 @@ static void let_go(struct log_manager *m, struct managed_log *managed)
     pthread_mutex_unlock(&m->lock);
 }
 
+// Dirty pages are the kernel's to write, and it costs the broker nothing when the kernel does. But when many
+// have come together it writes them in one go, and whoever needs the disk then (an fsync, a cold read) waits
+// behind them. So from half-way to where the kernel starts we start, piece by piece as the logs grow. Where
+// the kernel does not say how many there are: always.
+static bool dirty_flood(struct log_manager *m)
+{
+    int64_t now_ms = clock_monotonic_ms(), dirty, background;
+    if (m->flood_checked_ms && now_ms - m->flood_checked_ms < FLOOD_CHECK_MS)
+        return m->flood;
+    m->flood_checked_ms = now_ms;
+    m->flood = memory_dirty_pages(&dirty, &background) != 0 || dirty > background / 2;
+    return m->flood;
+}
+
 static void serve_writeback(struct log_manager *m)
 {
     uint8_t keys[WRITEBACK_QUEUE][MANAGED_KEY_BYTES];
@@ -87,7 +103,10 @@ static void serve_writeback(struct log_manager *m)
         struct managed_log *managed = hold(m, keys[i]);
         if (!managed)
             continue;
-        log_start_writeback(managed->log);
+        if (dirty_flood(m))
+            log_start_writeback(managed->log);
+        else
+            log_skip_writeback(managed->log);
         let_go(m, managed);
     }
 }
