@@ -1,5 +1,7 @@
 """Produce requests that arrive together are appended together: nobody may tell, but by the speed."""
 
+import contextlib
+import signal
 import socket
 import struct
 import threading
@@ -104,21 +106,35 @@ def wait_for_end(connection, wanted, partition=0):
     assert end_offset(connection, "several", partition)["Offset"] == wanted
 
 
+@contextlib.contextmanager
+def held_up(broker):
+    """What is sent meanwhile comes to the broker at once, the end of the connection with it."""
+    broker.process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        broker.process.signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("behind", [b"", b"\xff\xff\xff\xff"], ids=["nothing", "nonsense"])
-def test_a_client_that_leaves_at_once(several, behind):
+@pytest.mark.parametrize("acks", [0, -1])
+def test_a_client_that_leaves_at_once(several, behind, acks):
     with connect(several) as witness:
         end = end_offset(witness, "several")["Offset"]
-        with connect(several) as connection:
-            send_together(connection, [produce("several", b"%d" % i + LARGE, acks=0) for i in range(10)])
+        connection = connect(several)
+        with held_up(several):
+            send_together(connection, [produce("several", b"%d" % i, acks=acks) for i in range(10)])
             connection.socket.sendall(behind)
+            connection.close()
         wait_for_end(witness, end + 10)
 
 
 def test_a_client_that_says_no_more_and_reads(several):
     with connect(several) as connection:
         end = end_offset(connection, "several")["Offset"]
-        sent = send_together(connection, [produce("several", b"last words %d" % i) for i in range(5)])
-        connection.socket.shutdown(socket.SHUT_WR)
+        with held_up(several):
+            sent = send_together(connection, [produce("several", b"last words %d" % i) for i in range(5)])
+            connection.socket.shutdown(socket.SHUT_WR)
         answers = receive_all(connection, sent)
         assert [answer_of(a)["BaseOffset"] for a in answers] == list(range(end, end + 5))
 
