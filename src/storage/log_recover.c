@@ -387,6 +387,8 @@ int log_load_producers(struct log *log, int64_t aborted_from, bool assume, int64
     struct buffer bytes = BUFFER_INIT;
     producer_state_clear(&log->producers, log->log_start);
     int rc = log->has_snapshots ? newest_snapshot(log, now_ms, &found) : 0;
+    if (rc == 0 && found)
+        rc = log_recall_batches(log);
     if (rc == 0 && !found && assume)
         producer_state_clear(&log->producers, log->end);
     int64_t from = log->producers.end_offset;

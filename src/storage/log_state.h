@@ -119,6 +119,10 @@ struct log_recovery {
 };
 int log_recover(struct log *log, const struct log_recovery *how);
 
+// Fills in, from the batches before the snapshot that was just read, what it does not hold of its producers:
+// the last five batches each, as far as they lie in one segment and not too far back.
+int log_recall_batches(struct log *log);
+
 // Loads the producer state as of log->end: the newest snapshot and the batches behind it. Aborted
 // transactions that end in segments from aborted_from on are written to their transaction indexes (INT64_MAX:
 // none). With `assume` a log without any snapshot has no producers (it was stopped clean).

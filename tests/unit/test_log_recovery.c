@@ -1,6 +1,8 @@
 // What recovery makes of torn, damaged and unsynced files, and of calls that fail.
 #include "log_fixture.h"
 
+#include "storage/producer_state.h"
+
 #include "base/logger.h"
 
 #include <errno.h>
@@ -477,9 +479,53 @@ static void after_power_loss_everything_flushed_is_there(void **state)
     }
 }
 
+static void last_five_are_duplicates(struct log *log, int batches)
+{
+    for (int i = batches - PRODUCER_BATCHES; i < batches; i++) {
+        size_t size;
+        struct log_append_info info = {0};
+        uint8_t *batch = make_batch(BATCH_SPEC(.producer_id = 3, .sequence = i * 2, .records = 2), &size);
+        log_lock(log);
+        assert_int_equal(log_append(log, batch, size, 0, LOG_ORIGIN_CLIENT, 2000, &info), 0);
+        log_unlock(log);
+        assert_true(info.duplicate);
+        assert_int_equal(info.base_offset, i * 2);
+        free(batch);
+    }
+}
+
+// A snapshot holds one batch a producer; a client whose answers were lost sends up to five again.
+static void the_last_five_batches_are_known_after_a_restart(void **state)
+{
+    (void)state;
+    enum { BATCHES = 8 };
+    for (int how = 0; how < 3; how++) { // a clean stop; a crash behind a flush's snapshot; behind a roll's
+        struct log_fixture f;
+        fixture_start(&f);
+        f.config.producer_id_expiration_ms = INT64_MAX; // the batches' times are old
+        fixture_open(&f, true, 0);
+        for (int i = 0; i < BATCHES; i++)
+            append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = i * 2, .records = 2), i * 2);
+        if (how == 2) {
+            log_lock(f.log);
+            assert_int_equal(log_roll(f.log, 1000), 0);
+            log_unlock(f.log);
+        }
+        assert_int_equal(log_flush(f.log, log_end_offset(f.log)), 0);
+        last_five_are_duplicates(f.log, BATCHES);
+        assert_int_equal(log_close(f.log, how == 0), 0);
+        fixture_open(&f, how == 0, BATCHES * 2);
+        last_five_are_duplicates(f.log, BATCHES);
+        append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = BATCHES * 2, .records = 2), BATCHES * 2);
+        last_five_are_duplicates(f.log, BATCHES + 1);
+        fixture_stop(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_five_batches_are_known_after_a_restart),
         cmocka_unit_test(a_torn_tail_is_cut_at_the_last_whole_batch),
         cmocka_unit_test(a_damaged_batch_is_cut),
         cmocka_unit_test(old_magic_stops_the_log_and_changes_nothing),
