@@ -236,8 +236,9 @@ def test_the_log_is_dumped(brokers):
     broker.stop()
     directory = broker.partition_directory("dumped")
     rows = [json.loads(line) for line in odradek("log", "dump", "--records", "--json", directory)[0].splitlines()]
-    [batch] = [row for row in rows if row["kind"] == "batch"]
-    assert batch["crcOk"] and batch["records"] == 2 and batch["compression"] == "gzip" and batch["baseOffset"] == 0
+    batches = [row for row in rows if row["kind"] == "batch"]  # one, or two where the machine is slow
+    assert all(batch["crcOk"] and batch["compression"] == "gzip" for batch in batches)
+    assert sum(batch["records"] for batch in batches) == 2 and batches[0]["baseOffset"] == 0
     records = [row for row in rows if row["kind"] == "record"]
     assert [(r["key"], r["value"], r["headers"][0]["name"]) for r in records] == [("a", "1" * 100, "h"), ("b", "2", "h")]
     text, _ = odradek("log", "dump", "--records", directory)
