@@ -60,9 +60,11 @@ int batch_first_look(struct bytes records, int16_t produce_version, struct arena
         return look_says(look, BATCH_LOOK_PARTITION, E_INVALID_RECORD);
     uint16_t attributes = load_be16(records.data + BATCH_ATTRIBUTES_AT); // within the least length
     look->transactional = attributes & BATCH_TRANSACTIONAL;
-    if (produce_version < PRODUCE_VERSION_OF_ZSTD &&
-        (attributes & BATCH_COMPRESSION_MASK) == COMPRESSION_ZSTD)
+    unsigned compression = attributes & BATCH_COMPRESSION_MASK;
+    if (produce_version < PRODUCE_VERSION_OF_ZSTD && compression == COMPRESSION_ZSTD)
         return look_says(look, BATCH_LOOK_PARTITION, E_UNSUPPORTED_COMPRESSION_TYPE);
+    if (produce_version < PRODUCE_VERSION_OF_ZSTD && compression > COMPRESSION_ZSTD) // Kafka trips over it
+        return look_says(look, BATCH_LOOK_REQUEST, E_UNKNOWN_SERVER_ERROR);
     switch (outline((struct bytes){records.data + size, records.size - size}, &next_size)) {
     case OUTLINE_NONE: // the beginning of another is dropped
         return 0;
