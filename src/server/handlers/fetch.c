@@ -16,7 +16,6 @@
 #define RECORDS_MAX_BYTES     (INT32_MAX - (64 << 20)) // a response's length has 31 bits, and has room for more
 #define TOPIC_ID_VERSION      13
 #define REPLICA_STATE_VERSION 15
-#define ZSTD_VERSION          10
 #define LEADER_HINT_VERSION   16
 
 // Where a partition stands in the response, in Kafka's order.
@@ -554,12 +553,6 @@ static void resolve(struct fetch *f, struct item *item, const struct image *imag
     } else {
         item->partition =
             replica_manager_find(broker_of(r)->replicas, topic, item->target->partition, &error);
-        struct log_config config;
-        if (item->partition && r->version < ZSTD_VERSION) {
-            log_get_config(item->partition->log, &config);
-            if (config.compression == LOG_COMPRESSION_ZSTD)
-                error = E_UNSUPPORTED_COMPRESSION_TYPE;
-        }
     }
     if (error != E_NONE) {
         item_fail(item, error);

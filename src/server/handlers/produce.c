@@ -15,16 +15,18 @@
 
 #define TOPIC_ID_VERSION 13
 
-// One partition of the request. A repeated partition keeps the place of its first mention and the records of
-// its last.
+// One partition of the request. A repeated partition keeps the place of its first mention. As in Kafka, the
+// last of its mentions that looks good is appended, and one that does not gives the answer all the same.
 struct item {
     uint64_t rank; // where the request first names the topic, then the partition: the order of the items
     struct str topic;
     struct uuid topic_id;
     int32_t index;
-    uint8_t *records;
+    uint8_t *records; // of the last mention that looks good, in the request's own buffer; NULL: none does
     size_t records_bytes;
-    struct batch_look look;
+    int16_t refusal; // of the last mention that does not; E_NONE: all do
+    struct str refusal_message;
+    bool lacks_records; // null came instead
 
     struct partition *partition; // referenced while the request waits
     int16_t error;
@@ -47,6 +49,9 @@ struct produce {
     int16_t acks;
     struct item *items;
     size_t count;
+    int16_t damage; // of a batch, that fails the whole request; E_NONE: go on
+    struct str damage_message;
+    bool transactional;   // a batch is
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;
     struct list node; // of the reactor's collected ones
@@ -62,20 +67,41 @@ static size_t count_partitions(const struct produce_request *m)
 }
 
 static void item_init(struct item *item, struct produce *w,
-                      const struct produce_request_topic_produce_data *topic,
-                      const struct produce_request_partition_produce_data *p)
+                      const struct produce_request_topic_produce_data *topic, int32_t index)
 {
     *item = (struct item){.topic = topic->name,
                           .topic_id = topic->topic_id,
-                          .index = p->index,
-                          .records = (uint8_t *)(uintptr_t)p->records.data, // the request's own buffer
-                          .records_bytes = p->records.size,
+                          .index = index,
                           .base_offset = -1,
                           .append_time_ms = -1,
                           .log_start_offset = -1,
                           .wait_for = -1,
                           .produce = w};
     list_init(&item->waiter.node);
+}
+
+// Takes one mention's records after a look from outside.
+static int item_take(struct item *item, const struct records *records)
+{
+    struct produce *w = item->produce;
+    struct batch_look look;
+    if (batch_first_look((struct bytes){records->data, records->size}, w->request->version,
+                         &w->request->arena, &look))
+        return ERR_NOMEM;
+    w->transactional |= look.transactional;
+    if (look.scope == BATCH_LOOK_GOOD || !records->data) {
+        item->records = (uint8_t *)(uintptr_t)records->data;
+        item->records_bytes = records->size;
+        item->lacks_records = !records->data;
+        return 0;
+    }
+    item->refusal = look.error;
+    item->refusal_message = look.message;
+    if (look.scope == BATCH_LOOK_REQUEST && w->damage == E_NONE) {
+        w->damage = look.error;
+        w->damage_message = look.message;
+    }
+    return 0;
 }
 
 // Where the request first names a topic.
@@ -128,20 +154,21 @@ static int collect(struct produce *w)
         rc = first_mention(&topics, key, m, t, &place);
         mixed |= place != t;
         for (int32_t i = 0; i < topic->partition_data_count && rc == 0; i++) {
-            struct item *item = &w->items[w->count];
-            uint64_t rank = (uint64_t)place << 32 | w->count;
-            void **first =
-                total > 1 ? partition_index_slot(&seen, key, topic->partition_data[i].index) : NULL;
-            if (total > 1 && !first)
+            const struct produce_request_partition_produce_data *p = &topic->partition_data[i];
+            void **first = total > 1 ? partition_index_slot(&seen, key, p->index) : NULL;
+            struct item *item = first ? *first : NULL;
+            if (total > 1 && !first) {
                 rc = ERR_NOMEM;
-            else if (first && *first)
-                rank = (item = *first)->rank;
-            else
-                w->count++;
+                break;
+            }
+            if (!item) {
+                item = &w->items[w->count];
+                item_init(item, w, topic, p->index);
+                item->rank = (uint64_t)place << 32 | w->count++;
+            }
             if (first)
                 *first = item;
-            item_init(item, w, topic, &topic->partition_data[i]);
-            item->rank = rank;
+            rc = item_take(item, &p->records);
         }
     }
     map_free(&topics);
@@ -232,8 +259,8 @@ static void appended(struct item *item)
         flusher_submit(broker_of(item->produce->request)->flusher, item->partition);
 }
 
-// Finds the partition and validates.
-static void serve(struct produce *w, struct item *item, const struct image *image)
+// Finds the partition, or says why it cannot be appended to.
+static void resolve(struct produce *w, struct item *item, const struct image *image)
 {
     struct broker *b = broker_of(w->request);
     const struct image_topic *topic;
@@ -260,11 +287,6 @@ static void serve(struct produce *w, struct item *item, const struct image *imag
             arena_printf(&w->request->arena, "Cannot append to internal topic %.*s", STR_ARG(item->topic));
         return;
     }
-    item->error = item->look.error;
-    if (item->look.scope == BATCH_LOOK_GOOD)
-        validate(w, item);
-    else
-        item->message = item->look.message;
 }
 
 static void fail_all(struct produce *w, int16_t error, struct str message)
@@ -272,29 +294,50 @@ static void fail_all(struct produce *w, int16_t error, struct str message)
     for (size_t i = 0; i < w->count; i++) {
         w->items[i].error = error;
         w->items[i].message = message;
+        w->items[i].refusal = E_NONE;
     }
 }
 
-// What is looked at before any topic is: damage that fails the whole request, and whether it may write in a
-// transaction. E_NONE: go on.
-static int16_t look_at_all(struct produce *w, struct str *message)
+static void serve_all(struct produce *w)
+{
+    const struct image *image = image_current();
+    const struct item *empty = NULL;
+    for (size_t i = 0; i < w->count; i++) {
+        resolve(w, &w->items[i], image);
+        if (w->items[i].partition && w->items[i].lacks_records)
+            empty = &w->items[i];
+    }
+    if (empty) { // Kafka appends nothing of such a request (and leaves it without an answer)
+        fail_all(w, E_INVALID_RECORD,
+                 arena_printf(&w->request->arena, "There are no records for %.*s-%d", STR_ARG(empty->topic),
+                              empty->index));
+        return;
+    }
+    for (size_t i = 0; i < w->count; i++)
+        if (w->items[i].partition && w->items[i].error == E_NONE && w->items[i].records)
+            validate(w, &w->items[i]);
+}
+
+// What a mention that did not look good makes of the answer.
+static void apply_refusal(struct item *item)
+{
+    if (!item->partition || item->refusal == E_NONE)
+        return;
+    item->error = item->refusal;
+    item->message = item->refusal_message;
+    item->base_offset = item->append_time_ms = item->log_start_offset = -1;
+    item->record_error_count = 0;
+}
+
+// What is wrong with the request as a whole; E_NONE: go on.
+static int16_t check_request(struct produce *w, struct str *message)
 {
     struct request *r = w->request;
-    bool transactional = false;
-    *message = STR_NULL;
-    for (size_t i = 0; i < w->count; i++) {
-        struct item *item = &w->items[i];
-        if (batch_first_look((struct bytes){item->records, item->records_bytes}, r->version, &r->arena,
-                             &item->look))
-            return E_UNKNOWN_SERVER_ERROR;
-        if (item->look.scope == BATCH_LOOK_REQUEST) {
-            *message = item->look.message;
-            return item->look.error;
-        }
-        transactional |= item->look.transactional;
-    }
-    if (!transactional)
-        return E_NONE;
+    *message = w->damage_message;
+    if (w->damage != E_NONE)
+        return w->damage;
+    if (!w->transactional)
+        return w->acks < -1 || w->acks > 1 ? E_INVALID_REQUIRED_ACKS : E_NONE;
     struct str id = w->message->transactional_id;
     if (!id.data || !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, id))
         return E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
@@ -370,6 +413,8 @@ static void release(struct produce *w)
 
 static void answer(struct produce *w)
 {
+    for (size_t i = 0; i < w->count; i++)
+        apply_refusal(&w->items[i]);
     release(w);
     struct request *r = w->request;
     if (w->acks == 0) {
@@ -583,16 +628,11 @@ static void handle_produce(struct request *r)
         return;
     }
     struct str message;
-    int16_t error = look_at_all(w, &message);
-    if (error == E_NONE && (w->acks < -1 || w->acks > 1))
-        error = E_INVALID_REQUIRED_ACKS;
-    if (error != E_NONE) {
+    int16_t error = check_request(w, &message);
+    if (error != E_NONE)
         fail_all(w, error, message);
-    } else {
-        const struct image *image = image_current();
-        for (size_t i = 0; i < w->count; i++)
-            serve(w, &w->items[i], image);
-    }
+    else
+        serve_all(w);
     if (gather(w, NULL, 0) == 0) {
         finish(w);
         return;

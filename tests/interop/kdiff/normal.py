@@ -48,7 +48,7 @@ class Normal:
                 obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
         if isinstance(obj, list):
-            return self._sorted([self(x, key) for x in obj])
+            return self._sorted([self(x, key) for x in sorted(obj, key=self._order)])
         if isinstance(obj, bytes):
             return self(parse(obj)) if key == "Records" else obj.hex()
         if key in ORDINAL and obj not in NO_ID:
@@ -58,6 +58,13 @@ class Normal:
             text = obj.replace(self.prefix, "~")
             return re.sub(r"-?\d{13,}", "#", text) if key and key.endswith("ErrorMessage") else text
         return obj
+
+    def _order(self, item):
+        """The order in which ids are first seen: Kafka shuffles some answers (those to DeleteTopics)."""
+        if not isinstance(item, dict) or ("Name" not in item and "TopicId" not in item):
+            return ()
+        seen = self.seen.get(("topic", item.get("TopicId")), len(self.seen))
+        return json.dumps(item.get("Name")), seen, item.get("ErrorCode", 0)
 
     @staticmethod
     def _sorted(items):

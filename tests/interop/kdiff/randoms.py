@@ -99,6 +99,7 @@ RECORDS = [
 ]
 TOPICS = (("t-a", 1), ("t-b", 3))
 METADATA_LAG_S = 1.0
+LOADING = 14
 
 
 class Body:
@@ -186,6 +187,15 @@ class RandomRun:
                 data = [{"Name": name, "PartitionData": [{"Index": partition, "Records": load}]}]
                 body = {"Acks": -1, "TimeoutMs": 5000, "TopicData": data}
                 self.run.step("Produce", 9, body, self.norms, "setup")
+        if len(self.run.common("InitProducerId")):
+            for side in self.run.sides:
+                self._await_producer_ids(side)
+
+    @staticmethod
+    def _await_producer_ids(side):
+        """A broker's first block of producer ids is on its way for some milliseconds: how many is chance."""
+        body = {"TransactionalId": None, "TransactionTimeoutMs": 60000}
+        wait_until(lambda: side.call("InitProducerId", 4, body).get("ErrorCode") != LOADING, 10, "producer ids")
 
     @staticmethod
     def _await_coordinators(side):
