@@ -236,8 +236,9 @@ def test_the_log_is_dumped(brokers):
     broker.stop()
     directory = broker.partition_directory("dumped")
     rows = [json.loads(line) for line in odradek("log", "dump", "--records", "--json", directory)[0].splitlines()]
-    batches = [row for row in rows if row["kind"] == "batch"]  # one, or two where the machine is slow
-    assert all(batch["crcOk"] and batch["compression"] == "gzip" for batch in batches)
+    # One batch, or two where the machine is slow; the short record alone is sent as it is, as packing makes it longer.
+    batches = [row for row in rows if row["kind"] == "batch"]
+    assert all(batch["crcOk"] for batch in batches) and batches[0]["compression"] == "gzip"
     assert sum(batch["records"] for batch in batches) == 2 and batches[0]["baseOffset"] == 0
     records = [row for row in rows if row["kind"] == "record"]
     assert [(r["key"], r["value"], r["headers"][0]["name"]) for r in records] == [("a", "1" * 100, "h"), ("b", "2", "h")]
