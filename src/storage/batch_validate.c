@@ -64,7 +64,7 @@ int batch_first_look(struct bytes records, int16_t produce_version, struct arena
     if (produce_version < PRODUCE_VERSION_OF_ZSTD && compression == COMPRESSION_ZSTD)
         return look_says(look, BATCH_LOOK_PARTITION, E_UNSUPPORTED_COMPRESSION_TYPE);
     if (produce_version < PRODUCE_VERSION_OF_ZSTD && compression > COMPRESSION_ZSTD) // Kafka trips over it
-        return look_says(look, BATCH_LOOK_REQUEST, E_UNKNOWN_SERVER_ERROR);
+        return look_says(look, BATCH_LOOK_PARTITION, E_UNKNOWN_SERVER_ERROR);
     switch (outline((struct bytes){records.data + size, records.size - size}, &next_size)) {
     case OUTLINE_NONE: // the beginning of another is dropped
         return 0;
