@@ -7,6 +7,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+// A read starts again while a truncation or a deletion is under way; so often takes some tens of
+// milliseconds.
+#define READ_ATTEMPTS 10000
+
 // What one attempt works with.
 struct read_view {
     int64_t log_start, end, bound;
@@ -113,7 +117,7 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
         rc = read_once(log, start_offset, max_bytes, bound, min_one_batch, out);
         if (rc != ERR_AGAIN)
             break;
-        rc = attempt < 100 ? log_usable(log) : ERR_IO;
+        rc = attempt < READ_ATTEMPTS ? log_usable(log) : ERR_IO;
     }
     if (rc == ERR_UNSUPPORTED) // a sealed segment, which a clean start does not look into
         log_set_offline(log, LOG_OLD_MAGIC, rc);
