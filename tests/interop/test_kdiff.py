@@ -5,13 +5,11 @@
 
 import pytest
 
+from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
 from interop.kdiff.scenarios import SCENARIOS
 
-# What Odradek promises to answer as Kafka does. An API joins this list when it is advertised.
-APIS = """ApiVersions Metadata DescribeCluster Produce Fetch ListOffsets OffsetForLeaderEpoch InitProducerId CreateTopics
-    DeleteTopics DescribeConfigs DescribeProducers""".split()
 TIMEOUT_S = 10
 
 

@@ -6,19 +6,9 @@
 #include "server/quorum.h"
 
 static const struct api_handler *const served[] = {
-    &describe_configs_handler,
-    &api_versions_handler,
-    &create_topics_handler,
-    &delete_topics_handler,
-    &describe_cluster_handler,
-    &describe_producers_handler,
-    &fetch_handler,
-    &find_coordinator_handler,
-    &init_producer_id_handler,
-    &list_offsets_handler,
-    &metadata_handler,
-    &offset_for_leader_epoch_handler,
-    &produce_handler,
+#define SERVED(api) &api##_handler,
+#include "server/handlers/served.h"
+#undef SERVED
 };
 
 static int16_t finalized_level(const struct broker *b, const struct image *image, struct str name)

@@ -1,147 +1,9 @@
-"""Scenarios: (title, API whose versions are all tried, function(step, version, prefix)).
-
-step(api, version or None for the latest, body or function of what was kept, ignore=fields, keep=name) sends it to
-both brokers. Write more of these beside a feature: they are cheap, and the real broker is the judge. Names of topics
-begin with the prefix, so that scenarios do not meet.
-"""
+"""Producing, fetching, offsets."""
 
 import time
 
 from harness.batch import GZIP, LZ4, SNAPPY, ZSTD, batch
-
-KEEP_FOREVER = ("retention.ms", "-1")  # the records' times are old
-MIB = 1 << 20
-
-
-# -- parts of requests
-
-
-def new_topic(name, partitions=1, replication=1, **more):
-    return {"Name": name, "NumPartitions": partitions, "ReplicationFactor": replication, **more}
-
-
-def config(name, value):
-    return {"Name": name, "Value": value}
-
-
-def topic(step, name, partitions=1, configs=()):
-    """Creates a topic on both sides and waits until both lead it."""
-    settings = [config(*pair) for pair in (KEEP_FOREVER, *configs)]
-    body = {"Topics": [new_topic(name, partitions, Configs=settings)], "TimeoutMs": 10000}
-    step("CreateTopics", None, body)
-    step.settle(name, partitions)
-
-
-def topic_id(step, name):
-    """A function that gives the topic's id on the side it is asked for."""
-    step("Metadata", 12, {"Topics": [{"Name": name}]}, keep=f"metadata of {name}")
-    return lambda context: context[f"metadata of {name}"]["Topics"][0]["TopicId"]
-
-
-def produce(name, records, acks=-1, partition=0):
-    """A Produce request by name (up to version 12)."""
-    data = [{"Name": name, "PartitionData": [{"Index": partition, "Records": records}]}]
-    return {"Acks": acks, "TimeoutMs": 5000, "TopicData": data}
-
-
-def fetch_partition(partition, offset, **more):
-    return {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": MIB, **more}
-
-
-def fetch(name, id_of, partitions, **more):
-    """A Fetch request that carries both the topic's name and its id, for any version."""
-    base = {"MaxWaitMs": 10, "MinBytes": 1, "MaxBytes": MIB, "SessionEpoch": -1}
-    return lambda context: {
-        **base,
-        "Topics": [{"Topic": name, "Partitions": partitions, "TopicId": id_of(context)}],
-        **more,
-    }
-
-
-def offsets(name, partitions, **more):
-    return {"ReplicaId": -1, "Topics": [{"Name": name, "Partitions": partitions}], **more}
-
-
-# -- topics
-
-
-def create_and_describe(step, version, prefix):
-    assigned = [{"PartitionIndex": 0, "BrokerIds": [1]}, {"PartitionIndex": 1, "BrokerIds": [1]}]
-    elsewhere = [{"PartitionIndex": 0, "BrokerIds": [9]}]
-    for one in (
-        new_topic(prefix + "a", 3),
-        new_topic(prefix + "a", 3),
-        new_topic(prefix + "b", 0),
-        new_topic(prefix + "c", 1, 5),
-        new_topic("no good!"),
-        new_topic(""),
-        new_topic(".."),
-        new_topic(prefix + "d", -1, -1, Assignments=assigned),
-        new_topic(prefix + "e", -1, -1, Assignments=elsewhere),
-        new_topic(prefix + "f", Configs=[config("retention.ms", "x")]),
-        new_topic(prefix + "g", Configs=[config("nope", "x")]),
-    ):
-        step("CreateTopics", version, {"Topics": [one], "TimeoutMs": 10000})
-    only_asked = {"Topics": [new_topic(prefix + "v", 2)], "TimeoutMs": 10000, "validateOnly": True}
-    step("CreateTopics", version, only_asked)
-    twice = [new_topic(prefix + "w", 2), new_topic(prefix + "w", 1)]
-    step("CreateTopics", version, {"Topics": twice, "TimeoutMs": 10000})
-    for name, count in (("a", 3), ("d", 2)):
-        step.settle(prefix + name, count)
-    step("Metadata", None, {"Topics": [{"Name": prefix + x} for x in "abcdvw"]})
-    resource = {"ResourceType": 2, "ResourceName": prefix + "a", "ConfigurationKeys": None}
-    step("DescribeConfigs", None, {"Resources": [resource], "IncludeSynonyms": True})
-
-
-def delete(step, version, prefix):
-    def body(name):
-        topics = {"Topics": [{"Name": name}]} if version >= 6 else {"TopicNames": [name]}
-        return {**topics, "TimeoutMs": 10000}
-
-    name = prefix + "dl"
-    topic(step, name)
-    step("DeleteTopics", version, body(name))
-    step("DeleteTopics", version, body(name))
-    step("DeleteTopics", version, body(""))
-
-
-def metadata(step, version, prefix):
-    name = prefix + "m"
-    topic(step, name, 2)
-    step("Metadata", version, {"Topics": [{"Name": name}]})
-    step("Metadata", version, {"Topics": []})
-    if version >= 4:  # earlier versions create it
-        step("Metadata", version, {"Topics": [{"Name": prefix + "none"}], "AllowAutoTopicCreation": False})
-    if version >= 10:
-        step("Metadata", version, {"Topics": [{"Name": None, "TopicId": "33" * 16}]})
-
-
-def partitions(step, version, prefix):
-    name = prefix + "pt"
-    topic(step, name, 2)
-    for count, brokers in ((4, None), (4, None), (3, None), (0, None), (6, [1, 1]), (7, [5]), (8, [1, 1])):
-        assignments = brokers and [{"BrokerIds": [broker]} for broker in brokers]
-        wanted = {"Name": name, "Count": count, "Assignments": assignments}
-        step("CreatePartitions", version, {"Topics": [wanted], "TimeoutMs": 10000})
-    unknown = {"Name": prefix + "none", "Count": 2, "Assignments": None}
-    step("CreatePartitions", version, {"Topics": [unknown], "TimeoutMs": 10000})
-    step("Metadata", None, {"Topics": [{"Name": name}]})
-
-
-def describe_topic_partitions(step, version, prefix):
-    for n in "abc":
-        topic(step, prefix + n, 2)
-    for names, limit in (("bacx", 100), ("abc", 3)):
-        body = {"Topics": [{"Name": prefix + n} for n in names], "ResponsePartitionLimit": limit}
-        step("DescribeTopicPartitions", version, body)
-
-
-def cluster(step, version, prefix):
-    step("DescribeCluster", version, {"IncludeClusterAuthorizedOperations": False})
-    step("DescribeCluster", version, {"IncludeClusterAuthorizedOperations": True, "EndpointType": 1})
-
-
-# -- records
+from interop.kdiff.scenarios.parts import MIB, fetch, fetch_partition, offsets, produce, topic, topic_id
 
 
 def produce_fetch(step, version, prefix):
@@ -360,48 +222,7 @@ def unknown_topics(step, version, prefix):
     step("DeleteTopics", 6, {"Topics": [{"Name": None, "TopicId": nobody}], "TimeoutMs": 1000})
 
 
-# -- settings
-
-
-def alter_configs(step, version, prefix):
-    name = prefix + "cf"
-    topic(step, name)
-    set_, delete_, append, subtract = 0, 1, 2, 3
-    for setting, operation, value in (
-        ("retention.ms", set_, "1000"),
-        ("retention.ms", set_, "-2"),
-        ("cleanup.policy", append, "compact"),
-        ("cleanup.policy", subtract, "delete"),
-        ("retention.ms", delete_, None),
-        ("what", set_, "1"),
-        ("retention.ms", append, "5"),
-        ("compression.type", set_, "lz4"),
-    ):
-        change = {"Name": setting, "ConfigOperation": operation, "Value": value}
-        resource = {"ResourceType": 2, "ResourceName": name, "Configs": [change]}
-        step("IncrementalAlterConfigs", version, {"Resources": [resource]})
-    for kind, resource in ((2, prefix + "none"), (77, "x")):
-        nothing = {"ResourceType": kind, "ResourceName": resource, "Configs": []}
-        step("IncrementalAlterConfigs", version, {"Resources": [nothing]})
-    keys = ["retention.ms", "cleanup.policy", "zzz"]
-    wanted = {"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": keys}
-    for describe_version in range(1, 5):
-        step("DescribeConfigs", describe_version, {"Resources": [wanted], "IncludeSynonyms": True})
-
-
-def broker_configs(step, version, prefix):
-    keys = """log.retention.hours num.partitions message.max.bytes log.cleaner.threads compression.type
-        min.insync.replicas auto.create.topics.enable""".split()
-    wanted = {"ResourceType": 4, "ResourceName": "1", "ConfigurationKeys": keys}
-    step("DescribeConfigs", version, {"Resources": [wanted], "IncludeSynonyms": True})
-    for kind, name in ((4, "99"), (2, prefix + "none")):
-        wanted = {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": None}
-        step("DescribeConfigs", version, {"Resources": [wanted]})
-
-
 SCENARIOS = [
-    ("create", "CreateTopics", create_and_describe),
-    ("metadata", "Metadata", metadata),
     ("produce", "Produce", produce_fetch),
     ("fetch", "Fetch", fetch_limits),
     ("sessions", "Fetch", fetch_sessions),
@@ -410,12 +231,6 @@ SCENARIOS = [
     ("unknown", "Produce", unknown_topics),
     ("offsets", "ListOffsets", list_offsets),
     ("idempotence", "InitProducerId", idempotence),
-    ("configs", "IncrementalAlterConfigs", alter_configs),
-    ("broker configs", "DescribeConfigs", broker_configs),
-    ("delete", "DeleteTopics", delete),
-    ("partitions", "CreatePartitions", partitions),
     ("delete records", "DeleteRecords", delete_records),
     ("leader epoch", "OffsetForLeaderEpoch", leader_epoch),
-    ("describe partitions", "DescribeTopicPartitions", describe_topic_partitions),
-    ("cluster", "DescribeCluster", cluster),
 ]
