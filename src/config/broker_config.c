@@ -1,6 +1,7 @@
 #include "config/broker_config.h"
 
 #include "base/error.h"
+#include "config/layers.h"
 #include "config/listeners.h"
 #include "config/setting_check.h"
 
@@ -210,13 +211,13 @@ static bool names_self(const struct broker_config *c)
     return false;
 }
 
-static int load_quorum(struct broker_config *c, bool standalone, struct str *message)
+static int load_quorum(struct broker_config *c, struct str *message)
 {
     int err = load_quorum_members(c);
     if (err)
         return err;
     struct str voters = properties_get(&c->properties, STR("controller.quorum.voters"));
-    if (!standalone && c->voter_count == 0 && c->bootstrap_server_count == 0)
+    if (!c->standalone && c->voter_count == 0 && c->bootstrap_server_count == 0)
         return refuse(
             c, message,
             "controller.quorum.bootstrap.servers is not set: it must name the controllers (host:port), or "
@@ -414,22 +415,15 @@ static int check_together(struct broker_config *c, struct str *message)
     return 0;
 }
 
-static int load(struct broker_config *c, bool standalone, const char *const *overrides, size_t n,
-                struct str *message)
+int broker_config_fill(struct broker_config *c, struct str *message)
 {
-    int err = 0;
-    for (size_t i = 0; i < n && !err; i++)
-        err = properties_override(&c->properties, str_from(overrides[i]), message);
-    if (!err && standalone)
-        err = add_standalone(c);
-    if (!err)
-        err = load_identity(c, message);
+    int err = load_identity(c, message);
     if (!err)
         err = load_directories(c, message);
     if (!err)
         err = listeners_load(c, message);
     if (!err)
-        err = load_quorum(c, standalone, message);
+        err = load_quorum(c, message);
     if (err)
         return err;
     load_logs(c);
@@ -438,7 +432,19 @@ static int load(struct broker_config *c, bool standalone, const char *const *ove
     return err ? err : check_together(c, message);
 }
 
-static void start(struct broker_config *c, struct str *message)
+static int load(struct broker_config *c, bool standalone, const char *const *overrides, size_t n,
+                struct str *message)
+{
+    int err = 0;
+    c->standalone = standalone;
+    for (size_t i = 0; i < n && !err; i++)
+        err = properties_override(&c->properties, str_from(overrides[i]), message);
+    if (!err && standalone)
+        err = add_standalone(c);
+    return err ? err : broker_config_fill(c, message);
+}
+
+void broker_config_begin(struct broker_config *c, struct str *message)
 {
     *c = (struct broker_config){0};
     *message = STR_NULL;
@@ -449,7 +455,7 @@ static void start(struct broker_config *c, struct str *message)
 int broker_config_load(struct broker_config *c, const char *file, const char *const *overrides,
                        size_t override_count, struct str *message)
 {
-    start(c, message);
+    broker_config_begin(c, message);
     int err = file ? properties_read(&c->properties, file, message) : 0;
     return err ? err : load(c, !file, overrides, override_count, message);
 }
@@ -457,7 +463,7 @@ int broker_config_load(struct broker_config *c, const char *file, const char *co
 int broker_config_from(struct broker_config *c, struct str text, bool standalone,
                        const char *const *overrides, size_t override_count, struct str *message)
 {
-    start(c, message);
+    broker_config_begin(c, message);
     int err = properties_parse(&c->properties, text, message);
     return err ? err : load(c, standalone, overrides, override_count, message);
 }

@@ -1,6 +1,6 @@
 // The configuration of a node: what server.properties and --override say, checked as Kafka checks it, in
 // typed fields for the server and as a whole for DescribeConfigs. Immutable once loaded; any thread may read
-// it.
+// it. What is changed at run time makes another one (broker_config_overlay).
 #ifndef CONFIG_BROKER_CONFIG_H
 #define CONFIG_BROKER_CONFIG_H
 
@@ -36,8 +36,18 @@ struct ip_limit {
     int32_t limit;
 };
 
+// What was changed at run time, from the metadata image: of this broker, and of the whole cluster. Values
+// that IncrementalAlterConfigs accepted.
+struct config_layers {
+    const struct config_entry *broker, *cluster;
+    size_t broker_count, cluster_count;
+};
+
+#define CONFIG_LAYERS_NONE ((struct config_layers){NULL, NULL, 0, 0})
+
 struct broker_config {
     struct arena arena; // owns everything below
+    bool standalone;    // loaded without a file: a node that nobody configured
 
     // process.roles, node.id, broker.rack
     bool is_broker, is_controller;
@@ -126,6 +136,14 @@ int broker_config_load(struct broker_config *c, const char *file, const char *co
 // The same from texts, for tests and tools that have no file. standalone: as without a file.
 int broker_config_from(struct broker_config *c, struct str text, bool standalone,
                        const char *const *overrides, size_t override_count, struct str *message);
+
+// The configuration that `base` and what was changed at run time make together: Kafka's order (this broker's
+// settings, the cluster's, the file's), each layer as far as the setting may be changed there. A dynamic
+// value that does not parse, or whose setting is unknown here, is passed over, and the layer below counts.
+// *out is new and holds no view of base or layers. 0; ERR_INVALID with one line in *message (in out->arena):
+// the values do not go together; ERR_NOMEM. Call broker_config_free in any case.
+int broker_config_overlay(struct broker_config *out, const struct broker_config *base,
+                          const struct config_layers *layers, struct str *message);
 
 void broker_config_free(struct broker_config *c);
 

@@ -22,4 +22,9 @@ static inline enum config_source layer_source(int layer)
 int layered_value(const struct broker_config *broker, const struct config_layers *layers,
                   const struct setting *s, struct str own, struct arena *arena, struct setting_value *out);
 
+// The two halves of loading a broker's configuration: an empty one, and (with its properties set) the typed
+// fields and every check. As broker_config_load otherwise.
+void broker_config_begin(struct broker_config *c, struct str *message);
+int broker_config_fill(struct broker_config *c, struct str *message);
+
 #endif

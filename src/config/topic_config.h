@@ -6,15 +6,6 @@
 #include "config/broker_config.h"
 #include "storage/log_config.h"
 
-// What was changed at run time, from the metadata image: of this broker, and of the whole cluster. Values
-// that IncrementalAlterConfigs accepted.
-struct config_layers {
-    const struct config_entry *broker, *cluster;
-    size_t broker_count, cluster_count;
-};
-
-#define CONFIG_LAYERS_NONE ((struct config_layers){NULL, NULL, 0, 0})
-
 // Whether a topic may have these settings: names, values, and how they go together with each other and with
 // the broker's. 0; ERR_INVALID with Kafka's message (its error code is INVALID_CONFIG); ERR_NOMEM. Of a name
 // that comes twice the last value counts. layers may be NULL.

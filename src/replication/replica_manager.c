@@ -229,7 +229,15 @@ static void apply_config(struct replica_manager *m, const struct image *image, s
             partition_set_config(t->partitions[i], &config);
 }
 
-void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes)
+static void apply_every_config(struct replica_manager *m, const struct image *image)
+{
+    struct hamt_walk w = hamt_walk(&image->topics_by_name);
+    for (const struct image_topic *t; (t = hamt_next(&w));)
+        apply_config(m, image, t->name);
+}
+
+void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes,
+                           bool defaults_changed)
 {
     for (uint32_t i = 0; i < changes->topics_count; i++) {
         const struct image_topic_delta *d = &changes->topics[i];
@@ -237,6 +245,10 @@ void replica_manager_apply(struct replica_manager *m, const struct image_changes
             drop_topic(m, d->before);
         else
             host_topic(m, changes->after, d->after, d->before);
+    }
+    if (defaults_changed) {
+        apply_every_config(m, changes->after);
+        return;
     }
     for (uint32_t i = 0; i < changes->configs_count; i++) {
         const struct image_config *c =

@@ -30,8 +30,10 @@ void replica_manager_free(struct replica_manager *m);
 // the same.
 int replica_manager_load(struct replica_manager *m, const struct image *image);
 
-// Follows a change of the metadata. On the controller's thread, before the new image is published.
-void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes);
+// Follows a change of the metadata; defaults_changed: the settings of every topic are looked at anew. On the
+// controller's thread, before the new image is published.
+void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes,
+                           bool defaults_changed);
 
 // The partition with a reference that the caller gives back (partition_unref), or NULL when it is not hosted
 // here. Any thread.

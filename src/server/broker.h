@@ -12,7 +12,9 @@
 struct quorum;
 
 struct broker {
-    const struct broker_config *config;
+    const struct broker_config *config; // as the node was started: for settings that no change at run time
+                                        // touches (configs.txt: read-only)
+    _Atomic(struct live_config *) live; // for the others: broker_config_now (live_config.h)
     char cluster_id[64];
     struct log_manager *logs;
     struct replica_manager *replicas;

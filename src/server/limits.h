@@ -2,11 +2,9 @@
 #ifndef SERVER_LIMITS_H
 #define SERVER_LIMITS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "config/broker_config.h"
 
-// One entry of max.connections.per.ip.overrides. The address as text, as inet_ntop writes it (server.c
-// resolves names).
+// One entry of max.connections.per.ip.overrides. The address as text, as inet_ntop writes it.
 struct ip_override {
     const char *address;
     int32_t max_connections;
@@ -33,5 +31,10 @@ struct server_limits {
 
 // Kafka's defaults, and ours.
 void server_limits_default(struct server_limits *limits);
+
+// What a node's configuration says. The overrides are made here, over texts of the configuration; free with
+// server_limits_free. 0; ERR_NOMEM; ERR_INVALID: *wrong is the first override that is no numeric address.
+int server_limits_of(const struct broker_config *config, struct server_limits *limits, const char **wrong);
+void server_limits_free(struct server_limits *limits);
 
 #endif

@@ -34,24 +34,78 @@ static struct ip_count *ip_add(struct connection_quota *q, const uint8_t ip[16],
     return count;
 }
 
+static void ip_forget(struct connection_quota *q, struct ip_count *count)
+{
+    map_remove(&q->ips, ip_key(count->ip));
+    free(count);
+}
+
+// Every address has the common limit. Those that were kept for a limit of their own go.
+static void drop_overrides(struct connection_quota *q)
+{
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&q->ips, &i));) {
+        struct ip_count *count = entry->value;
+        count->overridden = false;
+        count->limit = q->max_per_ip;
+    }
+}
+
+static void drop_unused(struct connection_quota *q)
+{
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&q->ips, &i));) {
+        struct ip_count *count = entry->value;
+        if (count->open > 0 || count->overridden)
+            continue;
+        ip_forget(q, count);
+        i = 0; // the map has moved its entries
+    }
+}
+
+static int override(struct connection_quota *q, const struct ip_override *limit)
+{
+    uint8_t ip[16];
+    int err = socket_parse_ip(limit->address, ip);
+    if (err)
+        return err;
+    struct ip_count *count = map_get(&q->ips, ip_key(ip));
+    if (!count)
+        return ip_add(q, ip, limit->max_connections, true) ? 0 : ERR_NOMEM;
+    if (!count->overridden) // of an address that comes twice the first limit counts
+        count->limit = limit->max_connections;
+    count->overridden = true;
+    return 0;
+}
+
+int quota_configure(struct connection_quota *q, const struct server_limits *limits, bool *wake)
+{
+    int err = 0;
+    pthread_mutex_lock(&q->lock);
+    q->max_connections = limits->max_connections;
+    q->max_per_ip = limits->max_connections_per_ip;
+    drop_overrides(q);
+    for (size_t i = 0; i < limits->override_count; i++) {
+        int one = override(q, &limits->overrides[i]);
+        err = err ? err : one;
+    }
+    drop_unused(q);
+    *wake = q->somebody_waits && q->open < q->max_connections;
+    if (*wake)
+        q->somebody_waits = false;
+    pthread_mutex_unlock(&q->lock);
+    return err;
+}
+
 int quota_init(struct connection_quota *q, const struct server_limits *limits)
 {
-    *q = (struct connection_quota){.max_connections = limits->max_connections,
-                                   .max_per_ip = limits->max_connections_per_ip};
+    bool wake;
+    *q = (struct connection_quota){0};
     pthread_mutex_init(&q->lock, NULL);
-    q->counts_ips = limits->max_connections_per_ip < INT32_MAX || limits->override_count > 0;
-    for (size_t i = 0; i < limits->override_count; i++) {
-        const struct ip_override *override = &limits->overrides[i];
-        uint8_t ip[16];
-        int err = socket_parse_ip(override->address, ip);
-        if (!err && !map_get(&q->ips, ip_key(ip)))
-            err = ip_add(q, ip, override->max_connections, true) ? 0 : ERR_NOMEM;
-        if (err) {
-            quota_free(q);
-            return err;
-        }
-    }
-    return 0;
+    int err = quota_configure(q, limits, &wake);
+    if (err)
+        quota_free(q);
+    return err;
 }
 
 void quota_free(struct connection_quota *q)
@@ -79,8 +133,6 @@ enum quota_answer quota_reserve(struct connection_quota *q, bool is_protected)
 
 int quota_add(struct connection_quota *q, const uint8_t ip[16])
 {
-    if (!q->counts_ips)
-        return 0;
     int err = 0;
     pthread_mutex_lock(&q->lock);
     struct ip_count *count = map_get(&q->ips, ip_key(ip));
@@ -93,10 +145,8 @@ int quota_add(struct connection_quota *q, const uint8_t ip[16])
     else
         count->open++;
     // An address that has no connection (max.connections.per.ip=0) is not remembered.
-    if (count && count->open == 0 && !count->overridden) {
-        map_remove(&q->ips, ip_key(ip));
-        free(count);
-    }
+    if (count && count->open == 0 && !count->overridden)
+        ip_forget(q, count);
     pthread_mutex_unlock(&q->lock);
     return err;
 }
@@ -105,11 +155,9 @@ bool quota_release(struct connection_quota *q, const uint8_t *ip)
 {
     pthread_mutex_lock(&q->lock);
     q->open--;
-    struct ip_count *count = ip && q->counts_ips ? map_get(&q->ips, ip_key(ip)) : NULL;
-    if (count && --count->open == 0 && !count->overridden) {
-        map_remove(&q->ips, ip_key(ip));
-        free(count);
-    }
+    struct ip_count *count = ip ? map_get(&q->ips, ip_key(ip)) : NULL;
+    if (count && --count->open == 0 && !count->overridden)
+        ip_forget(q, count);
     bool wake = q->somebody_waits && q->open < q->max_connections;
     if (wake)
         q->somebody_waits = false;

@@ -11,7 +11,6 @@
 struct connection_quota {
     pthread_mutex_t lock;
     struct map ips; // of struct ip_count, by the 16 bytes of the address
-    bool counts_ips;
     bool somebody_waits;
     int32_t open, max_connections, max_per_ip;
 };
@@ -24,6 +23,10 @@ enum quota_answer {
 
 // 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
 int quota_init(struct connection_quota *q, const struct server_limits *limits);
+
+// Other limits from now on; connections that are open stay. *wake: whether somebody who waits can go on.
+// Errors as quota_init: some of the limits count already then.
+int quota_configure(struct connection_quota *q, const struct server_limits *limits, bool *wake);
 void quota_free(struct connection_quota *q);
 
 // Reserves a place before a connection is accepted.

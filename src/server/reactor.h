@@ -58,6 +58,10 @@ void reactors_stop(struct reactors *group, int bound_ms);
 // reactor_post: end the threads that post (flush, timers of other rooms) between the two.
 void reactors_free(struct reactors *group);
 
+// Other max.connections, max.connections.per.ip and overrides from now on; open connections stay. Any thread.
+// 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
+int reactors_limit_connections(struct reactors *group, const struct server_limits *limits);
+
 unsigned reactors_count(const struct reactors *group);
 struct reactor *reactors_at(struct reactors *group, unsigned index);
 

@@ -144,6 +144,15 @@ void reactors_connection_gone(struct reactors *group, const struct socket_peer *
         reactor_post(&group->states[0].reactor, &group->accept_task);
 }
 
+int reactors_limit_connections(struct reactors *group, const struct server_limits *limits)
+{
+    bool wake;
+    int err = quota_configure(&group->quota, limits, &wake);
+    if (wake)
+        reactor_post(&group->states[0].reactor, &group->accept_task);
+    return err;
+}
+
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case)
 {
     int64_t limit = group->config.limits.queued_max_request_bytes;

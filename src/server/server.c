@@ -4,12 +4,10 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "base/qsbr.h"
-#include "config/topic_config.h"
-#include "os/socket.h"
 #include "protocol/errors.h"
 #include "server/broker.h"
-#include "server/dynamic_config.h"
 #include "server/listeners.h"
+#include "server/live_config.h"
 #include "server/producer_ids.h"
 #include "server/quorum.h"
 #include "server/registration.h"
@@ -51,21 +49,10 @@ struct server {
 
 // Metadata
 
-// The settings of a topic as the image has them, over the broker's. Short of memory, the broker's alone.
 static void topic_config(void *arg, const struct image *image, struct str topic, struct log_config *out)
 {
     struct server *s = arg;
-    const struct config_entry *entries;
-    struct config_layers layers;
-    struct arena arena;
-    size_t n;
-    arena_init(&arena, 0);
-    if (dynamic_config_layers(image, s->config->node_id, &arena, &layers) != 0)
-        layers = CONFIG_LAYERS_NONE;
-    if (dynamic_config_entries(image, IMAGE_RESOURCE_TOPIC, topic, &arena, &entries, &n) != 0)
-        n = 0;
-    topic_config_resolve(s->config, &layers, entries, n, out);
-    arena_free(&arena);
+    live_config_of_topic(&s->broker, image, topic, out);
 }
 
 // What the log manager asks: while it loads, the settings come from the image that the start holds.
@@ -79,8 +66,9 @@ static void on_metadata_change(void *context, const struct image_changes *change
 {
     struct server *s = context;
     pthread_mutex_lock(&s->following);
+    bool defaults_changed = live_config_follow(&s->broker, changes);
     if (s->hosting)
-        replica_manager_apply(s->broker.replicas, changes);
+        replica_manager_apply(s->broker.replicas, changes, defaults_changed);
     pthread_mutex_unlock(&s->following);
 }
 
@@ -134,6 +122,15 @@ static int start_quorum(struct server *s)
     return 0;
 }
 
+static int start_live_config(struct server *s)
+{
+    pthread_mutex_lock(&s->following);
+    qsbr_quiescent(&s->main_thread);
+    int rc = live_config_start(&s->broker, image_current());
+    pthread_mutex_unlock(&s->following);
+    return rc;
+}
+
 static int load_logs(struct server *s)
 {
     static const char *const skip[] = {METADATA_LOG, NULL};
@@ -142,7 +139,7 @@ static int load_logs(struct server *s)
     s->loading = image;
     struct log_manager_params p = {.dirs = s->dirs,
                                    .dir_count = c->log_dir_count,
-                                   .load_threads = c->recovery_threads_per_dir,
+                                   .load_threads = broker_config_now(&s->broker)->recovery_threads_per_dir,
                                    .flush_check_ms = c->log_flush_scheduler_interval_ms,
                                    .recovery_checkpoint_ms = c->log_flush_offset_checkpoint_interval_ms,
                                    .start_checkpoint_ms = c->log_flush_start_offset_checkpoint_interval_ms,
@@ -231,67 +228,22 @@ static void reactor_hooks(void *context, unsigned index, struct loop_hooks *hook
     *hooks = (struct loop_hooks){.context = t, .wakes = reactor_wakes, .sleeps = reactor_sleeps};
 }
 
-// Kafka's default socket buffers, which its sample server.properties repeats: nobody's decision. They make
-// the sender of a 1 MB response wait ten times for its reader, and the receiver of a 64 KB batch wake up
-// early: a Java consumer's fetches cost twice the CPU, produce a tenth more (./dev bench). The kernel adapts
-// the receive buffer.
-#define KAFKA_DEFAULT_BUFFER_BYTES 102400
-#define SEND_BUFFER_BYTES          (1 << 20)
-#define KERNELS_CHOICE             (-1)
-
-static int32_t buffer_bytes(int32_t configured, int32_t ours)
-{
-    return configured == KAFKA_DEFAULT_BUFFER_BYTES ? ours : configured;
-}
-
-static void fill_limits(const struct broker_config *c, struct server_limits *l, struct ip_override *overrides)
-{
-    server_limits_default(l);
-    l->socket_request_max_bytes = c->socket_request_max_bytes;
-    l->queued_max_request_bytes = c->queued_max_request_bytes;
-    l->max_connections = c->max_connections;
-    l->max_connections_per_ip = c->max_connections_per_ip;
-    l->connections_max_idle_ms = c->connections_max_idle_ms;
-    l->socket_send_buffer_bytes = buffer_bytes(c->socket_send_buffer_bytes, SEND_BUFFER_BYTES);
-    l->socket_receive_buffer_bytes = buffer_bytes(c->socket_receive_buffer_bytes, KERNELS_CHOICE);
-    l->listen_backlog = c->socket_listen_backlog;
-    for (size_t i = 0; i < c->ip_limit_count; i++)
-        overrides[i] = (struct ip_override){c->ip_limits[i].host.data, c->ip_limits[i].limit};
-    l->overrides = overrides;
-    l->override_count = c->ip_limit_count;
-}
-
-static int check_overrides(struct server *s, const struct server_limits *l)
-{
-    uint8_t ip[16];
-    for (size_t i = 0; i < l->override_count; i++) {
-        if (socket_parse_ip(l->overrides[i].address, ip) == 0)
-            continue;
-        snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
-                 l->overrides[i].address);
-        return ERR_INVALID;
-    }
-    return 0;
-}
-
 static int open_listeners(struct server *s)
 {
     const struct broker_config *c = s->config;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned count = c->network_threads > 0 ? (unsigned)c->network_threads : cores > 0 ? (unsigned)cores : 1;
-    struct ip_override *overrides = calloc(c->ip_limit_count + 1, sizeof *overrides);
-    s->reactor_threads = calloc(count, sizeof *s->reactor_threads);
-    if (!s->reactor_threads || !overrides) {
-        free(overrides);
-        return ERR_NOMEM;
-    }
     struct reactors_config config = {
         .count = count, .apis = &s->apis, .context = &s->broker, .thread_hooks = reactor_hooks};
-    fill_limits(c, &config.limits, overrides);
+    const char *wrong;
+    s->reactor_threads = calloc(count, sizeof *s->reactor_threads);
+    int rc = s->reactor_threads ? server_limits_of(c, &config.limits, &wrong) : ERR_NOMEM;
+    if (rc == ERR_INVALID)
+        snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
+                 wrong);
     handlers_register(&s->apis);
-    int rc = check_overrides(s, &config.limits);
     rc = rc ? rc : reactors_create(&s->broker.reactors, &config);
-    free(overrides);
+    server_limits_free(&config.limits);
     return rc ? rc : listeners_open(&s->listeners, c, s->broker.reactors, s->message, sizeof s->message);
 }
 
@@ -315,6 +267,7 @@ static int start(struct server *s)
     rc = rc ? rc : open_listeners(s);
     server_warn_of_settings(c); // after the first line, which says the ports
     rc = rc ? rc : start_quorum(s);
+    rc = rc ? rc : start_live_config(s);
     rc = rc ? rc : load_logs(s);
     rc = rc ? rc : host_partitions(s);
     if (rc)
@@ -367,6 +320,7 @@ static int stop(struct server *s)
     fetch_session_cache_free(s->broker.fetch_sessions);
     if (s->broker.reactors)
         reactors_free(s->broker.reactors);
+    live_config_stop(&s->broker);
     listeners_free(&s->listeners);
     free(s->dirs);
     free(s->dir_ids);

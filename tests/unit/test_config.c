@@ -335,6 +335,51 @@ static void a_file_that_is_not_there_is_named(void **state)
     broker_config_free(&c);
 }
 
+// What each layer may say, and what counts of it: the file, the whole cluster, this broker.
+static void what_changes_at_run_time_lies_over_the_file(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_entry cluster, broker;
+        int32_t max_connections, num_partitions;
+        const char *log_dirs_cordoned;
+    } cases[] = {
+        {{STR_NULL, STR_NULL}, {STR_NULL, STR_NULL}, 7, 2, NULL},
+        {{STR("max.connections"), STR("8")}, {STR_NULL, STR_NULL}, 8, 2, NULL},
+        {{STR("max.connections"), STR("8")}, {STR("max.connections"), STR("9")}, 9, 2, NULL},
+        {{STR("max.connections"), STR("8")}, {STR("max.connections"), STR("many")}, 8, 2, NULL},
+        {{STR("max.connections"), STR("-1")}, {STR_NULL, STR_NULL}, 7, 2, NULL},
+        {{STR("num.partitions"), STR("9")}, {STR("num.partitions"), STR("9")}, 7, 2, NULL}, // read-only
+        {{STR("cordoned.log.dirs"), STR("/tmp/x")}, {STR_NULL, STR_NULL}, 7, 2, NULL},      // per broker
+        {{STR_NULL, STR_NULL}, {STR("cordoned.log.dirs"), STR("/tmp/x")}, 7, 2, "/tmp/x"},
+        {{STR("no.such.setting"), STR("1")}, {STR_NULL, STR_NULL}, 7, 2, NULL},
+    };
+    const char *overrides[] = {"max.connections=7", "num.partitions=2", "log.dirs=/tmp/x"};
+    struct broker_config base, c;
+    struct str message;
+    assert_int_equal(broker_config_load(&base, NULL, overrides, 3, &message), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config_layers layers = {&cases[i].broker, &cases[i].cluster, cases[i].broker.name.data != NULL,
+                                       cases[i].cluster.name.data != NULL};
+        assert_int_equal(broker_config_overlay(&c, &base, &layers, &message), 0);
+        assert_int_equal(c.max_connections, cases[i].max_connections);
+        assert_int_equal(c.num_partitions, cases[i].num_partitions);
+        struct str cordoned = properties_get(&c.properties, STR("cordoned.log.dirs"));
+        assert_true(cases[i].log_dirs_cordoned ? str_is(cordoned, cases[i].log_dirs_cordoned)
+                                               : cordoned.data == NULL);
+        assert_true(c.listener_count == base.listener_count && c.sole_voter);
+        broker_config_free(&c);
+    }
+    struct config_entry none = {STR("max.connections.per.ip"), STR("0")};
+    assert_int_equal(broker_config_overlay(&c, &base, &(struct config_layers){NULL, &none, 0, 1}, &message),
+                     ERR_INVALID);
+    assert_true(str_is(message,
+                       "max.connections.per.ip=0: this is allowed only with "
+                       "max.connections.per.ip.overrides"));
+    broker_config_free(&c);
+    broker_config_free(&base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +389,7 @@ int main(void)
         cmocka_unit_test(the_sole_voter_is_known),
         cmocka_unit_test(what_is_unknown_or_useless_is_said),
         cmocka_unit_test(a_file_that_is_not_there_is_named),
+        cmocka_unit_test(what_changes_at_run_time_lies_over_the_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,6 +137,43 @@ static void above_max_connections_accepting_waits(void **state)
     stop();
 }
 
+static void limits_of_connections_change_while_they_are_open(void **state)
+{
+    (void)state;
+    struct server_limits limits;
+    server_limits_default(&limits);
+    limits.max_connections = 1;
+    start_with(&limits, 2);
+    int a = dial(), b = dial();
+    send_heartbeat(a, "echo", 1);
+    send_heartbeat(b, "echo", 2);
+    expect_heartbeat(a, 1);
+    assert_false(has_answer(b, 30));
+    limits.max_connections = 3; // whoever waits goes on
+    assert_int_equal(reactors_limit_connections(server.group, &limits), 0);
+    expect_heartbeat(b, 2);
+    limits.max_connections_per_ip = 2; // what was open before counts
+    assert_int_equal(reactors_limit_connections(server.group, &limits), 0);
+    expect_closed(dial());
+    struct ip_override override = {"127.0.0.1", 3};
+    limits.overrides = &override;
+    limits.override_count = 1;
+    assert_int_equal(reactors_limit_connections(server.group, &limits), 0);
+    int c = dial();
+    send_heartbeat(c, "echo", 3);
+    expect_heartbeat(c, 3);
+    close(c);
+    wait_until(stats_now().connections_open == 2);
+    limits.override_count = 0;
+    assert_int_equal(reactors_limit_connections(server.group, &limits), 0);
+    expect_closed(dial());
+    send_heartbeat(a, "echo", 4);
+    expect_heartbeat(a, 4);
+    close(a);
+    close(b);
+    stop();
+}
+
 static void idle_connections_are_closed_but_waiting_ones_stay(void **state)
 {
     (void)state;
@@ -282,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_client_that_never_reads_is_not_read_either),
         cmocka_unit_test(connections_per_address_are_limited),
         cmocka_unit_test(above_max_connections_accepting_waits),
+        cmocka_unit_test(limits_of_connections_change_while_they_are_open),
         cmocka_unit_test(idle_connections_are_closed_but_waiting_ones_stay),
         cmocka_unit_test(request_memory_in_all_is_limited),
         cmocka_unit_test(the_protected_listener_gets_its_place),
