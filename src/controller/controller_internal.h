@@ -58,6 +58,7 @@ uint64_t controller_random(struct controller *c);
 
 // --- handlers of events: 0, or ERR_NOMEM; the protocol's errors are in the response or in event->error ---
 int on_create_topics(struct step *s);
+int on_create_partitions(struct step *s);
 int on_delete_topics(struct step *s);
 int on_allocate_producer_ids(struct step *s);
 int on_broker_registration(struct step *s);
@@ -99,6 +100,10 @@ struct str topic_name_collision(const struct image *image, struct str name);
 // reason in Kafka's words with INVALID_REPLICATION_FACTOR.
 int16_t place_replicas(struct controller *c, int32_t first_partition, int32_t count, int16_t factor,
                        struct arena *arena, int32_t **out, struct str *problem);
+// A replica list that somebody wrote by hand; `factor` is how many replicas it should have, -1: any number.
+// 0, ERR_INVALID with the problem in Kafka's words (INVALID_REPLICA_ASSIGNMENT), or ERR_NOMEM.
+int check_manual_replicas(const struct image *image, const int32_t *replicas, int32_t count, int32_t factor,
+                          struct arena *arena, struct str *problem);
 // The directory of a new replica: the broker's only one, or unassigned (KIP-858).
 struct uuid replica_directory(const struct image *image, int32_t broker);
 

@@ -14,7 +14,6 @@
 #define RESOURCE_CLUSTER       4
 #define CLUSTER_NAME           STR("kafka-cluster")
 #define CLUSTER_METADATA       "__cluster_metadata"
-#define MANUAL                 "The manual partition assignment includes "
 
 struct creation {
     struct step *step;
@@ -118,38 +117,6 @@ static int check_configs(struct creation *c)
     return rc == ERR_INVALID ? fail(c, E_INVALID_CONFIG, message) : rc;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-    return (x > y) - (x < y);
-}
-
-// One partition of a manual assignment; `factor` is that of the partitions before, -1 for the first.
-static int check_replicas(struct creation *c, const int32_t *replicas, int32_t count, int32_t factor)
-{
-    if (count == 0)
-        return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT, MANUAL "an empty replica list.");
-    int32_t *sorted = arena_alloc(c->arena, (size_t)count * sizeof *sorted);
-    if (!sorted)
-        return ERR_NOMEM;
-    memcpy(sorted, replicas, (size_t)count * sizeof *sorted);
-    qsort(sorted, (size_t)count, sizeof *sorted, compare_ids);
-    for (int32_t i = 0; i < count; i++) {
-        if (!image_broker(c->step->c->image, sorted[i]))
-            return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
-                        MANUAL "broker %d, but no such broker is registered.", sorted[i]);
-        if (i && sorted[i] == sorted[i - 1])
-            return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT, MANUAL "the broker %d more than once.", sorted[i]);
-    }
-    if (factor >= 0 && count != factor)
-        return FAIL(c, E_INVALID_REPLICA_ASSIGNMENT,
-                    MANUAL
-                    "a partition with %d replica(s), but this is not consistent with previous partitions, "
-                    "which have %d replica(s).",
-                    count, factor);
-    return 0;
-}
-
 static int assign_manually(struct creation *c)
 {
     const struct create_topics_request_creatable_topic *t = c->topic;
@@ -170,7 +137,11 @@ static int assign_manually(struct creation *c)
                       "Found multiple manual partition assignments for partition %d", index);
             break;
         }
-        rc = check_replicas(c, t->assignments[i].broker_ids, t->assignments[i].broker_ids_count, factor);
+        struct str problem;
+        rc = check_manual_replicas(c->step->c->image, t->assignments[i].broker_ids,
+                                   t->assignments[i].broker_ids_count, factor, c->arena, &problem);
+        if (rc == ERR_INVALID)
+            rc = fail(c, E_INVALID_REPLICA_ASSIGNMENT, problem);
         if (rc)
             break;
         factor = t->assignments[i].broker_ids_count;

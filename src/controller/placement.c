@@ -3,6 +3,10 @@
 #include "base/error.h"
 #include "controller/controller_internal.h"
 
+#include <stdlib.h>
+
+#define MANUAL "The manual partition assignment includes "
+
 struct uuid replica_directory(const struct image *image, int32_t broker)
 {
     const struct image_broker *b = image_broker(image, broker);
@@ -131,4 +135,38 @@ bool new_partition(struct step *s, const struct uuid *topic_id, int32_t id, int3
         return false;
     out->leader = out->isr[0];
     return true;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+int check_manual_replicas(const struct image *image, const int32_t *replicas, int32_t count, int32_t factor,
+                          struct arena *arena, struct str *problem)
+{
+    *problem = STR(MANUAL "an empty replica list.");
+    if (count <= 0)
+        return ERR_INVALID;
+    int32_t *sorted = arena_alloc(arena, (size_t)count * sizeof *sorted);
+    if (!sorted)
+        return ERR_NOMEM;
+    memcpy(sorted, replicas, (size_t)count * sizeof *sorted);
+    qsort(sorted, (size_t)count, sizeof *sorted, compare_ids);
+    *problem = STR_NULL;
+    for (int32_t i = 0; !problem->data && i < count; i++) {
+        if (!image_broker(image, sorted[i]))
+            *problem = arena_printf(arena, MANUAL "broker %d, but no such broker is registered.", sorted[i]);
+        else if (i && sorted[i] == sorted[i - 1])
+            *problem = arena_printf(arena, MANUAL "the broker %d more than once.", sorted[i]);
+    }
+    if (!problem->data && factor >= 0 && count != factor)
+        *problem = arena_printf(arena,
+                                MANUAL
+                                "a partition with %d replica(s), but this is not consistent with previous "
+                                "partitions, which have %d "
+                                "replica(s).",
+                                count, factor);
+    return problem->data ? ERR_INVALID : 0;
 }

@@ -49,3 +49,12 @@ void forward_to_controller(struct request *r, void (*refuse)(struct request *req
     request_park(r, PARK_STALL, on_cancel, f);
     quorum_submit(broker_of(r)->quorum, &f->ask);
 }
+
+void forward_in_time(struct request *r, int32_t timeout_ms,
+                     void (*refuse)(struct request *request, int16_t error))
+{
+    if (timeout_ms <= 0)
+        refuse(r, E_REQUEST_TIMED_OUT);
+    else
+        forward_to_controller(r, refuse);
+}

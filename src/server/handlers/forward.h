@@ -10,4 +10,9 @@
 // request back).
 void forward_to_controller(struct request *request, void (*refuse)(struct request *request, int16_t error));
 
+// The same for an API whose requests say how long they may take: one that may take no time is refused, as in
+// Kafka, and nothing is done.
+void forward_in_time(struct request *request, int32_t timeout_ms,
+                     void (*refuse)(struct request *request, int16_t error));
+
 #endif

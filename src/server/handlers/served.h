@@ -1,6 +1,7 @@
 // Every API that is served, one a line; whoever includes this says what SERVED(api) makes of it.
 // clang-format off
 SERVED(api_versions)
+SERVED(create_partitions)
 SERVED(create_topics)
 SERVED(delete_topics)
 SERVED(describe_cluster)

@@ -1,4 +1,4 @@
-// CreateTopics and DeleteTopics: decided by the controller.
+// CreateTopics, DeleteTopics and CreatePartitions: decided by the controller.
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
@@ -6,6 +6,11 @@
 #include "server/handlers/handlers.h"
 
 #define DELETE_BY_ID_VERSION 6
+
+static struct str refusal_text(int16_t error)
+{
+    return error == E_REQUEST_TIMED_OUT ? STR_NULL : str_from(error_code_message(error));
+}
 
 static void refuse_create(struct request *r, int16_t error)
 {
@@ -21,7 +26,7 @@ static void refuse_create(struct request *r, int16_t error)
     for (int32_t i = 0; i < q->topics_count; i++) {
         out.topics[i].name = q->topics[i].name;
         out.topics[i].error_code = error;
-        out.topics[i].error_message = str_from(error_code_message(error));
+        out.topics[i].error_message = refusal_text(error);
     }
     request_respond(r, &out);
 }
@@ -35,7 +40,7 @@ const struct api_handler create_topics_handler = {.api_key = 19,
                                                   .min_version = 2,
                                                   .max_version = 7,
                                                   .advertised_min_version = -1,
-                                                  .listeners = LISTENER_BROKER,
+                                                  .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
                                                   .handle = handle_create_topics};
 
 static void refuse_delete(struct request *r, int16_t error)
@@ -56,19 +61,52 @@ static void refuse_delete(struct request *r, int16_t error)
         if (by_id)
             out.responses[i].topic_id = q->topics[i].topic_id;
         out.responses[i].error_code = error;
-        out.responses[i].error_message = str_from(error_code_message(error));
+        out.responses[i].error_message = refusal_text(error);
     }
     request_respond(r, &out);
 }
 
 static void handle_delete_topics(struct request *r)
 {
-    forward_to_controller(r, refuse_delete);
+    const struct delete_topics_request *q = r->message;
+    forward_in_time(r, q->timeout_ms, refuse_delete);
 }
 
 const struct api_handler delete_topics_handler = {.api_key = 20,
                                                   .min_version = 1,
                                                   .max_version = 6,
                                                   .advertised_min_version = -1,
-                                                  .listeners = LISTENER_BROKER,
+                                                  .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
                                                   .handle = handle_delete_topics};
+
+static void refuse_create_partitions(struct request *r, int16_t error)
+{
+    const struct create_partitions_request *q = r->message;
+    struct create_partitions_response out;
+    message_init(&create_partitions_response_type, &out);
+    out.results = create_partitions_response_create_partitions_topic_result_new(&r->arena, q->topics_count);
+    if (!out.results) {
+        request_close(r, "out of memory for the response to CreatePartitions");
+        return;
+    }
+    out.results_count = q->topics_count;
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        out.results[i].name = q->topics[i].name;
+        out.results[i].error_code = error;
+        out.results[i].error_message = refusal_text(error);
+    }
+    request_respond(r, &out);
+}
+
+static void handle_create_partitions(struct request *r)
+{
+    const struct create_partitions_request *q = r->message;
+    forward_in_time(r, q->timeout_ms, refuse_create_partitions);
+}
+
+const struct api_handler create_partitions_handler = {.api_key = 37,
+                                                      .min_version = 0,
+                                                      .max_version = 3,
+                                                      .advertised_min_version = -1,
+                                                      .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
+                                                      .handle = handle_create_partitions};

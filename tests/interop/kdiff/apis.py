@@ -10,6 +10,7 @@ APIS = [
     "OffsetForLeaderEpoch",
     "InitProducerId",
     "CreateTopics",
+    "CreatePartitions",
     "DeleteTopics",
     "DescribeConfigs",
     "DescribeProducers",

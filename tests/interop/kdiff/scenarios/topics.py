@@ -63,6 +63,7 @@ def partitions(step, version, prefix):
         step("CreatePartitions", version, {"Topics": [wanted], "TimeoutMs": 10000})
     unknown = {"Name": prefix + "none", "Count": 2, "Assignments": None}
     step("CreatePartitions", version, {"Topics": [unknown], "TimeoutMs": 10000})
+    step.settle(name, 8)
     step("Metadata", None, {"Topics": [{"Name": name}]})
 
 
