@@ -163,8 +163,8 @@ void connection_destroy(struct connection *c)
             counter_add(&state->counters.parked, (uint64_t)-1);
             request->on_cancel(request);
         }
-        if (c->reading && c->reading->request == request) {
-            c->reading->connection = NULL;
+        if (request->holds > 0) {
+            request->connection = NULL;
             state->orphans++;
             continue;
         }

@@ -53,7 +53,7 @@ struct reactor_state {
     struct loop_timer idle_timer, trim_timer, drain_timer;
     struct task drain_task;
     bool draining;
-    unsigned orphans; // requests whose connection is gone, but a read for them still goes on
+    unsigned orphans; // requests whose connection is gone, but another thread still works for them
     int drain_ms;
     struct reactor_counters counters;
 };
@@ -79,7 +79,7 @@ struct connection {
     bool serving;            // in connection_serve
     bool closing;            // destroyed at the end of the turn
     bool corked;
-    struct cold_read *reading; // the next response waits for the disk
+    bool reading; // the next response waits for the disk
     struct socket_peer peer;
 };
 
@@ -135,9 +135,8 @@ struct chunk {
 
 // A piece of a response that is read from the disk before it is sent; lies in the request's arena.
 struct cold_read {
-    struct readahead_job job;
+    struct readahead_job range;
     struct request *request;
-    struct connection *connection; // NULL: it is gone, and the request goes when this is done
 };
 // Encodes the response into request->chunks. 0, or an error.
 int output_encode(struct request *request, const void *response);
@@ -151,12 +150,16 @@ void output_drop(struct request *request);
 // request.c: from and to the reactor's pool.
 struct request *request_new(struct connection *c);
 void request_free(struct reactor_state *state, struct request *request);
+// Another thread works for the request: until it is let go, it outlives its connection (which is NULL then).
+void request_hold(struct request *request);
+void request_let_go(struct request *request);
 
 // reactors.c
 struct api_table *reactors_apis(const struct reactors *group);
 void *reactors_context(const struct reactors *group);
 void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer);
-struct readahead *reactors_readahead(const struct reactors *group);
+struct workers *reactors_readahead(const struct reactors *group);
+struct workers *reactors_workers(const struct reactors *group);
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits
 void reactors_uncharge_input(struct reactors *group, size_t bytes);
 // reactor.c

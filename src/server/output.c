@@ -217,20 +217,16 @@ static ssize_t send_gathered(struct connection *c)
 
 static void cold_read_done(struct task *task)
 {
-    struct cold_read *read = container_of(task, struct cold_read, job.done);
+    struct cold_read *read = container_of(task, struct cold_read, range.job.done);
     struct request *request = read->request;
-    if (read->connection) {
-        request->chunks->warm_until = read->job.position + (int64_t)read->job.size;
-        read->connection->reading = NULL;
-        connection_touch(read->connection);
-        connection_serve_soon(read->connection);
-        return;
+    struct connection *c = request->connection;
+    if (c) {
+        request->chunks->warm_until = read->range.position + (int64_t)read->range.size;
+        c->reading = false;
+        connection_touch(c);
+        connection_serve_soon(c);
     }
-    struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
-    output_drop(request);
-    request_free(state, request);
-    state->orphans--;
-    reactor_stop_if_empty(state);
+    request_let_go(request);
 }
 
 // Whether the next piece may be sent. Else it is being read, and the connection waits.
@@ -246,16 +242,15 @@ static bool is_warm(struct connection *c, struct request *request)
     struct cold_read *read = arena_alloc(&request->arena, sizeof *read);
     if (!read)
         return true; // then this thread waits for the disk
-    *read = (struct cold_read){.request = request, .connection = c};
-    read->job = (struct readahead_job){.fd = chunk->slice->fd,
-                                       .position = chunk->position,
-                                       .size = size,
-                                       .loop = &c->state->reactor.loop,
-                                       .done = TASK_INIT(cold_read_done)};
-    if (!readahead_submit(reactors_readahead(c->state->reactor.group), &read->job))
+    *read = (struct cold_read){.request = request};
+    read->range = (struct readahead_job){.fd = chunk->slice->fd, .position = chunk->position, .size = size};
+    read->range.job = (struct job){
+        .run = readahead_run, .loop = &c->state->reactor.loop, .done = TASK_INIT(cold_read_done)};
+    if (!workers_submit(reactors_readahead(c->state->reactor.group), &read->range.job))
         return true;
     counter_add(&c->state->counters.cold_reads, 1);
-    c->reading = read;
+    request_hold(request);
+    c->reading = true;
     return false;
 }
 

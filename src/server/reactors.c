@@ -9,6 +9,10 @@
 #include "base/logger.h"
 
 #define READAHEAD_THREADS 2
+#define WORKER_THREADS    4 // at most, and no more than reactors
+
+// What waits for a thread of a pool. Each connection has at most one piece of work and one read there.
+#define JOBS_WAITING 1024
 
 static void on_accept(struct task *task)
 {
@@ -41,9 +45,11 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     int err = quota_init(&group->quota, &config->limits);
     group->states = calloc(config->count, sizeof *group->states);
     group->threads = calloc(config->count, sizeof *group->threads);
-    group->readahead = readahead_new(READAHEAD_THREADS);
+    group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
+    group->workers =
+        workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
     unsigned made = 0;
-    if (!err && (!group->states || !group->threads || !group->readahead))
+    if (!err && (!group->states || !group->threads || !group->readahead || !group->workers))
         err = ERR_NOMEM;
     while (!err && made < config->count)
         if (!(err = reactor_init(&group->states[made], group, made)))
@@ -116,7 +122,9 @@ void reactors_free(struct reactors *group)
     for (unsigned i = 0; i < group->acceptor_count; i++)
         acceptor_close(&group->acceptors[i]);
     if (group->readahead)
-        readahead_free(group->readahead);
+        workers_free(group->readahead);
+    if (group->workers)
+        workers_free(group->workers);
     for (unsigned i = 0; i < group->config.count; i++)
         reactor_free(&group->states[i]);
     if (group->spare_fd >= 0)
@@ -182,9 +190,14 @@ struct api_table *reactors_apis(const struct reactors *group)
     return group->config.apis;
 }
 
-struct readahead *reactors_readahead(const struct reactors *group)
+struct workers *reactors_readahead(const struct reactors *group)
 {
     return group->readahead;
+}
+
+struct workers *reactors_workers(const struct reactors *group)
+{
+    return group->workers;
 }
 
 void *reactors_context(const struct reactors *group)

@@ -19,7 +19,7 @@ struct reactors {
     struct acceptor acceptors[LISTENERS_MAX]; // for the first reactor's thread once serving
     unsigned acceptor_count;
     unsigned next_reactor; // the acceptors' own
-    struct readahead *readahead;
+    struct workers *readahead, *workers;
     int spare_fd; // for when no descriptor is left
     struct connection_quota quota;
     struct task accept_task;     // to the first reactor: a place is free

@@ -56,6 +56,23 @@ void request_free(struct reactor_state *state, struct request *request)
     }
 }
 
+void request_hold(struct request *request)
+{
+    request->holds++;
+}
+
+void request_let_go(struct request *request)
+{
+    struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
+    assert(request->holds > 0);
+    if (--request->holds > 0 || request->connection)
+        return;
+    output_drop(request);
+    request_free(state, request);
+    state->orphans--;
+    reactor_stop_if_empty(state);
+}
+
 static void count_park(struct connection *c, enum park park, int32_t by)
 {
     if (park == PARK_STALL)
@@ -125,6 +142,39 @@ void request_park(struct request *request, enum park park, void (*on_cancel)(str
     request->park = park;
     request->on_cancel = on_cancel;
     request->parked = parked;
+}
+
+static void on_work_done(struct task *task)
+{
+    struct request_work *work = container_of(task, struct request_work, job.done);
+    struct request *request = work->request;
+    work->done(work, !request->connection);
+    request_let_go(request);
+}
+
+static void run_work(struct job *job)
+{
+    struct request_work *work = container_of(job, struct request_work, job);
+    work->run(work);
+}
+
+static void on_cancel_work(struct request *request)
+{
+    (void)request; // it is held: on_work_done tells
+}
+
+void request_work(struct request *request, struct request_work *work)
+{
+    work->request = request;
+    work->job =
+        (struct job){.run = run_work, .loop = &request->reactor->loop, .done = TASK_INIT(on_work_done)};
+    request_park(request, PARK_STALL, on_cancel_work, work);
+    if (workers_submit(reactors_workers(request->reactor->group), &work->job)) {
+        request_hold(request);
+        return;
+    }
+    work->run(work);
+    work->done(work, false);
 }
 
 void request_release_input(struct request *request)

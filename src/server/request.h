@@ -25,6 +25,7 @@
 #include "base/arena.h"
 #include "base/list.h"
 #include "os/slice.h"
+#include "os/workers.h"
 #include "server/dispatch.h"
 #include "server/reactor.h"
 
@@ -42,8 +43,8 @@ enum request_state { REQUEST_HANDLING, REQUEST_PARKED, REQUEST_FINISHED };
 
 struct request {
     struct reactor *reactor;
-    struct connection *connection;
-    void *context; // reactors_config.context
+    struct connection *connection; // NULL: it is gone, and somebody still works for the request
+    void *context;                 // reactors_config.context
     const struct api_handler *api;
     const void *message; // decoded, of the API's request type; NULL after request_release_input
     int16_t version;
@@ -65,6 +66,7 @@ struct request {
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
     size_t response_bytes;             // of the response, in memory
+    unsigned holds;                    // request_hold
 };
 
 // Encodes `response` (the API's response type, in the request's version) and queues it; the connection sends
@@ -90,6 +92,23 @@ void request_close(struct request *request, const char *reason);
 // change on_cancel.
 void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
                   void *parked);
+
+// Work for a worker's thread: what costs more than about 200 us of CPU, and would keep the reactor's other
+// connections waiting so long. Lies in the request's arena.
+struct request_work {
+    void (*run)(struct request_work
+                    *work); // on the worker's thread; the arena, the message and what hangs on it are its own
+    // On the reactor's thread: as a handler, it answers, closes or parks. But where `gone`, the connection
+    // has been closed meanwhile: nobody is to be answered, and the request goes when this returns.
+    void (*done)(struct request_work *work, bool gone);
+    struct request *request;
+    struct job job;
+};
+
+// Parks the request with PARK_STALL, has the work run, then `done`. When as much work waits as may (or there
+// is no thread), it runs here and now: so the reactor takes on no more meanwhile. The server does not stop
+// before `done`.
+void request_work(struct request *request, struct request_work *work);
 
 // Lets the request's buffer go early, for one that parks: message, and every view into it, is invalid
 // afterwards (client_id stays valid). The arena stays.

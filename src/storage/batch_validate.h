@@ -20,6 +20,12 @@ enum batch_origin {
 // So many record errors are listed in a verdict; the text still counts all.
 #define BATCH_RECORD_ERRORS_MAX 10000
 
+// How much CPU the caller will spend at most, over several batches if it likes; a thread that others wait for
+// has such a budget. What a batch costs is guessed from its sizes and taken off.
+struct batch_budget {
+    int64_t left_ns;
+};
+
 // A topic's settings and the request's facts. BATCH_RULES has Kafka's defaults.
 struct batch_rules {
     struct str topic; // with partition, named in messages
@@ -35,6 +41,7 @@ struct batch_rules {
     int64_t before_max_ms;        // message.timestamp.before.max.ms
     int64_t after_max_ms;         // message.timestamp.after.max.ms
     size_t unpacked_max_bytes;    // BATCH_UNPACKED_MAX_BYTES
+    struct batch_budget *budget;  // NULL: whatever it costs
 };
 
 #define BATCH_RULES                                                       \
@@ -91,7 +98,8 @@ struct batch_verdict {
 // errors come from the arena, a rewritten batch from `rewrite` (cleared first; the caller frees it once the
 // batch is written). The base offset and the leader epoch stay to be set. The batch's max timestamp stands
 // for its last offset, as in Kafka's time index. Sequences and epochs are the producer state's to judge.
-// Returns 0 with a verdict, or ERR_NOMEM.
+// Returns 0 with a verdict, or ERR_NOMEM; or ERR_AGAIN when it would take more than the budget: nothing has
+// changed, and the same call without one does it.
 //
 // Where a client's records contradict themselves in a way that Kafka 4.3.1 lets pass (offset deltas that do
 // not count up in an uncompressed batch, a record's length that is wrong in a compressed one), the answer is

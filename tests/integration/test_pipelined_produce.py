@@ -1,6 +1,7 @@
 """Produce requests that arrive together are appended together: nobody may tell, but by the speed."""
 
 import contextlib
+import pathlib
 import signal
 import socket
 import struct
@@ -8,7 +9,10 @@ import threading
 
 import pytest
 
-from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, produce_body, values
+from harness.batch import GZIP, ZSTD, batch
+from harness.process import wait_until
+from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce_body, values
+from harness.requests import produce as produce_answer
 from harness.wire import decode_response, encode_request
 
 LARGE = b"x" * 30_000
@@ -163,3 +167,101 @@ def test_many_connections_on_one_partition(several):
             thread.join()
         assert not failures
         assert sorted(offsets) == list(range(end, end + 800))
+
+
+# What costs a reactor too much is validated by a worker; its connection waits, so that order is kept.
+
+
+def big(number):
+    """A batch of 200 KB that a topic with another compression.type has to be packed for."""
+    return [(b"%d" % number, b"%d %d " % (number, i) + b"abcdefghij" * 20) for i in range(1000)]
+
+
+def threads_of(broker):
+    return [path.read_text().strip() for path in pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/comm")]
+
+
+def numbers(connection, topic, offset, count):
+    """Of the produced batches, in the order of the log: keys without repetitions next to each other."""
+    keys = []
+    while count > 0:
+        code, batches = fetch(connection, topic, offset)
+        assert code == 0 and batches
+        for one in batches:
+            assert one["CrcOk"] and one["Attributes"] & 7 == GZIP
+            keys += [int(bytes.fromhex(record[2])) for record in one["Content"]]
+            offset = one["BaseOffset"] + one["Records"]
+            count -= one["Records"]
+    return [key for i, key in enumerate(keys) if i == 0 or keys[i - 1] != key]
+
+
+@pytest.fixture(scope="module")
+def repacked(broker):
+    create_topic(broker, "repacked", compression_type="gzip")
+    return broker
+
+
+def test_recompression_keeps_the_order(repacked):
+    with connect(repacked) as connection:
+        end = end_offset(connection, "repacked")["Offset"]
+        records = [big(0), [(b"1", b"small")], big(2), [(b"3", b"small")], [(b"4", b"small")], big(5)]
+        sent = send_together(connection, [("Produce", 9, produce_body("repacked", one)) for one in records])
+        for one, response in zip(records, receive_all(connection, sent)):
+            assert (error(answer_of(response)), answer_of(response)["BaseOffset"]) == (0, end)
+            end += len(one)
+        start = end - sum(map(len, records))
+        assert numbers(connection, "repacked", start, end - start) == [0, 1, 2, 3, 4, 5]
+    assert any(name.startswith("worker-") for name in threads_of(repacked))
+
+
+def test_what_follows_a_recompression_sees_it(repacked):
+    with connect(repacked) as connection:
+        end = end_offset(connection, "repacked")["Offset"]
+        ask = {"ReplicaId": -1, "Topics": [{"Name": "repacked", "Partitions": [{"PartitionIndex": 0, "Timestamp": -1}]}]}
+        sent = send_together(connection, [("Produce", 9, produce_body("repacked", big(0))), ("ListOffsets", 7, ask)])
+        answers = receive_all(connection, sent)
+        assert answers[1]["Topics"][0]["Partitions"][0]["Offset"] == end + 1000
+
+
+def test_a_client_that_leaves_during_recompression(repacked):
+    with connect(repacked) as witness:
+        end = end_offset(witness, "repacked")["Offset"]
+        connection = connect(repacked)
+        with held_up(repacked):
+            send_together(connection, [("Produce", 9, produce_body("repacked", big(i), acks=0)) for i in range(5)])
+            connection.close()
+        wait_until(lambda: end_offset(witness, "repacked")["Offset"] == end + 5000, 30, "all that was sent")
+        assert numbers(witness, "repacked", end, 5000) == list(range(5))
+
+
+def test_a_damaged_batch_is_told_by_the_worker(repacked):
+    with connect(repacked) as connection:
+        body = bytearray(batch(big(0), ts=now_ms(), attributes=ZSTD))
+        body[-1] ^= 1
+        assert error(produce_answer(connection, "repacked", bytes(body))) == 2  # CORRUPT_MESSAGE
+        assert error(produce_answer(connection, "repacked", big(1), acks=1)) == 0
+
+
+def test_a_stop_during_recompression(brokers):
+    """What was answered is there afterwards, and what is there was sent."""
+    broker = brokers.start()
+    create_topic(broker, "repacked", compression_type="gzip")
+    with connect(broker) as connection:
+        sent = send_together(connection, [("Produce", 9, produce_body("repacked", big(i))) for i in range(8)])
+        wait_until(lambda: end_offset_of(broker) > 0, 30, "the first of them")
+        broker.stop()
+        answered = 0
+        with contextlib.suppress(ConnectionError, OSError):
+            for one in sent:
+                receive_all(connection, [one])
+                answered += 1
+    broker.start()
+    with connect(broker) as connection:
+        end = end_offset(connection, "repacked")["Offset"]
+        assert end >= answered * 1000 and end % 1000 == 0
+        assert numbers(connection, "repacked", 0, end) == list(range(end // 1000))
+
+
+def end_offset_of(broker):
+    with connect(broker) as connection:
+        return end_offset(connection, "repacked")["Offset"]

@@ -86,6 +86,67 @@ static inline void on_cancel(struct request *request)
     atomic_fetch_add(&server.cancelled, 1);
 }
 
+// Work for a worker, which the test lets go on.
+struct gated_work {
+    struct request_work work;
+    int32_t generation;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    int running, finished, gone;
+    bool open;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+
+static inline void pass_gate(struct request_work *work)
+{
+    (void)work;
+    pthread_mutex_lock(&gate.lock);
+    gate.running++;
+    while (!gate.open)
+        pthread_cond_wait(&gate.moved, &gate.lock);
+    gate.running--;
+    gate.finished++;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static inline void set_gate(bool open)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.open = open;
+    pthread_cond_broadcast(&gate.moved);
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static inline int gate_count(const int *which)
+{
+    pthread_mutex_lock(&gate.lock);
+    int n = *which;
+    pthread_mutex_unlock(&gate.lock);
+    return n;
+}
+
+static inline void work_done(struct request_work *work, bool gone)
+{
+    struct gated_work *w = container_of(work, struct gated_work, work);
+    assert_true(reactor_is_mine(work->request->reactor));
+    if (!gone) {
+        answer(work->request, w->generation);
+        return;
+    }
+    pthread_mutex_lock(&gate.lock);
+    gate.gone++;
+    pthread_mutex_unlock(&gate.lock);
+}
+
+static inline void work_at(struct request *request, int32_t generation)
+{
+    struct gated_work *w = arena_zalloc(&request->arena, 1, sizeof *w);
+    *w = (struct gated_work){{.run = pass_gate, .done = work_done}, generation};
+    request_work(request, &w->work);
+}
+
 static inline void handle_heartbeat(struct request *request)
 {
     const struct heartbeat_request *message = request->message;
@@ -96,6 +157,8 @@ static inline void handle_heartbeat(struct request *request)
         request_close(request, "the test said so");
     } else if (str_is(what, "none")) {
         request_respond_none(request);
+    } else if (str_is(what, "work")) {
+        work_at(request, generation);
     } else if (str_is(what, "overtake") || str_is(what, "stall") || str_is(what, "poll")) {
         enum park park = str_is(what, "stall")  ? PARK_STALL
                          : str_is(what, "poll") ? PARK_POLL

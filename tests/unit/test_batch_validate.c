@@ -465,12 +465,121 @@ static void mutated_batches(void **state)
     batch_builder_free(&b);
 }
 
+// A batch of `records` records of 100 bytes that compress about as well as text.
+static void fill(struct batch_builder *b, enum compression type, int records)
+{
+    struct batch_options o = BATCH_OPTIONS;
+    uint8_t value[100];
+    o.compression = type;
+    batch_builder_init(b, &o);
+    for (int i = 0; i < records; i++) {
+        for (size_t k = 0; k < sizeof value; k++)
+            value[k] = (uint8_t)('a' + (k % 4 == 0 ? random() % 16 : (long)k % 7));
+        batch_builder_add(b, 1000, BYTES_NULL, (struct bytes){value, sizeof value}, NULL, 0);
+    }
+}
+
+// Who has 200 us does small batches and leaves large ones alone.
+static void a_budget_is_kept(void **state)
+{
+    (void)state;
+    static const struct {
+        enum compression from;
+        int to, records; // to: -1: as it is
+        bool fits;
+    } cases[] = {
+        {COMPRESSION_NONE, -1, 1, true},
+        {COMPRESSION_NONE, -1, 10000, true},
+        {COMPRESSION_NONE, -1, 20000, false},
+        {COMPRESSION_GZIP, -1, 100, true},
+        {COMPRESSION_GZIP, -1, 2000, false},
+        {COMPRESSION_ZSTD, -1, 500, true},
+        {COMPRESSION_ZSTD, -1, 5000, false},
+        {COMPRESSION_LZ4, -1, 500, true},
+        {COMPRESSION_LZ4, -1, 5000, false},
+        {COMPRESSION_SNAPPY, -1, 5000, false},
+        {COMPRESSION_NONE, COMPRESSION_GZIP, 10, true},
+        {COMPRESSION_NONE, COMPRESSION_GZIP, 500, false},
+        {COMPRESSION_NONE, COMPRESSION_LZ4, 100, true},
+        {COMPRESSION_NONE, COMPRESSION_LZ4, 2000, false},
+        {COMPRESSION_GZIP, COMPRESSION_NONE, 100, true},
+        {COMPRESSION_GZIP, COMPRESSION_NONE, 5000, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct batch_builder b = {0};
+        struct bytes made;
+        fill(&b, cases[i].from, cases[i].records);
+        assert_int_equal(batch_builder_finish(&b, &made), 0);
+        uint8_t *copy = malloc(made.size);
+        memcpy(copy, made.data, made.size);
+        struct batch_budget budget = {200000};
+        struct batch_rules rules = BATCH_RULES;
+        rules.max_message_bytes = INT32_MAX;
+        rules.log_append_time = true; // which changes the batch where it lies
+        rules.keep_compression = cases[i].to < 0;
+        if (cases[i].to >= 0)
+            rules.compression = (enum compression)cases[i].to;
+        rules.budget = &budget;
+        struct arena arena;
+        struct buffer rewrite = BUFFER_INIT;
+        struct batch_verdict v;
+        arena_init(&arena, 0);
+        int rc = batch_validate(copy, made.size, &rules, 1100, &arena, &rewrite, &v);
+        if (rc != (cases[i].fits ? 0 : ERR_AGAIN))
+            fail_msg("case %zu: %d, with %ld ns left", i, rc, (long)budget.left_ns);
+        assert_true(budget.left_ns >= 0 && (!cases[i].fits || budget.left_ns < 200000));
+        if (rc) {
+            assert_memory_equal(copy, made.data, made.size);
+            rules.budget = NULL;
+            assert_int_equal(batch_validate(copy, made.size, &rules, 1100, &arena, &rewrite, &v), 0);
+        }
+        assert_int_equal(v.error, 0);
+        arena_free(&arena);
+        buffer_free(&rewrite);
+        free(copy);
+        batch_builder_free(&b);
+    }
+}
+
+// A small batch that unfolds into a large one is found out before the budget is gone.
+static void a_bomb_is_left_to_who_has_time(void **state)
+{
+    (void)state;
+    for (enum compression type = COMPRESSION_GZIP; type < COMPRESSION_TYPES; type++) {
+        struct batch_options o = BATCH_OPTIONS;
+        struct batch_builder b = {0};
+        struct bytes made, value = {calloc(1, 1 << 20), 1 << 20};
+        o.compression = type;
+        batch_builder_init(&b, &o);
+        batch_builder_add(&b, 1000, BYTES_NULL, value, NULL, 0);
+        assert_int_equal(batch_builder_finish(&b, &made), 0);
+        struct batch_budget budget = {200000};
+        struct batch_rules rules = BATCH_RULES;
+        rules.budget = &budget;
+        struct arena arena;
+        struct buffer rewrite = BUFFER_INIT;
+        struct batch_verdict v;
+        arena_init(&arena, 0);
+        uint8_t *batch = (uint8_t *)(uintptr_t)made.data;
+        assert_int_equal(batch_validate(batch, made.size, &rules, 1100, &arena, &rewrite, &v), ERR_AGAIN);
+        rules.budget = NULL;
+        assert_int_equal(batch_validate(batch, made.size, &rules, 1100, &arena, &rewrite, &v), 0);
+        assert_int_equal(v.error, 0);
+        arena_free(&arena);
+        buffer_free(&rewrite);
+        batch_builder_free(&b);
+        free((void *)(uintptr_t)value.data);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {cmocka_unit_test(answers_are_kafkas),
                                               cmocka_unit_test(the_first_look),
                                               cmocka_unit_test(origins),
                                               cmocka_unit_test(bombs_are_refused),
+                                              cmocka_unit_test(a_budget_is_kept),
+                                              cmocka_unit_test(a_bomb_is_left_to_who_has_time),
                                               cmocka_unit_test(record_errors_are_bounded),
                                               cmocka_unit_test(mutated_batches)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,9 @@
 
 #define TOPIC_ID_VERSION 13
 
+// Of CPU, that a request may take on the reactor: what needs more goes to a worker.
+#define VALIDATE_ON_REACTOR_NS 200000
+
 // One partition of the request. A repeated partition keeps the place of its first mention. As in Kafka, the
 // last of its mentions that looks good is appended, and one that does not gives the answer all the same.
 struct item {
@@ -51,7 +54,9 @@ struct produce {
     size_t count;
     int16_t damage; // of a batch, that fails the whole request; E_NONE: go on
     struct str damage_message;
-    bool transactional;   // a batch is
+    bool transactional; // a batch is
+    size_t validated;   // items
+    struct request_work validation;
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;
     struct list node; // of the reactor's collected ones
@@ -209,17 +214,22 @@ static void report_log_start(struct item *item)
 }
 
 // Validates one batch; one that is accepted is left in item->append. Otherwise the item's result is set.
-static void validate(struct produce *w, struct item *item)
+// False: it would cost more than the budget (NULL: nothing does).
+static bool validate(struct produce *w, struct item *item, struct batch_budget *budget)
 {
     struct request *r = w->request;
     struct log_config config;
     log_get_config(item->partition->log, &config);
     struct batch_rules rules = rules_of(item, &config, r->version);
     struct batch_verdict verdict;
-    if (batch_validate(item->records, item->records_bytes, &rules, clock_wall_ms(), &r->arena, &item->rewrite,
-                       &verdict)) {
+    rules.budget = budget;
+    int rc = batch_validate(item->records, item->records_bytes, &rules, clock_wall_ms(), &r->arena,
+                            &item->rewrite, &verdict);
+    if (rc == ERR_AGAIN)
+        return false;
+    if (rc) {
         item->error = E_UNKNOWN_SERVER_ERROR;
-        return;
+        return true;
     }
     item->error = verdict.error;
     item->message = verdict.message;
@@ -228,17 +238,30 @@ static void validate(struct produce *w, struct item *item)
     if (verdict.error != E_NONE) {
         if (verdict.reports_log_start)
             report_log_start(item);
-        return;
+        return true;
     }
     item->append = arena_zalloc(&r->arena, 1, sizeof *item->append);
     if (!item->append) {
         item->error = E_UNKNOWN_SERVER_ERROR;
-        return;
+        return true;
     }
     item->append_time = config.timestamp_log_append;
     item->append->acks = w->acks;
     item->append->log.bytes = verdict.batch;
     item->append->log.size = verdict.size;
+    return true;
+}
+
+// Validates what is not validated yet. False: the budget is used up, and something is left. Touches nothing
+// but the request and the partitions' logs: a worker may call it.
+static bool validate_all(struct produce *w, struct batch_budget *budget)
+{
+    for (; w->validated < w->count; w->validated++) {
+        struct item *item = &w->items[w->validated];
+        if (item->partition && item->error == E_NONE && item->records && !validate(w, item, budget))
+            return false;
+    }
+    return true;
 }
 
 // Takes over what the append came to.
@@ -298,7 +321,8 @@ static void fail_all(struct produce *w, int16_t error, struct str message)
     }
 }
 
-static void serve_all(struct produce *w)
+// Finds the partitions and validates what they get. False: that is a worker's business.
+static bool serve_all(struct produce *w)
 {
     const struct image *image = image_current();
     const struct item *empty = NULL;
@@ -311,11 +335,10 @@ static void serve_all(struct produce *w)
         fail_all(w, E_INVALID_RECORD,
                  arena_printf(&w->request->arena, "There are no records for %.*s-%d", STR_ARG(empty->topic),
                               empty->index));
-        return;
+        return true;
     }
-    for (size_t i = 0; i < w->count; i++)
-        if (w->items[i].partition && w->items[i].error == E_NONE && w->items[i].records)
-            validate(w, &w->items[i]);
+    struct batch_budget budget = {VALIDATE_ON_REACTOR_NS};
+    return validate_all(w, &budget);
 }
 
 // What a mention that did not look good makes of the answer.
@@ -611,6 +634,40 @@ static void on_cancel_collected(struct request *r)
     release(w);
 }
 
+// Once everything is validated.
+static void append_all(struct produce *w)
+{
+    struct request *r = w->request;
+    if (gather(w, NULL, 0) == 0) {
+        finish(w);
+        return;
+    }
+    request_park(r, PARK_OVERTAKE, on_cancel_collected, w);
+    reactor_collect(r->reactor, &w->node, r->size_bytes, settle);
+    if (r->reactor->collected_bytes >= REACTOR_COLLECTED_BYTES)
+        reactor_settle(r->reactor);
+}
+
+static void validate_on_worker(struct request_work *work)
+{
+    validate_all(container_of(work, struct produce, validation), NULL);
+}
+
+static void on_validated(struct request_work *work, bool gone)
+{
+    struct produce *w = container_of(work, struct produce, validation);
+    if (!gone) {
+        append_all(w);
+        return;
+    }
+    w->cancelled = true; // as in on_cancel_collected
+    if (gather(w, NULL, 0) > 0) {
+        reactor_collect(w->request->reactor, &w->node, w->request->size_bytes, settle);
+        reactor_settle(w->request->reactor);
+    }
+    release(w);
+}
+
 static void handle_produce(struct request *r)
 {
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
@@ -631,16 +688,13 @@ static void handle_produce(struct request *r)
     int16_t error = check_request(w, &message);
     if (error != E_NONE)
         fail_all(w, error, message);
-    else
-        serve_all(w);
-    if (gather(w, NULL, 0) == 0) {
-        finish(w);
+    else if (!serve_all(w)) {
+        w->validation.run = validate_on_worker;
+        w->validation.done = on_validated;
+        request_work(r, &w->validation);
         return;
     }
-    request_park(r, PARK_OVERTAKE, on_cancel_collected, w);
-    reactor_collect(r->reactor, &w->node, r->size_bytes, settle);
-    if (r->reactor->collected_bytes >= REACTOR_COLLECTED_BYTES)
-        reactor_settle(r->reactor);
+    append_all(w);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,

@@ -1,0 +1,33 @@
+// A pool of threads for work that would hold up a loop: it runs there, and its end is posted back to the
+// loop.
+#ifndef OS_WORKERS_H
+#define OS_WORKERS_H
+
+#include "base/list.h"
+#include "os/loop.h"
+
+#define WORKERS_THREADS_MAX 8
+
+struct workers;
+
+// Embedded in its owner, who keeps it until `done` has run.
+struct job {
+    struct list node;
+    void (*run)(struct job *job); // on a thread of the pool
+    struct loop *loop;
+    struct task done; // on the loop's thread, once `run` has returned
+};
+
+// At most `threads` threads, started when there is work, named after `name`; at most `jobs_limit` jobs wait
+// for one. NULL when out of memory.
+struct workers *workers_new(const char *name, unsigned threads, unsigned jobs_limit);
+
+// Queues a job; they start in this order. Any thread. False, and nothing is queued, when as many wait as may,
+// or no thread could be started at all: then the caller does the work itself, and so takes on no more
+// meanwhile.
+bool workers_submit(struct workers *w, struct job *job);
+
+// Ends the threads. No job waits or runs any more.
+void workers_free(struct workers *w);
+
+#endif
