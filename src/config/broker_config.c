@@ -500,6 +500,11 @@ struct str broker_config_warning(const struct broker_config *c, size_t i, struct
         return arena_printf(arena, "%s=%.*s has no effect here: it concerns Kafka's Java runtime", s->name,
                             STR_ARG(e->value));
     struct str base = without_listener_prefix(e->name);
+    if (!s)
+        s = setting_find(SETTING_BROKER, base); // of one listener
+    if (s && s->without_effect_yet)
+        return arena_printf(arena, "%.*s=%.*s has no effect yet", STR_ARG(e->name),
+                            STR_ARG(s->type == SETTING_PASSWORD ? STR("[hidden]") : e->value));
     if (s || (base.data != e->name.data && is_listener_setting(base)))
         return STR_NULL;
     const struct setting *near = setting_closest(SETTING_BROKER, base);

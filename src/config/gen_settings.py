@@ -61,6 +61,8 @@ class Setting:
                 f['update'] = 'SETTING_' + UPDATES[word]
             elif word == 'no effect':
                 f['without_effect'] = 'true'
+            elif word == 'no effect yet':
+                f['without_effect_yet'] = 'true'
             elif word == 'internal':
                 f['internal'] = 'true'
             elif word.startswith('behind: '):

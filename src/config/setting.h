@@ -61,11 +61,12 @@ struct setting {
     enum setting_importance importance;
     enum setting_update update;
     enum setting_check check;
-    bool required;       // has no default
-    bool unique;         // a list: entries are not empty, and repeated ones are dropped
-    bool list_not_empty; // a list with at least one entry
-    bool internal;       // shown only when it is set
-    bool without_effect; // concerns Kafka's Java runtime or its thread pools only
+    bool required;           // has no default
+    bool unique;             // a list: entries are not empty, and repeated ones are dropped
+    bool list_not_empty;     // a list with at least one entry
+    bool internal;           // shown only when it is set
+    bool without_effect;     // concerns Kafka's Java runtime or its thread pools only
+    bool without_effect_yet; // nothing here heeds it so far
 };
 
 // The settings of a scope, in Kafka's order of checking for topics.

@@ -9,6 +9,8 @@ import re
 import subprocess
 import sys
 
+import settings
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 # A room may include its own headers and those of any room to its right.
@@ -191,6 +193,17 @@ def check_format():
         yield TOP, 0, f"clang-format failed: {done.stderr.strip()[:200]}"
 
 
+def check_settings():
+    """Settings say that they have no effect yet when, and only when, no source heeds them."""
+    table = TOP / "src/config/settings.txt"
+    about = {"setting.c", "setting_check.c", "describe.c", "overlay.c"}  # of settings as such
+    sources = tracked("src/*.c")
+    config = [text_of(path) for path in sources if path.parent == table.parent and path.name not in about]
+    others = [text_of(path) for path in sources if path.parent != table.parent]
+    for number, what in settings.check(table, config, others):
+        yield table, number, what
+
+
 CHECKS = [
     check_dependencies,
     check_system_calls,
@@ -200,6 +213,7 @@ CHECKS = [
     check_unfinished,
     check_mentions,
     check_whitespace,
+    check_settings,
     check_format,
 ]
 

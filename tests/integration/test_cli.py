@@ -86,11 +86,12 @@ def test_a_file_is_checked_without_starting(tmp_path):
     assert "controller.listener.names is not set: it is required" in odradek("server", "--check", path, status=1)[1]
     path.write_text(
         "process.roles = broker,controller\nnode.id: 1\nlisteners=PLAINTEXT://127.0.0.1:0,\\\n  CONTROLLER://127.0.0.1:0\n"
-        "controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@127.0.0.1:9093\nnum.partition=3\nnum.io.threads=8\n"
+        "controller.listener.names=CONTROLLER\ncontroller.quorum.voters=1@127.0.0.1:9093\nnum.partition=3\nnum.io.threads=8\nrequest.timeout.ms=30000\n"
     )
     _, error = odradek("server", "--check", path)
     assert "unknown setting num.partition; did you mean num.partitions?" in error
     assert "num.io.threads=8 has no effect here" in error
+    assert "request.timeout.ms=30000 has no effect yet" in error
 
 
 def test_nobody_answers():

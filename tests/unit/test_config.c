@@ -298,9 +298,13 @@ static void what_is_unknown_or_useless_is_said(void **state)
         {"completely.different.thing.of.mine=1",
          "unknown setting completely.different.thing.of.mine is ignored"},
         {"num.io.threads=8", "num.io.threads=8 has no effect here: it concerns Kafka's Java runtime"},
-        {"listener.name.plaintext.ssl.keystore.location=/x", NULL},
+        {"replica.fetch.max.bytes=4096", "replica.fetch.max.bytes=4096 has no effect yet"},
+        {"ssl.keystore.password=secret", "ssl.keystore.password=[hidden] has no effect yet"},
+        {"listener.name.plaintext.ssl.keystore.location=/x",
+         "listener.name.plaintext.ssl.keystore.location=/x has no effect yet"},
+        {"listener.name.plaintext.ssl.key.password=secret",
+         "listener.name.plaintext.ssl.key.password=[hidden] has no effect yet"},
         {"listener.name.plaintext.plain.sasl.jaas.config=x", NULL},
-        {"unstable.api.versions.enable=true", NULL},
         {"num.partitions=1", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
