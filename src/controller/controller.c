@@ -124,9 +124,17 @@ static const struct {
     int16_t api_key;
     int (*serve)(struct step *s);
 } handlers[] = {
-    {19, on_create_topics},         {20, on_delete_topics},    {37, on_create_partitions},
-    {62, on_broker_registration},   {63, on_broker_heartbeat}, {64, on_unregister_broker},
+    // clang-format off
+    {19, on_create_topics},
+    {20, on_delete_topics},
+    {37, on_create_partitions},
+    {49, on_alter_client_quotas},
+    {51, on_alter_user_scram_credentials},
+    {62, on_broker_registration},
+    {63, on_broker_heartbeat},
+    {64, on_unregister_broker},
     {67, on_allocate_producer_ids},
+    // clang-format on
 };
 
 int controller_step(struct controller *c, struct controller_event *event, int64_t next_offset, int64_t now_ms,

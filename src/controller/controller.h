@@ -5,8 +5,9 @@
 // An event is a request of the Kafka protocol, by its api key: from a client of this broker, from this broker
 // itself (its registration, heartbeats, auto-created topics) or from another one. controller_step() serves
 //
-//   CreateTopics (19), DeleteTopics (20), CreatePartitions (37), BrokerRegistration (62), BrokerHeartbeat
-//   (63), UnregisterBroker (64), AllocateProducerIds (67)
+//   CreateTopics (19), DeleteTopics (20), CreatePartitions (37), AlterClientQuotas (49),
+//   AlterUserScramCredentials (51), BrokerRegistration (62), BrokerHeartbeat (63), UnregisterBroker (64),
+//   AllocateProducerIds (67)
 //
 // with the error codes and texts of Apache Kafka 4.3.1. Thread: the controller's, but for the making of
 // events.
@@ -67,6 +68,8 @@ struct controller_config {
     uint64_t seed; // of replica placement: the same seed and events give the same decisions (topic ids aside)
     struct uuid (*new_id)(void *context); // topic ids; NULL: uuid_random
     void *new_id_context;
+    // Whether an ip's quota may have this name: an address, or a host that has one. NULL: whatever it is.
+    bool (*is_host)(struct str name);
 };
 
 // Records to append, all or none, in order: encoded values (frame and all) in the effects' arena.

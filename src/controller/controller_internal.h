@@ -64,6 +64,8 @@ int on_allocate_producer_ids(struct step *s);
 int on_broker_registration(struct step *s);
 int on_broker_heartbeat(struct step *s);
 int on_unregister_broker(struct step *s);
+int on_alter_client_quotas(struct step *s);
+int on_alter_user_scram_credentials(struct step *s);
 
 // --- brokers (brokers.c, sessions.c) ---
 struct broker_session *session_find(const struct controller *c, int32_t broker);

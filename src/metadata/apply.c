@@ -160,6 +160,8 @@ static int collect_changes(struct image_builder *b, struct image_changes *change
                                       .controllers = b->controllers,
                                       .features = b->features,
                                       .producer_ids = b->producer_ids,
+                                      .quotas = b->quotas,
+                                      .scram = b->scram,
                                       .kept = b->kept};
     changes->topics = calloc(b->topics.count + 1, sizeof *changes->topics);
     changes->configs = calloc(b->configs.count + 1, sizeof *changes->configs);

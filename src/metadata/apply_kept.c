@@ -51,48 +51,6 @@ static int forget(struct image_builder *b, struct key *k)
     return key_finish(k, rc == ERR_NOT_FOUND ? 0 : rc);
 }
 
-int apply_quota(struct image_builder *b, const void *message)
-{
-    const struct client_quota_record *r = message;
-    struct key k;
-    key_start(&k, RECORD_CLIENT_QUOTA);
-    // The entity is a map from type to name; its order in the record means nothing.
-    static const char *const types[] = {"user", "client-id", "ip"};
-    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
-        for (int32_t i = 0; i < r->entity_count; i++) {
-            if (str_is(r->entity[i].entity_type, types[t])) {
-                key_str(&k, r->entity[i].entity_type);
-                key_str(&k, r->entity[i].entity_name);
-            }
-        }
-    }
-    key_str(&k, r->key);
-    return r->remove ? forget(b, &k) : keep(b, &k);
-}
-
-static void scram_key(struct key *k, struct str name, int8_t mechanism)
-{
-    key_start(k, RECORD_USER_SCRAM_CREDENTIAL);
-    buffer_byte(&k->bytes, (uint8_t)mechanism);
-    key_str(k, name);
-}
-
-int apply_scram(struct image_builder *b, const void *message)
-{
-    const struct user_scram_credential_record *r = message;
-    struct key k;
-    scram_key(&k, r->name, r->mechanism);
-    return keep(b, &k);
-}
-
-int apply_remove_scram(struct image_builder *b, const void *message)
-{
-    const struct remove_user_scram_credential_record *r = message;
-    struct key k;
-    scram_key(&k, r->name, r->mechanism);
-    return forget(b, &k);
-}
-
 static void acl_key(struct key *k, const struct uuid *id)
 {
     key_start(k, RECORD_ACCESS_CONTROL_ENTRY);

@@ -26,7 +26,7 @@ struct image_builder {
     struct arena memory;  // of the whole application
     struct map topics;    // by the 16 bytes of the id, of struct topic_edit
     struct map configs;   // by type and name, of struct config_edit
-    bool brokers, controllers, features, producer_ids, kept;
+    bool brokers, controllers, features, producer_ids, quotas, scram, kept;
     struct buffer *why; // may be NULL
     const struct image_record *record;
     struct bytes value; // of the record, frame and all
@@ -56,10 +56,11 @@ int apply_fence_broker(struct image_builder *b, const void *message);
 int apply_unfence_broker(struct image_builder *b, const void *message);
 int apply_register_controller(struct image_builder *b, const void *message);
 
-// Records that are kept as they came.
 int apply_quota(struct image_builder *b, const void *message);
 int apply_scram(struct image_builder *b, const void *message);
 int apply_remove_scram(struct image_builder *b, const void *message);
+
+// Records that are kept as they came.
 int apply_acl(struct image_builder *b, const void *message);
 int apply_remove_acl(struct image_builder *b, const void *message);
 int apply_token(struct image_builder *b, const void *message);

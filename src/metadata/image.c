@@ -43,6 +43,8 @@ struct image *image_new(void)
     image->topics_by_name = hamt_empty(&image_topics_by_name_ops);
     image->topics_by_id = hamt_empty(&image_topics_by_id_ops);
     image->configs = hamt_empty(&image_configs_ops);
+    image->quotas = hamt_empty(&image_quotas_ops);
+    image->scram = hamt_empty(&image_scram_ops);
     image->kept = hamt_empty(&image_kept_ops);
     return image;
 }
@@ -90,6 +92,8 @@ struct image *image_copy(const struct image *image)
     copy->topics_by_name = hamt_share(&image->topics_by_name);
     copy->topics_by_id = hamt_share(&image->topics_by_id);
     copy->configs = hamt_share(&image->configs);
+    copy->quotas = hamt_share(&image->quotas);
+    copy->scram = hamt_share(&image->scram);
     copy->kept = hamt_share(&image->kept);
     copy->brokers = NULL;
     copy->controllers = NULL;
@@ -131,6 +135,8 @@ void image_unref(const struct image *image)
     hamt_release(&i->topics_by_name);
     hamt_release(&i->topics_by_id);
     hamt_release(&i->configs);
+    hamt_release(&i->quotas);
+    hamt_release(&i->scram);
     hamt_release(&i->kept);
     free(i);
 }
@@ -193,6 +199,16 @@ struct str image_config_value(const struct image_config *config, struct str name
         if (str_equal(config->entries[i].name, name))
             return config->entries[i].value;
     return STR_NULL;
+}
+
+const struct image_quota *image_quota(const struct image *image, const struct image_quota_entity *entity)
+{
+    return hamt_get(&image->quotas, entity);
+}
+
+const struct image_scram *image_scram(const struct image *image, int8_t mechanism, struct str user)
+{
+    return hamt_get(&image->scram, &(struct image_scram_key){mechanism, user});
 }
 
 int16_t image_feature_level(const struct image *image, struct str name)

@@ -108,8 +108,57 @@ struct image_config { // the dynamic settings of one resource
     struct config_entry *entries; // sorted by name; values are never null (a null in a record removes one)
 };
 
-// A record that is kept as it came (client quotas, SCRAM credentials, ACLs, delegation tokens): nothing in
-// the broker decides on it yet, nothing is lost from a snapshot. `key` is what a later record replaces or
+// Whom a quota is for: each part a type ("user", "client-id", "ip") with a name, or with a null view, which
+// stands for every name that has no quota of its own. Sorted by type, each type once.
+struct image_quota_part {
+    struct str type, name;
+};
+
+struct image_quota_entity {
+    uint32_t count;
+    struct image_quota_part *parts;
+};
+
+enum image_quota_kind {
+    QUOTA_PRODUCER_BYTE_RATE,
+    QUOTA_CONSUMER_BYTE_RATE,
+    QUOTA_REQUEST_PERCENTAGE,
+    QUOTA_CONTROLLER_MUTATION_RATE,
+    QUOTA_CONNECTION_CREATION_RATE, // of an ip
+    QUOTA_KINDS,
+};
+extern const struct str image_quota_keys[QUOTA_KINDS];
+
+struct image_quota_value {
+    struct str key;
+    double value;
+};
+
+struct image_quota { // what one entity may do; always something
+    atomic_uint refs;
+    struct image_quota_entity entity;
+    uint32_t values_count;
+    struct image_quota_value *values; // sorted by key; keys that nobody knows are kept
+    unsigned kinds;                   // of which there is a limit: 1 << enum image_quota_kind
+    double limits[QUOTA_KINDS];
+};
+
+enum scram_mechanism { SCRAM_SHA_256 = 1, SCRAM_SHA_512 };
+
+struct image_scram_key {
+    int8_t mechanism; // enum scram_mechanism
+    struct str user;
+};
+
+struct image_scram { // a user's credential (RFC 5802)
+    atomic_uint refs;
+    struct image_scram_key key;
+    int32_t iterations;
+    struct bytes salt, stored_key, server_key;
+};
+
+// A record that is kept as it came (ACLs, delegation tokens): nothing in the broker decides on it yet,
+// nothing is lost from a snapshot. `key` is what a later record replaces or
 // removes.
 struct image_kept {
     atomic_uint refs;
@@ -133,7 +182,10 @@ struct image {
     struct image_feature *features;           // sorted by name; without level-0 entries
     struct hamt topics_by_name, topics_by_id; // of struct image_topic
     struct hamt configs;                      // of struct image_config
+    struct hamt quotas;                       // of struct image_quota
+    struct hamt scram;                        // of struct image_scram
     struct hamt kept;                         // of struct image_kept
+    uint32_t quota_counts[QUOTA_KINDS];       // entities that have a limit of the kind
     size_t partitions_count;                  // of all topics
 };
 
@@ -161,6 +213,9 @@ const struct image_endpoint *image_broker_endpoint(const struct image_broker *br
 const struct image_config *image_config(const struct image *image, int8_t type, struct str name);
 // The value of one dynamic setting, or a null view.
 struct str image_config_value(const struct image_config *config, struct str name);
+// The entity's parts in their order, as image_quota_entity has them.
+const struct image_quota *image_quota(const struct image *image, const struct image_quota_entity *entity);
+const struct image_scram *image_scram(const struct image *image, int8_t mechanism, struct str user);
 // The finalized level of a feature; 0 when it is not finalized.
 int16_t image_feature_level(const struct image *image, struct str name);
 static inline size_t image_topics_count(const struct image *image)
@@ -194,7 +249,8 @@ struct image_changes {
     uint32_t topics_count;
     struct image_config_delta *configs; // of any resource; of deleted topics too
     uint32_t configs_count;
-    bool brokers, controllers, features, producer_ids, kept; // whether something in them changed
+    bool brokers, controllers, features, producer_ids, quotas, scram,
+        kept; // whether something in them changed
 };
 
 void image_changes_free(struct image_changes *changes);

@@ -172,6 +172,85 @@ void image_config_unref(struct image_config *c)
         free(c);
 }
 
+const struct str image_quota_keys[QUOTA_KINDS] = {
+    [QUOTA_PRODUCER_BYTE_RATE] = STR("producer_byte_rate"),
+    [QUOTA_CONSUMER_BYTE_RATE] = STR("consumer_byte_rate"),
+    [QUOTA_REQUEST_PERCENTAGE] = STR("request_percentage"),
+    [QUOTA_CONTROLLER_MUTATION_RATE] = STR("controller_mutation_rate"),
+    [QUOTA_CONNECTION_CREATION_RATE] = STR("connection_creation_rate"),
+};
+
+static void quota_layout(struct pack *p, const struct image_quota *v, struct image_quota *out)
+{
+    pack(p, v, sizeof *v, _Alignof(struct image_quota));
+    struct image_quota_part *parts =
+        pack(p, v->entity.parts, v->entity.count * sizeof *parts, _Alignof(struct image_quota_part));
+    struct image_quota_value *values =
+        pack(p, v->values, v->values_count * sizeof *values, _Alignof(struct image_quota_value));
+    for (uint32_t i = 0; i < v->entity.count; i++) {
+        struct str type = pack_str(p, v->entity.parts[i].type), name = pack_str(p, v->entity.parts[i].name);
+        if (parts)
+            parts[i] = (struct image_quota_part){type, name};
+    }
+    for (uint32_t i = 0; i < v->values_count; i++) {
+        struct str key = pack_str(p, v->values[i].key);
+        if (values)
+            values[i].key = key;
+    }
+    out->entity.parts = parts;
+    out->values = values;
+}
+
+static struct image_quota *quota_pack(const struct image_quota *values)
+{
+    PART_NEW(image_quota, quota_layout, values);
+}
+
+struct image_quota *image_quota_new(const struct image_quota *values)
+{
+    struct image_quota *q = quota_pack(values);
+    if (!q)
+        return NULL;
+    q->kinds = 0;
+    for (uint32_t i = 0; i < q->values_count; i++) {
+        for (unsigned kind = 0; kind < QUOTA_KINDS; kind++) {
+            if (!str_equal(q->values[i].key, image_quota_keys[kind]))
+                continue;
+            q->kinds |= 1U << kind;
+            q->limits[kind] = q->values[i].value;
+        }
+    }
+    return q;
+}
+
+static void quota_unref(void *value)
+{
+    struct image_quota *q = value;
+    if (last_ref(&q->refs))
+        free(q);
+}
+
+static void scram_layout(struct pack *p, const struct image_scram *v, struct image_scram *out)
+{
+    pack(p, v, sizeof *v, _Alignof(struct image_scram));
+    out->key.user = pack_str(p, v->key.user);
+    out->salt.data = pack(p, v->salt.data, v->salt.size, 1);
+    out->stored_key.data = pack(p, v->stored_key.data, v->stored_key.size, 1);
+    out->server_key.data = pack(p, v->server_key.data, v->server_key.size, 1);
+}
+
+struct image_scram *image_scram_new(const struct image_scram *values)
+{
+    PART_NEW(image_scram, scram_layout, values);
+}
+
+static void scram_unref(void *value)
+{
+    struct image_scram *s = value;
+    if (last_ref(&s->refs))
+        free(s);
+}
+
 static void kept_layout(struct pack *p, const struct image_kept *v, struct image_kept *out)
 {
     pack(p, v, sizeof *v, _Alignof(struct image_kept));
@@ -299,6 +378,56 @@ static void config_unref(void *value)
 
 const struct hamt_ops image_configs_ops = {config_key, config_hash, config_same, image_part_ref,
                                            config_unref};
+
+static const void *quota_key(const void *value)
+{
+    return &((const struct image_quota *)value)->entity;
+}
+
+static uint64_t quota_hash(const void *key)
+{
+    const struct image_quota_entity *e = key;
+    uint64_t hash = e->count;
+    for (uint32_t i = 0; i < e->count; i++) {
+        const struct image_quota_part *part = &e->parts[i];
+        hash = hash_int(hash ^ hash_bytes(part->type.data, part->type.size));
+        if (part->name.data)
+            hash = hash_int(hash ^ hash_bytes(part->name.data, part->name.size));
+    }
+    return hash;
+}
+
+static bool quota_same(const void *a, const void *b)
+{
+    const struct image_quota_entity *x = a, *y = b;
+    bool same = x->count == y->count;
+    for (uint32_t i = 0; i < x->count && same; i++)
+        same = str_equal(x->parts[i].type, y->parts[i].type) &&
+               !x->parts[i].name.data == !y->parts[i].name.data && // the default is not the empty name
+               str_equal(x->parts[i].name, y->parts[i].name);
+    return same;
+}
+
+const struct hamt_ops image_quotas_ops = {quota_key, quota_hash, quota_same, image_part_ref, quota_unref};
+
+static const void *scram_key(const void *value)
+{
+    return &((const struct image_scram *)value)->key;
+}
+
+static uint64_t scram_hash(const void *key)
+{
+    const struct image_scram_key *k = key;
+    return hash_bytes(k->user.data, k->user.size) ^ hash_int((uint64_t)k->mechanism);
+}
+
+static bool scram_same(const void *a, const void *b)
+{
+    const struct image_scram_key *x = a, *y = b;
+    return x->mechanism == y->mechanism && str_equal(x->user, y->user);
+}
+
+const struct hamt_ops image_scram_ops = {scram_key, scram_hash, scram_same, image_part_ref, scram_unref};
 
 static const void *kept_key(const void *value)
 {

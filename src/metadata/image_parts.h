@@ -9,6 +9,8 @@ struct image_partition *image_partition_new(const struct image_partition *values
 struct image_broker *image_broker_new(const struct image_broker *values);
 struct image_controller *image_controller_new(const struct image_controller *values);
 struct image_config *image_config_new(const struct image_config *values);
+struct image_quota *image_quota_new(const struct image_quota *values); // finds out kinds and limits
+struct image_scram *image_scram_new(const struct image_scram *values);
 struct image_kept *image_kept_new(const struct image_kept *values);
 
 // A topic without partitions; and a copy that shares the partitions.
@@ -28,7 +30,7 @@ static inline void image_part_ref(void *part)
 }
 
 extern const struct hamt_ops image_topics_by_name_ops, image_topics_by_id_ops, image_configs_ops,
-    image_kept_ops;
+    image_quotas_ops, image_scram_ops, image_kept_ops;
 
 // A copy of the image whose tables may be changed by its only holder. NULL: out of memory.
 struct image *image_copy(const struct image *image);

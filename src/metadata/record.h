@@ -63,11 +63,12 @@ void metadata_partition_record(const struct image_partition *p, const struct uui
                                int32_t metadata_version, struct partition_record *out);
 
 // Whether metadata.version has a feature: JBOD directory assignment (KIP-858), eligible leader replicas
-// (KIP-966), metadata transactions (KIP-868), controller registration (KIP-919), cordoned directories
-// (KIP-1066).
+// (KIP-966), SCRAM credentials (KIP-900), metadata transactions (KIP-868), controller registration (KIP-919),
+// cordoned directories (KIP-1066).
 enum {
     METADATA_VERSION_MINIMUM = 7,
     METADATA_VERSION_MIGRATION = 8,
+    METADATA_VERSION_SCRAM = 11,
     METADATA_VERSION_TRANSACTIONS = 13,
     METADATA_VERSION_CONTROLLER_REGISTRATION = 15,
     METADATA_VERSION_DIRECTORIES = 17,

@@ -189,6 +189,54 @@ static int write_producer_ids(struct writer *w, const struct image *image)
     return write_record(w, &producer_ids_record_type, 0, &r);
 }
 
+static int write_quotas(struct writer *w, const struct image *image)
+{
+    struct hamt_walk walk = hamt_walk(&image->quotas);
+    for (const struct image_quota *q; (q = hamt_next(&walk));) {
+        for (uint32_t i = 0; i < q->values_count; i++) {
+            struct client_quota_record r = {.entity_count = (int32_t)q->entity.count,
+                                            .key = q->values[i].key,
+                                            .value = q->values[i].value};
+            r.entity = client_quota_record_entity_data_new(&w->arena, r.entity_count);
+            if (!r.entity)
+                return ERR_NOMEM;
+            // User before client id, as Kafka has them.
+            for (uint32_t p = 0; p < q->entity.count; p++) {
+                const struct image_quota_part *part = &q->entity.parts[q->entity.count - 1 - p];
+                r.entity[p] = (struct client_quota_record_entity_data){part->type, part->name};
+            }
+            int rc = write_record(w, &client_quota_record_type, 0, &r);
+            if (rc)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+// By mechanism. What this metadata.version cannot say (it was downgraded) is lost, as in Kafka.
+static int write_scram(struct writer *w, const struct image *image)
+{
+    if (w->metadata_version < METADATA_VERSION_SCRAM)
+        return 0;
+    for (int8_t mechanism = SCRAM_SHA_256; mechanism <= SCRAM_SHA_512; mechanism++) {
+        struct hamt_walk walk = hamt_walk(&image->scram);
+        for (const struct image_scram *s; (s = hamt_next(&walk));) {
+            struct user_scram_credential_record r = {.name = s->key.user,
+                                                     .mechanism = s->key.mechanism,
+                                                     .salt = s->salt,
+                                                     .stored_key = s->stored_key,
+                                                     .server_key = s->server_key,
+                                                     .iterations = s->iterations};
+            int rc = s->key.mechanism == mechanism
+                         ? write_record(w, &user_scram_credential_record_type, 0, &r)
+                         : 0;
+            if (rc)
+                return rc;
+        }
+    }
+    return 0;
+}
+
 static int write_kept(struct writer *w, const struct image *image, int16_t type)
 {
     struct hamt_walk walk = hamt_walk(&image->kept);
@@ -212,13 +260,15 @@ int image_write(const struct image *image, int (*emit)(void *context, struct byt
     if (rc == 0)
         rc = write_configs(&w, image);
     if (rc == 0)
-        rc = write_kept(&w, image, RECORD_CLIENT_QUOTA);
+        rc = write_quotas(&w, image);
     if (rc == 0)
         rc = write_producer_ids(&w, image);
-    static const int16_t kept[] = {RECORD_ACCESS_CONTROL_ENTRY, RECORD_USER_SCRAM_CREDENTIAL,
-                                   RECORD_DELEGATION_TOKEN};
-    for (size_t i = 0; rc == 0 && i < sizeof kept / sizeof *kept; i++)
-        rc = write_kept(&w, image, kept[i]);
+    if (rc == 0)
+        rc = write_kept(&w, image, RECORD_ACCESS_CONTROL_ENTRY);
+    if (rc == 0)
+        rc = write_scram(&w, image);
+    if (rc == 0)
+        rc = write_kept(&w, image, RECORD_DELEGATION_TOKEN);
     buffer_free(&w.value);
     arena_free(&w.arena);
     return rc;

@@ -210,3 +210,19 @@ int socket_parse_ip(const char *text, uint8_t ip[16])
     ip[10] = ip[11] = 0xff;
     return 0;
 }
+
+int socket_resolve_ip(const char *host, uint8_t ip[16])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+        return ERR_NOT_FOUND;
+    if (found->ai_family == AF_INET6) {
+        memcpy(ip, &((const struct sockaddr_in6 *)(const void *)found->ai_addr)->sin6_addr, 16);
+    } else {
+        memset(ip, 0, 10);
+        ip[10] = ip[11] = 0xff;
+        memcpy(ip + 12, &((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr, 4);
+    }
+    freeaddrinfo(found);
+    return 0;
+}

@@ -53,4 +53,8 @@ int socket_spare_fd(void);
 // The same address in the form of socket_peer.ip. 0, or ERR_INVALID when it is no numeric address.
 int socket_parse_ip(const char *text, uint8_t ip[16]);
 
+// The first address of a host that is named by a name or numerically. 0, or ERR_NOT_FOUND. May wait for the
+// name service: not on a reactor.
+int socket_resolve_ip(const char *host, uint8_t ip[16]);
+
 #endif

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/logger.h"
 #include "base/qsbr.h"
+#include "os/socket.h"
 #include "protocol/errors.h"
 #include "raft/control.h"
 #include "raft/quorum_state.h"
@@ -427,6 +428,17 @@ static void quorum_free(struct quorum *q)
     free(q);
 }
 
+static bool is_host(struct str name)
+{
+    char text[256];
+    uint8_t ip[16];
+    if (name.size >= sizeof text || memchr(name.data, 0, name.size))
+        return false;
+    memcpy(text, name.data, name.size);
+    text[name.size] = 0;
+    return socket_resolve_ip(text, ip) == 0;
+}
+
 // From what was loaded to a leader whose first records are on disk.
 static int take_the_lead(struct quorum *q, const struct raft_persistent *persistent, bool in_transaction,
                          char *message, size_t message_size)
@@ -443,6 +455,7 @@ static int take_the_lead(struct quorum *q, const struct raft_persistent *persist
     if (rc)
         return rc;
     struct controller_config config = {.config = p->config,
+                                       .is_host = is_host,
                                        .incarnation_id = uuid_random(),
                                        .endpoints = p->controller_endpoints,
                                        .endpoints_count = p->controller_endpoints_count,

@@ -212,14 +212,27 @@ static void add_broker(struct script *s, struct world *w)
 static void add_other(struct script *s)
 {
     static struct client_quota_record_entity_data entity[2];
-    switch (rand() % 5) {
+    switch (rand() % 6) {
+    case 5: {
+        struct user_scram_credential_record r = user_scram_credential_record_default;
+        r.name = rand() % 2 ? STR("u") : STR("v");
+        r.mechanism = (int8_t)(1 + rand() % 2);
+        r.iterations = rand() % 10000;
+        r.salt = (struct bytes){(const uint8_t *)"salt", (size_t)(rand() % 5)};
+        if (rand() % 3)
+            add(s, &user_scram_credential_record_type, 0, &r);
+        else
+            add(s, &remove_user_scram_credential_record_type, 0,
+                &(struct remove_user_scram_credential_record){.name = r.name, .mechanism = r.mechanism});
+        break;
+    }
     case 0: {
         struct client_quota_record r = client_quota_record_default;
         entity[0] = (struct client_quota_record_entity_data){STR("user"), rand() % 2 ? STR("u") : STR_NULL};
         entity[1] = (struct client_quota_record_entity_data){STR("client-id"), STR("c")};
         r.entity = entity;
         r.entity_count = 1 + rand() % 2;
-        r.key = STR("producer_byte_rate");
+        r.key = image_quota_keys[rand() % QUOTA_KINDS];
         r.value = rand() % 1000;
         r.remove = rand() % 4 == 0;
         add(s, &client_quota_record_type, 0, &r);

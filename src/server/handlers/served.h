@@ -1,12 +1,16 @@
 // Every API that is served, one a line; whoever includes this says what SERVED(api) makes of it.
 // clang-format off
+SERVED(alter_client_quotas)
+SERVED(alter_user_scram_credentials)
 SERVED(api_versions)
 SERVED(create_partitions)
 SERVED(create_topics)
 SERVED(delete_topics)
+SERVED(describe_client_quotas)
 SERVED(describe_cluster)
 SERVED(describe_configs)
 SERVED(describe_producers)
+SERVED(describe_user_scram_credentials)
 SERVED(fetch)
 SERVED(find_coordinator)
 SERVED(init_producer_id)

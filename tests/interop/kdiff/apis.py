@@ -14,4 +14,8 @@ APIS = [
     "DeleteTopics",
     "DescribeConfigs",
     "DescribeProducers",
+    "DescribeClientQuotas",
+    "AlterClientQuotas",
+    "DescribeUserScramCredentials",
+    "AlterUserScramCredentials",
 ]

@@ -25,7 +25,7 @@ ORDINAL = {
 NO_ID = (None, "", "00" * 16, -1)
 # What a list is sorted by before it is compared.
 LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName
-    ResourceName NodeId BrokerId User Key MemberId""".split()
+    ResourceName NodeId BrokerId User Key MemberId EntityType Entity Mechanism""".split()
 # Settings whose value is this broker's own.
 OWN_CONFIGS = set(
     """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir

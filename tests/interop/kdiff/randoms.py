@@ -13,7 +13,7 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
     AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
     DescribeTopicPartitions DescribeCluster ElectLeaders ListPartitionReassignments DescribeClientQuotas
-    AlterClientQuotas DescribeUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
+    AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     Fetch Fetch Produce Produce""".split()
 COORDINATED = set(
     """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup
@@ -65,7 +65,18 @@ BY_NAME = {
     "LastFetchedEpoch": [-1],
     "CommittedLeaderEpoch": [-1, 0],
     "RetentionTimeMs": [-1],
+    "EntityType": ["user", "client-id", "ip", "user", "client-id", "ip", "group", ""],
+    "EntityName": ["a", "b", "10.0.0.1", "no such host", ""],
+    "MatchType": [0, 1, 2, 0, 1, 2, 3],
+    "Match": ["a", "b", "10.0.0.1", ""],
+    "Key": """producer_byte_rate consumer_byte_rate request_percentage controller_mutation_rate
+        connection_creation_rate connection_creation_rate nonsense""".split(),
+    "Mechanism": [1, 2, 1, 2, 0],
+    "Iterations": [4096, 16384, 4095, 16385],
+    "Salt": [b"salt", b""],
+    "SaltedPassword": [b"p" * 32, b"p" * 64, b""],
 }
+RATES = [1e9, 2.0**31 - 1, 1e12, -1.0, 0.0, 1e9 + 0.5, 1e300]  # none that would slow down who asks
 CONFIGS = [
     ("retention.ms", "60000"),
     ("retention.ms", "abc"),
@@ -145,6 +156,8 @@ class Body:
             return self.rnd.random() < 0.5
         if kind == "string":
             return choice(["", "x", "t-a", "g1"])
+        if kind == "float64":
+            return choice(RATES)
         if kind in NUMBERS:
             return choice([0, 1] if kind.startswith("u") else [0, 1, 1, 2, -1])
         if kind == "bytes":
@@ -174,6 +187,7 @@ class RandomRun:
             body = Body(requests()[api], version, self.rnd, self.coordinated).make()
             answers = self.run.step(api, version, body, self.norms, f"#{number}", rebind=self._rebind)
             self._await_topics(api, body, answers)
+            self.run.await_image(api, body, answers)
 
     def _set_up(self):
         wanted = [{"Name": name, "NumPartitions": count, "ReplicationFactor": 1} for name, count in TOPICS]

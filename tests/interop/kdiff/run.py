@@ -7,6 +7,9 @@ from harness.wire import Connection, encode_request, message, requests
 from interop.kdiff.normal import Normal, differences, short, without
 
 SETTLING_ERRORS = (3, 5, 6)  # unknown topic, leader not available, not leader: a new topic's first moments
+# Changes that a broker's own picture follows a moment later.
+IMAGE_CHANGES = ("AlterClientQuotas", "AlterUserScramCredentials")
+MARKER = "kdiff.marker"
 ASK_VERSIONS = {"ClientSoftwareName": "kdiff", "ClientSoftwareVersion": "1"}
 
 
@@ -73,6 +76,7 @@ class Run:
         self.ours, self.kafka, self.show, self.out = ours, kafka, show, out
         self.steps, self.bad, self.by, self.shown = 0, 0, {}, set()
         self.ranges = {}
+        self.marks = 0
 
     @property
     def sides(self):
@@ -144,6 +148,25 @@ class Run:
             except TimeoutError:
                 pass  # where the topic was not to be created, the comparison says so
 
+    def await_image(self, api, body, answers):
+        """Waits until both brokers know every change so far: each learns of a later one after them."""
+        results = [r for answer in answers for r in answer.get("Entries") or answer.get("Results") or ()]
+        if api not in IMAGE_CHANGES or body.get("ValidateOnly") or all(r["ErrorCode"] for r in results):
+            return
+        self.marks += 1
+        who = {"EntityType": "client-id", "EntityName": MARKER}
+        ops = [{"Key": "producer_byte_rate", "Value": 1e9 + self.marks, "Remove": False}]
+        wanted = {"EntityType": "client-id", "MatchType": 0, "Match": MARKER}
+
+        def knows(side):
+            answer = side.call("DescribeClientQuotas", 1, {"Components": [wanted], "Strict": True})
+            values = [value["Value"] for entry in answer["Entries"] for value in entry["Values"]]
+            return values == [1e9 + self.marks]
+
+        for side in self.sides:
+            side.call("AlterClientQuotas", 1, {"Entries": [{"Entity": [who], "Ops": ops}], "ValidateOnly": False})
+            wait_until(lambda: knows(side), 5, "the change", every_s=0.002)
+
     def scenario(self, scenario, only=()):
         """A scenario is (title, varied API, function(step, version, prefix)); it runs in each version of that API."""
         title, api, function = scenario
@@ -176,6 +199,7 @@ class Step:
         version = offered[-1] if version is None else min(max(version, offered[0]), offered[-1])
         title = f"[{self.title}, with {self.varied} v{self.version}]"
         answers = self.run.step(api, version, body, self.norms, title, ignore)
+        self.run.await_image(api, body, answers)
         if keep:
             for side, answer in zip(self.run.sides, answers):
                 side.context[keep] = answer
