@@ -270,6 +270,35 @@ int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16
     return append.error;
 }
 
+// [lock]
+static int16_t delete_records(struct partition *p, int64_t offset)
+{
+    struct log_config config;
+    struct log_offsets o;
+    int16_t error = partition_check_leader(p, -1);
+    if (error != E_NONE)
+        return error;
+    log_get_config(p->log, &config);
+    if (config.cleanup_compact && !config.cleanup_delete)
+        return E_POLICY_VIOLATION;
+    log_offsets(p->log, &o);
+    if (offset == -1)
+        offset = o.high_watermark;
+    int rc = offset < 0 ? ERR_RANGE : log_set_start_offset(p->log, offset);
+    return rc == ERR_RANGE ? E_OFFSET_OUT_OF_RANGE : rc ? E_KAFKA_STORAGE_ERROR : E_NONE;
+}
+
+int16_t partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
+{
+    struct log_offsets o;
+    log_lock(p->log);
+    int16_t error = delete_records(p, offset);
+    log_offsets(p->log, &o);
+    log_unlock(p->log);
+    *low_watermark = error == E_NONE ? o.log_start_offset : -1;
+    return error;
+}
+
 void partition_flushed(struct partition *p)
 {
     log_lock(p->log);

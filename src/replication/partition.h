@@ -93,6 +93,12 @@ struct partition_append {
 void partition_append_group(struct partition *p, struct partition_append *const *appends, size_t count,
                             int64_t now_ms);
 
+// DeleteRecords: the log starts at `offset` (-1: the high watermark) from now on, in memory; saving it is the
+// caller's (log_manager_save_start). E_NONE with *low_watermark, below which nobody has records any more, or
+// the protocol's error: E_POLICY_VIOLATION where the topic is compacted and nothing more,
+// E_OFFSET_OUT_OF_RANGE above the high watermark, or partition_check_leader's.
+int16_t partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark);
+
 // The log was flushed: moves the high watermark behind the flush. When the flush has put the log offline,
 // wakes everybody instead. On a flush thread.
 void partition_flushed(struct partition *p);

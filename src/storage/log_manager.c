@@ -301,7 +301,7 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
         checkpoint_writer_add(&w[FLUSHED_SIZES], log->topic, log->partition, flushed_size);
 }
 
-static int write_checkpoints(struct log_manager *m, size_t dir)
+static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
 {
     struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
     int rc = 0;
@@ -312,7 +312,7 @@ static int write_checkpoints(struct log_manager *m, size_t dir)
     pthread_mutex_unlock(&m->lock);
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
-        if (hash == m->dirs[dir].written[kind]) { // nothing new
+        if (!(kinds & 1U << kind) || hash == m->dirs[dir].written[kind]) { // not wanted, or nothing new
             buffer_free(&w[kind].lines);
             continue;
         }
@@ -327,16 +327,26 @@ static int write_checkpoints(struct log_manager *m, size_t dir)
     return rc;
 }
 
-int log_manager_checkpoint(struct log_manager *m)
+static int write_everywhere(struct log_manager *m, unsigned kinds)
 {
     int rc = 0;
     pthread_mutex_lock(&m->checkpoint_lock);
     for (size_t i = 0; i < m->params.dir_count; i++) {
-        int one = write_checkpoints(m, i);
+        int one = write_checkpoints(m, i, kinds);
         rc = rc ? rc : one;
     }
     pthread_mutex_unlock(&m->checkpoint_lock);
     return rc;
+}
+
+int log_manager_checkpoint(struct log_manager *m)
+{
+    return write_everywhere(m, ~0U);
+}
+
+int log_manager_checkpoint_starts(struct log_manager *m)
+{
+    return write_everywhere(m, 1U << LOG_STARTS);
 }
 
 // ---------------------------------------------------------------- open
@@ -378,6 +388,7 @@ static struct log_manager *new_manager(const struct log_manager_params *params)
     pthread_cond_init(&m->idle, NULL);
     pthread_cond_init(&m->work, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    list_init(&m->saves);
     m->files = file_cache_new(params->open_files_max ? params->open_files_max : 128);
     m->reaper = reaper_new();
     m->dirs = calloc(params->dir_count, sizeof *m->dirs);

@@ -7,6 +7,7 @@
 #ifndef STORAGE_LOG_MANAGER_H
 #define STORAGE_LOG_MANAGER_H
 
+#include "base/list.h"
 #include "storage/log.h"
 #include "storage/log_dir.h"
 
@@ -71,6 +72,20 @@ int64_t log_manager_checkpointed_watermark(struct log_manager *manager, const st
 
 // Writes the checkpoint files of every directory now: recovery points, log starts, high watermarks.
 int log_manager_checkpoint(struct log_manager *manager);
+
+// Waits for the logs' start offsets to be on disk (DeleteRecords). The memory is whoever's who waits.
+struct log_start_save {
+    struct list node;
+    // Called once, with 0 or why they are not, on the manager's thread and under its lock: it must only post.
+    void (*done)(struct log_start_save *save, int rc);
+};
+
+// Has every start that was set before this call saved. Segments that lie wholly below go with retention. Any
+// thread; never blocks on the disk.
+void log_manager_save_start(struct log_manager *manager, struct log_start_save *save);
+
+// Stops waiting. Afterwards `done` does not start any more; it may have run.
+void log_manager_save_cancel(struct log_manager *manager, struct log_start_save *save);
 
 // The directory a log lives in.
 const struct log_dir *log_manager_dir_of(struct log_manager *manager, const struct log *log);

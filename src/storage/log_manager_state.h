@@ -51,6 +51,8 @@ struct log_manager {
     pthread_mutex_t work_lock; // guards stopping and the queue
     pthread_cond_t work;
     bool stopping, started;
+    struct list saves; // of struct log_start_save
+    bool saves_waiting;
     uint8_t wanted[WRITEBACK_QUEUE][MANAGED_KEY_BYTES]; // logs that grew by a lot
     size_t wanted_count;
     bool flood; // log-flush's own, as of the time beside it (monotonic)
@@ -73,6 +75,12 @@ void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct manage
 int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms);
 // Notes the running kernel's boot id in the directory.
 int log_manager_note_boot(const char *dir);
+
+// Writes the checkpoint of log starts alone.
+int log_manager_checkpoint_starts(struct log_manager *m);
+
+// log_manager_starts.c: serves who waits for a log's start to be saved. On log-flush.
+void log_manager_serve_saves(struct log_manager *m);
 
 // log_manager_work.c
 int log_manager_start_threads(struct log_manager *m);

@@ -31,7 +31,7 @@ static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_queue)
     }
     pthread_mutex_lock(&m->work_lock);
     int rc = 0;
-    while (!m->stopping && rc != ETIMEDOUT && !(wants_queue && m->wanted_count))
+    while (!m->stopping && rc != ETIMEDOUT && !(wants_queue && (m->wanted_count || m->saves_waiting)))
         rc = pthread_cond_timedwait(&m->work, &m->work_lock, &until);
     bool go_on = !m->stopping;
     pthread_mutex_unlock(&m->work_lock);
@@ -155,6 +155,7 @@ static void flusher(void *arg)
         int64_t now = clock_monotonic_ms();
         if (!wait_for_work(m, next_round > now ? next_round - now : 0, true))
             return;
+        log_manager_serve_saves(m);
         serve_writeback(m);
         now = clock_monotonic_ms();
         if (now < next_round)

@@ -63,5 +63,13 @@ def fetch(connection, topic, offset=0, **more):
     return answer["ErrorCode"], [one for one in parse(answer["Records"] or b"") if "cut" not in one]
 
 
+def delete_records(connection, topic, *wanted):
+    """wanted: (partition, offset). Returns {partition: (error code, low watermark)}."""
+    partitions = [{"PartitionIndex": partition, "Offset": offset} for partition, offset in wanted]
+    body = {"Topics": [{"Name": topic, "Partitions": partitions}], "TimeoutMs": 10000}
+    answered = connection.call("DeleteRecords", 2, body)["Topics"][0]["Partitions"]
+    return {one["PartitionIndex"]: (one["ErrorCode"], one["LowWatermark"]) for one in answered}
+
+
 def values(batches):
     return [bytes.fromhex(record[3]) for one in batches for record in one["Content"] if record[3] is not None]

@@ -6,6 +6,7 @@ import pytest
 
 from harness.clients import CLIENTS
 from harness.records import COMPRESSIONS, Read, Record, Write, assert_same, text_records
+from harness.requests import connect, delete_records, end_offset
 from harness.topics import create_topics
 from interop import disk
 
@@ -66,6 +67,27 @@ def test_by_turns(brokers, first, how):
         written.check(broker.bootstrap, "confluent-kafka")
         end(broker, how)
     assert len(list((broker.data / "segments-0").glob("*.log"))) >= 4
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_deleted_records_by_turns(brokers, how):
+    """Each knows where the other let the log start."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["trimmed"], configs={"retention.ms": "-1"})
+    confluent = CLIENTS["confluent-kafka"]
+    records = text_records(1, large=False)
+    confluent.produce(broker.bootstrap, [Write("trimmed", records)])
+    for turn, kind in enumerate(("kafka", brokers.kind, "kafka")):
+        with connect(broker) as connection:
+            assert delete_records(connection, "trimmed", (0, 2 * turn + 1)) == {0: (0, 2 * turn + 1)}
+        if broker.kind == "kafka":  # it writes the checkpoint when it stops, and each minute
+            broker.stop()
+        else:
+            end(broker, how)
+        broker = brokers.successor(broker, kind).start()
+        with connect(broker) as connection:
+            assert end_offset(connection, "trimmed", timestamp=-2)["Offset"] == 2 * turn + 1
+            assert end_offset(connection, "trimmed")["Offset"] == len(records)
 
 
 def test_kafka_tools_read_it_all(brokers):

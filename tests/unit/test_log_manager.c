@@ -1,9 +1,11 @@
 #include "log_fixture.h"
 
+#include "base/clock.h"
 #include "storage/checkpoint.h"
 #include "storage/log_manager.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 static void default_config(void *arg, const char *topic, struct log_config *out)
 {
@@ -280,6 +282,48 @@ static void checkpoints_round_trip(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+struct saving {
+    struct log_start_save save;
+    atomic_int done;
+    int rc;
+};
+
+static void on_saved(struct log_start_save *save, int rc)
+{
+    struct saving *s = container_of(save, struct saving, save);
+    s->rc = rc;
+    atomic_store(&s->done, 1);
+}
+
+static void starts_are_saved_before_anybody_is_told(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX";
+    struct uuid id = {{7}};
+    struct log *log;
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    struct log_manager *m = start(root, NULL);
+    assert_int_equal(log_manager_start(m), 0);
+    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0);
+    append_ok(log, BATCH_SPEC(.records = 9), 0);
+    set_watermark(log, 9);
+    log_lock(log);
+    assert_int_equal(log_set_start_offset(log, 4), 0);
+    log_unlock(log);
+    struct saving told = {.save.done = on_saved};
+    log_manager_save_start(m, &told.save);
+    for (int64_t until_ms = clock_monotonic_ms() + 20000; !atomic_load(&told.done); usleep(1000))
+        assert_true(clock_monotonic_ms() < until_ms);
+    log_manager_save_cancel(m, &told.save); // too late, and harmless
+    assert_int_equal(told.rc, 0);
+    struct checkpoint c;
+    assert_int_equal(checkpoint_read(root, CHECKPOINT_LOG_START, &c), 0);
+    assert_int_equal(checkpoint_get(&c, STR("t-0"), -1), 4);
+    checkpoint_free(&c);
+    assert_int_equal(log_manager_close(m, -1), 0);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_failed_start_keeps_its_directories),
         cmocka_unit_test(a_log_that_failed_is_tried_again_where_it_lies),
         cmocka_unit_test(checkpoints_round_trip),
+        cmocka_unit_test(starts_are_saved_before_anybody_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,6 +289,48 @@ static void several_together(void **state)
     fixture_stop(&f);
 }
 
+// Offsets of a log of five records, one after the other.
+static const struct {
+    int64_t offset;
+    bool compact, delete;
+    int16_t error;
+    int64_t low_watermark;
+} deletions[] = {
+    {2, false, true, E_NONE, 2},
+    {1, false, true, E_NONE, 2},
+    {-2, false, true, E_OFFSET_OUT_OF_RANGE, -1},
+    {6, false, true, E_OFFSET_OUT_OF_RANGE, -1},
+    {3, true, false, E_POLICY_VIOLATION, -1},
+    {3, true, true, E_NONE, 3},
+    {4, false, false, E_NONE, 4},
+    {-1, false, true, E_NONE, 5},
+};
+
+static void records_are_deleted_up_to_an_offset(void **state)
+{
+    (void)state;
+    struct log_fixture f;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    struct partition *p = make_partition(&f);
+    int64_t wait_for, low_watermark;
+    bool flush_due;
+    assert_int_equal(partition_delete_records(p, 0, &low_watermark), E_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(partition_set_leader(p, BROKER, 0, 1), 0);
+    assert_int_equal(produce(p, BATCH_SPEC(.records = 5), 1, &wait_for, &flush_due), E_NONE);
+    for (size_t i = 0; i < sizeof deletions / sizeof *deletions; i++) {
+        f.config.cleanup_compact = deletions[i].compact;
+        f.config.cleanup_delete = deletions[i].delete;
+        partition_set_config(p, &f.config);
+        assert_int_equal(partition_delete_records(p, deletions[i].offset, &low_watermark),
+                         deletions[i].error);
+        assert_int_equal(low_watermark, deletions[i].low_watermark);
+    }
+    partition_close(p);
+    partition_unref(p);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +341,7 @@ int main(void)
         cmocka_unit_test(the_watermark_waits_for_the_flush),
         cmocka_unit_test(a_failed_flush_wakes_who_waits_for_it),
         cmocka_unit_test(no_progress_is_missed),
+        cmocka_unit_test(records_are_deleted_up_to_an_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include "server/broker.h"
 #include "server/handlers/handlers.h"
 #include "server/partition_index.h"
+#include "server/topic_groups.h"
 
 #define CONSUMER_REPLICA  (-1)
 #define DEBUGGING_REPLICA (-2)
@@ -113,29 +114,23 @@ static void refuse_repeated(struct list_offsets_response_list_offsets_partition_
     o->leader_epoch = -1;
 }
 
-// The answer's topics: each name once, with room for all its partitions. of[i]: the one of the request's i-th
-// topic.
+// The answer's topics: each name once, with room for all its partitions. The groups say where the request's
+// topics belong.
 static int collect_topics(struct request *r, const struct list_offsets_request *q,
-                          struct list_offsets_response *out, int32_t *of)
+                          struct list_offsets_response *out, struct topic_groups *groups)
 {
-    struct map known = MAP_INIT;
-    int32_t *room = arena_zalloc(&r->arena, (size_t)q->topics_count + 1, sizeof *room);
-    int rc = room ? 0 : ERR_NOMEM;
-    for (int32_t i = 0; i < q->topics_count && rc == 0; i++) {
-        struct list_offsets_response_list_offsets_topic_response *t = map_get(&known, q->topics[i].name);
-        if (!t) {
-            t = &out->topics[out->topics_count++];
-            t->name = q->topics[i].name;
-            rc = map_put(&known, t->name, t);
-        }
-        of[i] = (int32_t)(t - out->topics);
-        room[of[i]] += q->topics[i].partitions_count;
-    }
-    map_free(&known);
-    for (int32_t i = 0; i < out->topics_count && rc == 0; i++) {
-        out->topics[i].partitions =
-            list_offsets_response_list_offsets_partition_response_new(&r->arena, room[i]);
-        rc = out->topics[i].partitions ? 0 : ERR_NOMEM;
+    int rc = topic_groups_init(groups, &r->arena, q->topics_count);
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
+        rc = topic_groups_add(groups, q->topics[i].name, q->topics[i].partitions_count);
+    topic_groups_free(groups);
+    out->topics = list_offsets_response_list_offsets_topic_response_new(&r->arena, groups->count);
+    rc = rc || !out->topics ? ERR_NOMEM : 0;
+    for (int32_t i = 0; i < groups->count && rc == 0; i++) {
+        struct list_offsets_response_list_offsets_topic_response *t = &out->topics[out->topics_count++];
+        t->name = groups->groups[i].name;
+        t->partitions = list_offsets_response_list_offsets_partition_response_new(
+            &r->arena, groups->groups[i].partitions_count);
+        rc = t->partitions ? 0 : ERR_NOMEM;
     }
     return rc;
 }
@@ -168,29 +163,19 @@ static int list_topic(struct request *r, const struct list_offsets_request_list_
     return 0;
 }
 
-static void drop_empty_topics(struct list_offsets_response *out)
-{
-    int32_t kept = 0;
-    for (int32_t i = 0; i < out->topics_count; i++)
-        if (out->topics[i].partitions_count > 0)
-            out->topics[kept++] = out->topics[i];
-    out->topics_count = kept;
-}
-
 static void handle_list_offsets(struct request *r)
 {
     const struct list_offsets_request *q = r->message;
     struct list_offsets_response out;
+    struct topic_groups groups;
     message_init(&list_offsets_response_type, &out);
-    out.topics = list_offsets_response_list_offsets_topic_response_new(&r->arena, q->topics_count);
-    int32_t *of = arena_alloc(&r->arena, ((size_t)q->topics_count + 1) * sizeof *of);
-    int rc = out.topics && of ? collect_topics(r, q, &out, of) : ERR_NOMEM;
+    int rc = collect_topics(r, q, &out, &groups);
     struct partition_index seen;
     partition_index_init(&seen, &r->arena);
     for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
-        rc = list_topic(r, &q->topics[i], &seen, &out.topics[of[i]]);
+        if (groups.of[i] >= 0)
+            rc = list_topic(r, &q->topics[i], &seen, &out.topics[groups.of[i]]);
     partition_index_free(&seen);
-    drop_empty_topics(&out);
     if (rc)
         request_close(r, "out of memory for the response to ListOffsets");
     else

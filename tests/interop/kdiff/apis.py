@@ -11,6 +11,7 @@ APIS = [
     "InitProducerId",
     "CreateTopics",
     "CreatePartitions",
+    "DeleteRecords",
     "DeleteTopics",
     "DescribeConfigs",
     "DescribeProducers",

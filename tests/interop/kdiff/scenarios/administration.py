@@ -65,6 +65,55 @@ def many_partitions(step, version, prefix):
     step("CreatePartitions", version, {"Topics": [grown(name, 100000)], "TimeoutMs": 10000, "ValidateOnly": True})
 
 
+def delete_records(step, version, prefix):
+    """Of topics with every cleanup policy, of segments and within them, and what is then left to read."""
+    for policy in ("delete", "compact", "compact,delete", ""):
+        topic(step, prefix + "p" + policy.replace(",", "-"), configs=[("cleanup.policy", policy)])
+    name = prefix + "d"
+    topic(step, name, 3, configs=[("segment.bytes", "1048576")])
+    id_of = topic_id(step, name)
+    for partition in (0, 1):
+        for _ in range(3):
+            step("Produce", 9, produce(name, batch([(b"k", b"v" * 400_000)] * 2), partition=partition))
+
+    def ask(*topics, timeout=5000):
+        body = {
+            "Topics": [
+                {"Name": topic_name, "Partitions": [{"PartitionIndex": i, "Offset": offset} for i, offset in wanted]}
+                for topic_name, wanted in topics
+            ],
+            "TimeoutMs": timeout,
+        }
+        step("DeleteRecords", version, body)
+
+    def look():
+        step("Fetch", None, fetch(name, id_of, [fetch_partition(0, offset) for offset in (0, 1, 3, 5)]))
+        step("Fetch", None, fetch(name, id_of, [fetch_partition(1, offset) for offset in (5, 6, 7)]))
+        for timestamp in (-1, -2, -3, -4, 0):
+            wanted = [{"PartitionIndex": i, "CurrentLeaderEpoch": -1, "Timestamp": timestamp} for i in range(3)]
+            step("ListOffsets", None, offsets(name, wanted, TimeoutMs=3000))
+        step("OffsetForLeaderEpoch", None, {"ReplicaId": -2, "Topics": [{"Topic": name, "Partitions": [
+            {"Partition": i, "CurrentLeaderEpoch": -1, "LeaderEpoch": 0} for i in range(3)]}]})  # fmt: skip
+
+    for suffix in ("delete", "compact", "compact-delete", ""):
+        step("Produce", 9, produce(prefix + "p" + suffix, batch([(b"k", b"v")] * 3)))
+        ask((prefix + "p" + suffix, [(0, 2)]))
+    ask()
+    ask((name, []))
+    ask((name, [(0, 1)]))
+    look()
+    ask((name, [(0, 3), (1, -1), (2, 0), (3, 0), (-1, 0)]))
+    look()
+    ask((name, [(2, -1)]), (prefix + "none", [(0, 0), (1, -1)]), ("", [(0, 0)]), ("no good!", [(0, 0)]))
+    ask((name, [(0, 4), (0, 5)]), (name, [(0, 2), (2, 1)]))
+    ask((name, [(0, -2), (1, 7), (2, 99)]), timeout=0)
+    ask((name, [(0, 6)]), timeout=-1)
+    ask(("__cluster_metadata", [(0, 1)]), ("__consumer_offsets", [(0, 1)]))
+    look()
+    step("Produce", 9, produce(name, RECORDS))
+    look()
+
+
 def no_time(step, version, prefix):
     """A request that may take no time is not carried out."""
     name = prefix + "t"
@@ -78,6 +127,7 @@ def no_time(step, version, prefix):
 
 
 SCENARIOS = [
+    ("records deleted", "DeleteRecords", delete_records),
     ("no time", "CreateTopics", no_time),
     ("more partitions", "CreatePartitions", create_partitions),
     ("too many partitions", "CreatePartitions", many_partitions),

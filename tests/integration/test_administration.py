@@ -1,0 +1,81 @@
+"""What people do to topics, and that it lasts."""
+
+import pytest
+
+from harness.process import wait_until
+from harness.requests import connect, create_topic, delete_records, end_offset, error, fetch, produce, values
+from harness.wire import Connection
+
+EARLIEST = -2
+
+
+def grow(connection, topic, count):
+    wanted = {"Name": topic, "Count": count, "Assignments": None}
+    return connection.call("CreatePartitions", 3, {"Topics": [wanted], "TimeoutMs": 10000})["Results"][0]
+
+
+def start_offset(connection, topic, partition=0):
+    return end_offset(connection, topic, partition, EARLIEST)["Offset"]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_deleted_records_stay_deleted(brokers, how):
+    broker = brokers.start()
+    create_topic(broker, "deleted", 3)
+    with connect(broker) as connection:
+        for partition in range(3):
+            produce(connection, "deleted", [(b"k", b"%d" % i) for i in range(10)], partition)
+        assert delete_records(connection, "deleted", (0, 4), (1, -1), (2, 11)) == {0: (0, 4), 1: (0, 10), 2: (1, -1)}
+    broker.kill() if how == "kill" else broker.stop()
+    saved = (broker.data / "log-start-offset-checkpoint").read_text().split("\n")
+    assert sorted(saved[2:4]) == ["deleted 0 4", "deleted 1 10"], saved
+    broker.start()
+    with connect(broker) as connection:
+        assert [start_offset(connection, "deleted", partition) for partition in range(3)] == [4, 10, 0]
+        assert fetch(connection, "deleted", 3)[0] == 1  # OFFSET_OUT_OF_RANGE
+        assert values(fetch(connection, "deleted", 4)[1])[-1] == b"9"
+        assert error(produce(connection, "deleted", [(b"k", b"more")], 1)) == 0
+        assert values(fetch(connection, "deleted", 10, partition=1)[1]) == [b"more"]
+
+
+def test_segments_below_the_start_go(brokers):
+    """With the next look of retention, whatever the topic's own limits say."""
+    broker = brokers.start(settings={"log.retention.check.interval.ms": "200", "log.segment.delete.delay.ms": "100"})
+    create_topic(broker, "shrinking", segment_bytes="1048576", retention_ms="-1")
+    with connect(broker) as connection:
+        for _ in range(8):
+            produce(connection, "shrinking", [(b"k", b"v" * 600_000)])
+        folder = broker.partition_directory("shrinking")
+        assert len(list(folder.glob("*.log"))) == 8
+        assert delete_records(connection, "shrinking", (0, 5)) == {0: (0, 5)}
+        wait_until(lambda: len(list(folder.glob("*.log*"))) == 3, 20, "the segments to go")
+        assert fetch(connection, "shrinking", 5, max_bytes=1 << 21)[0] == 0
+
+
+def test_new_partitions_serve_at_once_and_stay(brokers):
+    broker = brokers.start()
+    create_topic(broker, "growing", 1)
+    with connect(broker) as connection:
+        produce(connection, "growing", [(b"k", b"old")])
+        for count in (2, 5, 40):
+            assert error(grow(connection, "growing", count)) == 0
+            for partition in range(count):
+                if partition >= count // 2:
+                    assert error(produce(connection, "growing", [(b"k", b"v")], partition)) == 0
+    broker.kill()
+    broker.start()
+    with connect(broker) as connection:
+        assert values(fetch(connection, "growing", 0)[1]) == [b"old"]
+        topic = connection.call("Metadata", 12, {"Topics": [{"Name": "growing"}]})["Topics"][0]
+        assert [p["PartitionIndex"] for p in sorted(topic["Partitions"], key=lambda p: p["PartitionIndex"])] == list(range(40))
+        assert all(values(fetch(connection, "growing", 0, partition=i)[1]) for i in range(20, 40))
+
+
+def test_the_controller_listener_decides_too(brokers):
+    """kafka-topics --bootstrap-controller and its like speak to the controller's own listener."""
+    broker = brokers.start()
+    create_topic(broker, "asked", 1)
+    with Connection("127.0.0.1", broker.controller_port) as connection:
+        assert error(grow(connection, "asked", 2)) == 0
+    with connect(broker) as connection:
+        assert error(produce(connection, "asked", [(b"k", b"v")], 1)) == 0
