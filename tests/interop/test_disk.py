@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from harness.batch import batch, parse
 from harness.clients import CLIENTS
 from harness.records import COMPRESSIONS, Read, Record, Write, assert_same, text_records
-from harness.requests import connect, delete_records, end_offset
+from harness.requests import connect, create_topic, delete_records, end_offset, error, now_ms, produce
 from harness.topics import create_topics
 from interop import disk
 
@@ -104,3 +105,59 @@ def test_kafka_tools_read_it_all(brokers):
     shown = disk.metadata_shell(broker.data, "cat", "/image/topics/byName/segments/0")
     assert "PartitionRegistration(replicas=[1]" in shown, shown
     assert (broker.data / ".kafka_cleanshutdown").exists()
+
+
+def send_batches(broker, topic, times_ms):
+    """A batch of one record for each time; the same bytes to any broker."""
+    with connect(broker) as connection:
+        for number, time_ms in enumerate(times_ms):
+            raw = batch([(b"%d" % number, b"value %d" % number)], ts=time_ms)
+            assert error(produce(connection, topic, raw)) == 0
+
+
+def segments(broker, topic):
+    return sorted(int(path.stem) for path in broker.partition_directory(topic).glob("*.log"))
+
+
+def base_times(broker, topic):
+    """For each segment, the times of its first and its last batch."""
+    spans = []
+    for path in sorted(broker.partition_directory(topic).glob("*.log")):
+        batches = [one for one in parse(path.read_bytes()) if "Records" in one]
+        if batches:
+            spans.append((batches[0]["BaseTimestamp"], batches[-1]["MaxTimestamp"]))
+    return spans
+
+
+def test_a_full_index_rolls_where_kafka_rolls(brokers):
+    """An index entry a batch and room for few of them: the same segments as Kafka's, and its tools read them."""
+    settings = {"index_interval_bytes": "0", "segment_index_bytes": "120", "retention_ms": "-1"}
+    start, found = now_ms() - 1_000_000, {}
+    for kind in dict.fromkeys((brokers.kind, "kafka")):
+        broker = brokers.start(kind)
+        create_topic(broker, "full", **settings)
+        send_batches(broker, "full", [start + i for i in range(100)])
+        broker.stop()
+        found[kind] = segments(broker, "full")
+        if kind == brokers.kind:
+            assert disk.check_directory(broker.data) == 100
+    assert len(found["kafka"]) >= 7
+    assert found[brokers.kind] == found["kafka"]
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 99_000])
+def test_rolls_by_jitter(brokers, jitter_ms):
+    """segment.ms counts in the records' time. Without jitter each segment spans all of it; with it, a random part."""
+    span_ms, step_ms = 100_000, 5_000
+    broker = brokers.start()
+    create_topic(broker, "jitter", segment_ms=str(span_ms), segment_jitter_ms=str(jitter_ms), retention_ms="-1")
+    start = now_ms() - 3_000_000
+    send_batches(broker, "jitter", [start + i * step_ms for i in range(400)])
+    broker.stop()
+    assert disk.check_directory(broker.data) == 400
+    spans = [last - first for first, last in base_times(broker, "jitter")][:-1]  # the last one is still open
+    assert max(spans) <= span_ms
+    if jitter_ms:
+        assert len(spans) > 400 * step_ms / span_ms and len(set(spans)) > 1  # all in full length: one in 10^19 times
+    else:
+        assert set(spans) == {span_ms}

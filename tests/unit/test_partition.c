@@ -174,6 +174,85 @@ static void the_watermark_waits_for_the_flush(void **state)
     fixture_stop(&f);
 }
 
+// A disk whose syncs are counted; the first waits until the test lets it go on.
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    int syncs;
+    bool open;
+} disk = {.lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER};
+
+static struct file_fault slow_sync(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    (void)arg, (void)fd, (void)path, (void)size;
+    if (call != FILE_CALL_SYNC)
+        return (struct file_fault){0};
+    pthread_mutex_lock(&disk.lock);
+    disk.syncs++;
+    pthread_cond_broadcast(&disk.moved);
+    while (!disk.open)
+        pthread_cond_wait(&disk.moved, &disk.lock);
+    pthread_mutex_unlock(&disk.lock);
+    return (struct file_fault){0};
+}
+
+static void start_counting(bool open)
+{
+    pthread_mutex_lock(&disk.lock);
+    disk.syncs = 0;
+    disk.open = open;
+    pthread_cond_broadcast(&disk.moved);
+    pthread_mutex_unlock(&disk.lock);
+}
+
+// Group commit: what comes while the disk is busy shares one sync.
+static void many_batches_share_a_sync(void **state)
+{
+    (void)state;
+    enum { BATCHES = 200 };
+    struct log_fixture f;
+    fixture_start(&f);
+    f.config.flush_messages = 1;
+    fixture_open(&f, true, 0);
+    struct partition *p = make_partition(&f);
+    partition_set_leader(p, BROKER, 0, 1);
+    int64_t wait_for;
+    bool flush_due;
+    produce(p, BATCH_SPEC(0), -1, &wait_for, &flush_due);
+    assert_int_equal(log_flush(p->log, 1), 0); // the directory and what else is new, once
+    partition_flushed(p);
+    start_counting(false);
+    file_set_fault(slow_sync, NULL);
+    struct flusher *flusher = flusher_start(2);
+    assert_non_null(flusher);
+    struct waiting last = {0};
+    for (int i = 0; i < BATCHES; i++) {
+        assert_int_equal(produce(p, BATCH_SPEC(0), -1, &wait_for, &flush_due), E_NONE);
+        assert_true(flush_due);
+        assert_int_equal(wait_for, i + 1);
+        flusher_submit(flusher, p);
+        pthread_mutex_lock(&disk.lock);
+        while (disk.syncs == 0) // the first is under way before the others come
+            pthread_cond_wait(&disk.moved, &disk.lock);
+        pthread_mutex_unlock(&disk.lock);
+    }
+    assert_int_equal(high_watermark(p), 1);
+    last = waiting_for(PARTITION_WAIT_HIGH_WATERMARK, BATCHES);
+    assert_true(start_waiting(p, &last));
+    pthread_mutex_lock(&disk.lock);
+    assert_int_equal(disk.syncs, 1);
+    disk.open = true;
+    pthread_cond_broadcast(&disk.moved);
+    pthread_mutex_unlock(&disk.lock);
+    flusher_stop(flusher);
+    file_set_fault(NULL, NULL);
+    assert_int_equal(disk.syncs, 2); // one for the first batch, one for all others
+    assert_int_equal(last.woken, 1);
+    assert_int_equal(high_watermark(p), BATCHES + 1);
+    partition_unref(p);
+    fixture_stop(&f);
+}
+
 // A disk that fails: who waits for the flush hears of it at once, not when its time is over.
 static void a_failed_flush_wakes_who_waits_for_it(void **state)
 {
@@ -339,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_single_replica_advances_at_once),
         cmocka_unit_test(waiters_are_woken_once_or_cancelled),
         cmocka_unit_test(the_watermark_waits_for_the_flush),
+        cmocka_unit_test(many_batches_share_a_sync),
         cmocka_unit_test(a_failed_flush_wakes_who_waits_for_it),
         cmocka_unit_test(no_progress_is_missed),
         cmocka_unit_test(records_are_deleted_up_to_an_offset),
