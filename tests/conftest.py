@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 from harness.broker import KINDS
+from harness.disks import Disks
 
 
 def pytest_addoption(parser):
@@ -46,8 +47,8 @@ class Brokers:
         return after
 
     def close(self):
-        problems = []
-        for broker in self.all:
+        problems, ending, self.all = [], self.all, []
+        for broker in ending:
             try:
                 broker.discard()
             except (AssertionError, TimeoutError) as problem:
@@ -68,6 +69,15 @@ def _brokers(request):
 def brokers(request):
     """Starts brokers for one test: brokers.start(settings={...})."""
     yield from _brokers(request)
+
+
+@pytest.fixture
+def disks(tmp_path_factory, brokers):
+    """File systems for one test, which outlive its brokers' processes: disks.small(bytes), disks.disk()."""
+    made = Disks(tmp_path_factory.mktemp("disks"))
+    yield made
+    brokers.close()
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static file_fault_fn fault_fn;
@@ -207,12 +208,12 @@ int file_reserve(int fd, int64_t at, int64_t size)
 
 int file_sync(int fd)
 {
-    return faulted(FILE_CALL_SYNC, fd, NULL) ? error_of_errno() : result(fsync(fd));
+    return faulted(FILE_CALL_SYNC, fd, NULL) || fsync(fd) ? ERR_IO : 0;
 }
 
 int file_sync_data(int fd)
 {
-    return faulted(FILE_CALL_SYNC, fd, NULL) ? error_of_errno() : result(fdatasync(fd));
+    return faulted(FILE_CALL_SYNC, fd, NULL) || fdatasync(fd) ? ERR_IO : 0;
 }
 
 int file_sync_dir(const char *path)
@@ -230,7 +231,7 @@ int file_sync_filesystem(const char *path)
     int fd = file_open(path, O_RDONLY);
     if (fd < 0)
         return fd;
-    int rc = faulted(FILE_CALL_SYNC, fd, NULL) ? error_of_errno() : result(syncfs(fd));
+    int rc = faulted(FILE_CALL_SYNC, fd, NULL) || syncfs(fd) ? ERR_IO : 0;
     file_close(fd);
     return rc;
 }
@@ -256,6 +257,20 @@ bool file_exists(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0;
+}
+
+int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only)
+{
+    struct statvfs s;
+    int rc;
+    do {
+        rc = statvfs(path, &s);
+    } while (rc && errno == EINTR);
+    if (rc)
+        return error_of_errno();
+    *free_bytes = (int64_t)s.f_bavail * (int64_t)s.f_frsize;
+    *read_only = s.f_flag & ST_RDONLY;
+    return 0;
 }
 
 int file_unlink(const char *path)

@@ -38,6 +38,7 @@ int file_truncate(int fd, int64_t size);
 // Takes room on the disk for a range beyond the file's end, whose size stays (fallocate); file_truncate gives
 // it back. ERR_UNSUPPORTED where the file system cannot.
 int file_reserve(int fd, int64_t at, int64_t size);
+// Syncing. A failure means that nobody knows what is on the disk: it is always ERR_IO, also for want of room.
 int file_sync(int fd);      // fsync
 int file_sync_data(int fd); // fdatasync
 int file_sync_dir(const char *path);
@@ -49,6 +50,10 @@ void file_start_writeback(int fd, off_t at, off_t size);
 // Size and modification time (wall clock, ms). Either may be NULL.
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms);
 bool file_exists(const char *path);
+
+// What processes without privileges may still write to the file system of a path, and whether it is mounted
+// read-only (statvfs).
+int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only);
 
 int file_unlink(const char *path);
 int file_rename(const char *from, const char *to);

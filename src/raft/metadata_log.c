@@ -89,8 +89,10 @@ static int open_log(struct metadata_log *m, const struct metadata_log_params *pa
                              .log_start_offset = 0,
                              .clean = false,
                              .refuse_damage = params->clean,
+                             .keep_room = true,
                              .now_ms = params->now_ms,
-                             .files = m->files};
+                             .files = m->files,
+                             .health = params->health};
     int rc = log_open(&log, &m->log, message, message_size);
     if (rc)
         return rc;
@@ -138,7 +140,7 @@ void metadata_log_close(struct metadata_log *m)
         return;
     if (m->log) {
         int rc = log_close(m->log, true);
-        if (rc)
+        if (rc && rc != ERR_CLOSED)
             log_warn("raft", "%s: closing: %s", m->dir, err_text(rc));
     }
     if (m->files)

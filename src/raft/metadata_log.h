@@ -13,7 +13,8 @@
 extern const struct uuid metadata_topic_id;
 
 struct metadata_log_params {
-    const char *log_dir; // metadata.log.dir
+    const char *log_dir;       // metadata.log.dir
+    struct dir_health *health; // of it; outlives the log; may be NULL
     int32_t segment_bytes;
     int64_t segment_ms;
     int64_t retention_bytes, retention_ms; // metadata.max.retention.*; -1: no limit

@@ -5,6 +5,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define RETRY_MS 500
 
 struct flusher {
     pthread_mutex_t lock;
@@ -28,15 +31,37 @@ static struct partition *next_partition(struct flusher *f)
     return p;
 }
 
+// A flush that found no room is tried again: somebody may wait for it, and nobody else need ever append.
+static void try_later(struct flusher *f, struct partition *p)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += RETRY_MS * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&f->lock);
+    if (!f->stopping)
+        pthread_cond_timedwait(&f->work, &f->lock, &until);
+    if (!f->stopping && list_empty(&p->flush_node)) {
+        list_push_back(&f->queue, &p->flush_node);
+        partition_ref(p);
+    }
+    pthread_cond_signal(&f->work); // it may have been for somebody else
+    pthread_mutex_unlock(&f->lock);
+}
+
 static void *run(void *arg)
 {
     struct flusher *f = arg;
     struct partition *p;
     while ((p = next_partition(f))) {
         int rc = log_flush(p->log, log_end_offset(p->log));
-        if (rc && rc != ERR_CLOSED)
-            log_error("replication", "flushing %s failed: %s", log_name(p->log), err_text(rc));
+        if (rc && rc != ERR_CLOSED && !log_is_offline(p->log))
+            log_limited(LOG_LEVEL_ERROR, "replication", "flushing %s failed: %s", log_name(p->log),
+                        err_text(rc));
         partition_flushed(p);
+        if (rc == ERR_NO_SPACE)
+            try_later(f, p);
         partition_unref(p);
     }
     return NULL;
@@ -48,7 +73,11 @@ struct flusher *flusher_start(unsigned threads)
     if (!f)
         return NULL;
     pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->work, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     list_init(&f->queue);
     for (; f->count < threads; f->count++) {
         if (pthread_create(&f->threads[f->count], NULL, run, f)) {

@@ -181,6 +181,8 @@ static int16_t append_error(int rc, struct log_append_info *info)
 static int16_t append_check(const struct partition *p, int16_t acks)
 {
     int16_t error = partition_check_leader(p, -1);
+    if (error == E_NONE && log_is_full(p->log))
+        error = E_KAFKA_STORAGE_ERROR; // clients retry it, and another replica may have room
     if (error == E_NONE && acks == -1 &&
         atomic_load(&p->in_sync_replicas) < atomic_load(&p->min_insync_replicas))
         error = E_NOT_ENOUGH_REPLICAS;
@@ -311,6 +313,11 @@ void partition_flushed(struct partition *p)
 void partition_wake(struct partition *p)
 {
     wake_waiters(p, false);
+}
+
+void partition_wake_all(struct partition *p)
+{
+    wake_waiters(p, true);
 }
 
 void partition_close(struct partition *p)

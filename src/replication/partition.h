@@ -106,6 +106,9 @@ void partition_flushed(struct partition *p);
 // Something else moved the log's offsets (a transaction's marker): wakes whom that satisfies.
 void partition_wake(struct partition *p);
 
+// Its log is off line: wakes everybody, who will see that.
+void partition_wake_all(struct partition *p);
+
 // Registers the waiter unless what it waits for is already there. True: it waits and will be woken once.
 // False: no need to wait, or no sense in it (the partition is gone, its log offline).
 bool partition_wait(struct partition *p, struct partition_waiter *waiter);

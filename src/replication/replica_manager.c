@@ -19,6 +19,7 @@ struct replica_manager {
     pthread_rwlock_t lock; // guards the map and its topics; the controller's thread alone writes
     struct map topics;     // hosted_topic by id
     size_t partitions_count;
+    atomic_size_t unhosted; // that could not be, for want of room or memory: to be tried again
 };
 
 struct replica_manager *replica_manager_new(const struct replica_manager_params *params)
@@ -95,8 +96,18 @@ static bool hosted_here(const struct replica_manager *m, const struct image_part
     return false;
 }
 
+// Where the metadata has this broker's replica.
+static struct uuid directory_of(const struct replica_manager *m, const struct image_partition *p)
+{
+    for (uint32_t i = 0; i < p->replicas_count; i++)
+        if (p->replicas[i] == m->params.broker_id)
+            return p->directories[i];
+    return (struct uuid){{0}};
+}
+
+// known: the partition was there before this change of the metadata.
 static int open_log(struct replica_manager *m, const struct image_topic *topic,
-                    const struct image_partition *p, struct log **out)
+                    const struct image_partition *p, bool known, struct log **out)
 {
     *out = log_manager_get(m->params.logs, &topic->id, p->id);
     if (*out)
@@ -106,20 +117,25 @@ static int open_log(struct replica_manager *m, const struct image_topic *topic,
         return ERR_INVALID;
     memcpy(name, topic->name.data, topic->name.size);
     name[topic->name.size] = 0;
-    int rc = log_manager_create(m->params.logs, name, &topic->id, p->id, out);
+    struct log_creation creation = {.topic = name,
+                                    .topic_id = topic->id,
+                                    .partition = p->id,
+                                    .directory_id = directory_of(m, p),
+                                    .known = known};
+    int rc = log_manager_create(m->params.logs, &creation, out);
     return rc == ERR_EXISTS ? 0 : rc;
 }
 
 // Hosts one partition, or brings its leadership up to date.
 static int host(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
-                struct hosted_topic *t, const struct image_partition *p)
+                struct hosted_topic *t, const struct image_partition *p, bool known)
 {
     if (p->id >= t->count || !hosted_here(m, p))
         return 0;
     struct partition *hosted = t->partitions[p->id];
     if (!hosted) {
         struct log *log;
-        int rc = open_log(m, topic, p, &log);
+        int rc = open_log(m, topic, p, known, &log);
         if (rc)
             return rc;
         hosted = partition_new(topic->name, &topic->id, p->id, log, m->params.broker_id);
@@ -136,22 +152,25 @@ static int host(struct replica_manager *m, const struct image *image, const stru
     return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
 }
 
+// known: none of the partitions is new, also where `before` is not given.
 static int host_topic(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
-                      const struct image_topic *before)
+                      const struct image_topic *before, bool known)
 {
     struct hosted_topic *t = topic_resize(m, &topic->id, (int32_t)topic->partitions_count);
     if (!t)
         return ERR_NOMEM;
     int rc = 0;
     for (uint32_t i = 0; i < topic->partitions_count; i++) {
-        if (before && i < before->partitions_count && before->partitions[i] == topic->partitions[i])
+        bool was_there = before && i < before->partitions_count;
+        if (was_there && before->partitions[i] == topic->partitions[i])
             continue;
-        int one = host(m, image, topic, t, topic->partitions[i]);
-        if (one) {
-            log_limited(LOG_LEVEL_ERROR, "replication", "cannot host %.*s-%u: %s", STR_ARG(topic->name), i,
-                        err_text(one));
-            rc = rc ? rc : one;
-        }
+        int one = host(m, image, topic, t, topic->partitions[i], known || was_there);
+        if (one == 0 || one == ERR_CLOSED) // off line with its directory, which has been said
+            continue;
+        atomic_fetch_add(&m->unhosted, 1);
+        log_limited(LOG_LEVEL_ERROR, "replication", "cannot host %.*s-%u: %s", STR_ARG(topic->name), i,
+                    err_text(one));
+        rc = rc ? rc : one;
     }
     return rc;
 }
@@ -173,7 +192,10 @@ static void drop_topic(struct replica_manager *m, const struct image_topic *topi
             continue;
         partition_close(p);
         int rc = log_manager_remove(m->params.logs, p->log, LOG_REMOVE_DELETE);
-        if (rc)
+        if (rc == ERR_CLOSED)
+            log_warn("replication", "%s is deleted while its directory is off line: the files stay there",
+                     log_name(p->log));
+        else if (rc)
             log_error("replication", "cannot delete %s: %s", log_name(p->log), err_text(rc));
         p->owns_log = true; // the last reader of the partition frees it
         partition_unref(p);
@@ -210,7 +232,7 @@ int replica_manager_load(struct replica_manager *m, const struct image *image)
     log_manager_each(m->params.logs, set_aside_if_unknown, &(struct strays){m, image});
     struct hamt_walk w = hamt_walk(&image->topics_by_name);
     for (const struct image_topic *t; (t = hamt_next(&w));) {
-        int one = host_topic(m, image, t, NULL);
+        int one = host_topic(m, image, t, NULL, true);
         rc = rc ? rc : one;
     }
     return rc;
@@ -244,7 +266,7 @@ void replica_manager_apply(struct replica_manager *m, const struct image_changes
         if (d->change == IMAGE_TOPIC_DELETED)
             drop_topic(m, d->before);
         else
-            host_topic(m, changes->after, d->after, d->before);
+            host_topic(m, changes->after, d->after, d->before, false);
     }
     if (defaults_changed) {
         apply_every_config(m, changes->after);
@@ -256,6 +278,34 @@ void replica_manager_apply(struct replica_manager *m, const struct image_changes
         if (c->key.type == IMAGE_RESOURCE_TOPIC)
             apply_config(m, changes->after, c->key.name);
     }
+}
+
+void replica_manager_try_again(struct replica_manager *m, const struct image *image)
+{
+    if (atomic_exchange(&m->unhosted, 0) == 0)
+        return;
+    struct hamt_walk w = hamt_walk(&image->topics_by_name);
+    for (const struct image_topic *t; (t = hamt_next(&w));) {
+        const struct hosted_topic *hosted = topic_get(m, &t->id);
+        bool whole = hosted && hosted->count >= (int32_t)t->partitions_count;
+        for (uint32_t i = 0; whole && i < t->partitions_count; i++)
+            whole = hosted->partitions[i] || !hosted_here(m, t->partitions[i]);
+        if (!whole)
+            (void)host_topic(m, image, t, NULL, true);
+    }
+}
+
+void replica_manager_directory_failed(struct replica_manager *m)
+{
+    struct map_entry *e;
+    pthread_rwlock_rdlock(&m->lock);
+    for (size_t i = 0; (e = map_next(&m->topics, &i));) {
+        const struct hosted_topic *t = e->value;
+        for (int32_t k = 0; k < t->count; k++)
+            if (t->partitions[k] && log_is_offline(t->partitions[k]->log))
+                partition_wake_all(t->partitions[k]);
+    }
+    pthread_rwlock_unlock(&m->lock);
 }
 
 struct partition *replica_manager_get(struct replica_manager *m, const struct uuid *topic_id,

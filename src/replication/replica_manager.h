@@ -35,6 +35,13 @@ int replica_manager_load(struct replica_manager *m, const struct image *image);
 void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes,
                            bool defaults_changed);
 
+// Hosts what could not be hosted before for want of room or memory. Where nothing is missing it costs
+// nothing. By whoever may apply changes.
+void replica_manager_try_again(struct replica_manager *m, const struct image *image);
+
+// A log directory has failed: whoever waits for one of its partitions is woken, and told. Any thread.
+void replica_manager_directory_failed(struct replica_manager *m);
+
 // The partition with a reference that the caller gives back (partition_unref), or NULL when it is not hosted
 // here. Any thread.
 struct partition *replica_manager_get(struct replica_manager *m, const struct uuid *topic_id,

@@ -9,6 +9,7 @@
 #include "server/fetch_session.h"
 #include "server/request.h"
 
+struct directories;
 struct quorum;
 
 struct broker {
@@ -16,6 +17,7 @@ struct broker {
                                         // touches (configs.txt: read-only)
     _Atomic(struct live_config *) live; // for the others: broker_config_now (live_config.h)
     char cluster_id[64];
+    struct directories *dirs;
     struct log_manager *logs;
     struct replica_manager *replicas;
     struct flusher *flusher;

@@ -302,12 +302,9 @@ static void make_durable(struct quorum *q)
     if (rc == 0)
         return;
     // Nobody knows what is on disk: acknowledge nothing any more.
-    if (q->raft.role == RAFT_LEADER)
-        log_error("quorum",
-                  "%s: the metadata log cannot be written (%s): this node refuses every change of the "
-                  "metadata until it is started again",
-                  q->log->dir, err_text(rc));
     q->failed = true;
+    if (q->raft.role == RAFT_LEADER && q->params.on_failed)
+        q->params.on_failed(q->params.context);
     event = (struct raft_event){.type = RAFT_EVENT_RESIGN};
     step_raft(q, &event);
     refuse_waiting(q);

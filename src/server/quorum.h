@@ -56,6 +56,9 @@ struct quorum_params {
     // Before each publication, on the controller's thread; what the start has loaded is not told. May be
     // NULL.
     void (*on_change)(void *context, const struct image_changes *changes);
+    // The metadata log cannot be written any more: from now on every change is refused. Once, on the
+    // controller's thread. May be NULL.
+    void (*on_failed)(void *context);
     void *context;
 };
 

@@ -63,6 +63,8 @@ static int maybe_format(struct quorum *q, char *message, size_t message_size)
     const struct quorum_params *p = &q->params;
     const char *unformatted = NULL, *used = NULL;
     for (size_t i = 0; i < p->dirs_count; i++) {
+        if (dir_health_failed(&p->dirs[i]->health))
+            continue; // nobody knows what is there, so that no cluster is made beside it: see below
         int empty = log_dir_is_empty(p->dirs[i]);
         if (empty < 0) {
             snprintf(message, message_size, "cannot read %s: %s", p->dirs[i]->path, err_text(empty));
@@ -75,9 +77,13 @@ static int maybe_format(struct quorum *q, char *message, size_t message_size)
     }
     if (!unformatted)
         return 0;
+    for (size_t i = 0; i < p->dirs_count; i++)
+        if (dir_health_failed(&p->dirs[i]->health))
+            used = p->dirs[i]->path;
     if (used) {
         snprintf(message, message_size,
-                 "%s has no meta.properties, but %s is not empty: format it with the cluster's id, or remove "
+                 "%s has no meta.properties, but %s is not empty (or cannot be read): format it with the "
+                 "cluster's id, or remove "
                  "it from "
                  "log.dirs",
                  unformatted, used);
@@ -99,6 +105,17 @@ static int check_meta(struct quorum *q, char *message, size_t message_size)
     const struct meta_properties *first = &p->dirs[p->metadata_dir]->meta;
     for (size_t i = 0; i < p->dirs_count; i++) {
         struct log_dir *dir = p->dirs[i];
+        if (dir_health_failed(&dir->health))
+            continue;
+        for (size_t k = 0; k < i; k++) {
+            if (uuid_is_zero(&dir->meta.directory_id) || dir_health_failed(&p->dirs[k]->health) ||
+                !uuid_equal(&dir->meta.directory_id, &p->dirs[k]->meta.directory_id))
+                continue;
+            snprintf(message, message_size,
+                     "%s and %s have the same directory.id: one is a copy of the other", p->dirs[k]->path,
+                     dir->path);
+            return ERR_INVALID;
+        }
         if (dir->meta.node_id != p->config->node_id) {
             snprintf(message, message_size, "%s belongs to node %d, but node.id is %d", dir->path,
                      dir->meta.node_id, p->config->node_id);
@@ -207,6 +224,7 @@ int quorum_load(struct quorum *q, bool *in_transaction, struct raft_persistent *
 {
     const struct broker_config *c = q->params.config;
     struct metadata_log_params log = {.log_dir = metadata_dir(q),
+                                      .health = &q->params.dirs[q->params.metadata_dir]->health,
                                       .segment_bytes = c->metadata_log_segment_bytes,
                                       .segment_ms = c->metadata_log_segment_ms,
                                       .retention_bytes = c->metadata_max_retention_bytes,

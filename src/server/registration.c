@@ -4,8 +4,11 @@
 #include "metadata/features.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
+#include "server/directories.h"
 #include "server/producer_ids.h"
 #include "server/quorum.h"
+
+#include <stdlib.h>
 
 #define BROKER_REGISTRATION_KEY     62
 #define BROKER_REGISTRATION_VERSION 4
@@ -39,8 +42,10 @@ static int16_t fill_registration(struct registration *r, struct broker_registrat
         q->features[i].min_supported_version = features_supported[i].min;
         q->features[i].max_supported_version = features_supported[i].max;
     }
-    q->log_dirs = (struct uuid *)(uintptr_t)r->log_dirs; // read only
-    q->log_dirs_count = (int32_t)r->log_dirs_count;
+    q->log_dirs = arena_alloc(arena, r->broker->dirs->count * sizeof *q->log_dirs);
+    if (!q->log_dirs)
+        return E_UNKNOWN_SERVER_ERROR;
+    q->log_dirs_count = (int32_t)directories_ids(r->broker->dirs, false, q->log_dirs);
     return E_NONE;
 }
 
@@ -74,7 +79,12 @@ int16_t registration_register(struct registration *r)
 static int16_t beat(struct registration *r, bool want_shutdown, bool *should_shutdown)
 {
     struct broker_heartbeat_request q;
+    struct uuid *offline = calloc(r->broker->dirs->count, sizeof *offline);
+    if (!offline)
+        return E_UNKNOWN_SERVER_ERROR;
     message_init(&broker_heartbeat_request_type, &q);
+    q.offline_log_dirs = offline; // KIP-858
+    q.offline_log_dirs_count = (int32_t)directories_ids(r->broker->dirs, true, offline);
     q.broker_id = r->broker->config->node_id;
     q.broker_epoch = r->broker_epoch;
     struct quorum_status status;
@@ -83,7 +93,9 @@ static int16_t beat(struct registration *r, bool want_shutdown, bool *should_shu
     q.want_fence = false;
     q.want_shut_down = want_shutdown;
     struct quorum_request ask = {0};
-    if (controller_event_init(&ask.event, BROKER_HEARTBEAT_KEY, BROKER_HEARTBEAT_VERSION, &q))
+    int rc = controller_event_init(&ask.event, BROKER_HEARTBEAT_KEY, BROKER_HEARTBEAT_VERSION, &q);
+    free(offline);
+    if (rc)
         return E_UNKNOWN_SERVER_ERROR;
     int16_t error = quorum_call(r->broker->quorum, &ask);
     if (error == E_NONE) {

@@ -11,8 +11,6 @@ struct registration {
     int64_t previous_epoch; // of the run before, when its stop was clean (KIP-966); else -1
     const struct image_endpoint *endpoints;
     uint32_t endpoints_count;
-    const struct uuid *log_dirs;
-    uint32_t log_dirs_count;
     bool fenced;
 };
 

@@ -6,6 +6,7 @@
 #include "base/qsbr.h"
 #include "protocol/errors.h"
 #include "server/broker.h"
+#include "server/directories.h"
 #include "server/listeners.h"
 #include "server/live_config.h"
 #include "server/producer_ids.h"
@@ -27,15 +28,14 @@
 #define LEAVE_TRIES          3 // heartbeats of a controlled shutdown
 #define FLUSH_THREADS        2
 #define METADATA_LOG         "__cluster_metadata-0"
+#define WAKE_SIGNAL          SIGRTMIN // for the main thread, from this process
 
 // Everything that starts, in the order in which it does.
 struct server {
     const struct broker_config *config;
     struct broker broker;
     struct api_table apis;
-    struct log_dir **dirs;
-    size_t dirs_count, metadata_dir;
-    struct uuid *dir_ids; // of log.dirs
+    struct directories dirs;
     struct listeners listeners;
     struct registration registration;
     struct qsbr_thread main_thread;
@@ -44,6 +44,8 @@ struct server {
     const struct image *loading; // while the logs are loaded
     pthread_mutex_t following;   // guards `hosting` and the replica manager's changes
     bool hosting;                // the replica manager follows the metadata
+    pthread_t main;              // it waits for signals, WAKE_SIGNAL among them
+    atomic_bool metadata_failed;
     char message[MESSAGE_BYTES];
 };
 
@@ -74,51 +76,43 @@ static void on_metadata_change(void *context, const struct image_changes *change
 
 // Start
 
-static int open_dir(struct server *s, struct str path)
+// A directory has failed: the main thread looks at what is left. Any thread, under any lock.
+static void on_directory_failed(void *arg, struct dir_health *health)
 {
-    char text[4096];
-    snprintf(text, sizeof text, "%.*s", STR_ARG(path));
-    int rc = log_dir_open(text, &s->dirs[s->dirs_count], s->message, sizeof s->message);
-    s->dirs_count += rc == 0;
-    return rc;
+    struct server *s = arg;
+    (void)health;
+    pthread_kill(s->main, WAKE_SIGNAL);
 }
 
-// The directories of log.dirs, and behind them that of the metadata log where it is none of them.
+static void on_metadata_failed(void *context)
+{
+    struct server *s = context;
+    atomic_store(&s->metadata_failed, true);
+    pthread_kill(s->main, WAKE_SIGNAL);
+}
+
 static int open_dirs(struct server *s)
 {
-    const struct broker_config *c = s->config;
-    s->dirs = calloc(c->log_dir_count + 1, sizeof *s->dirs);
-    s->dir_ids = calloc(c->log_dir_count, sizeof *s->dir_ids);
-    if (!s->dirs || !s->dir_ids)
-        return ERR_NOMEM;
-    s->metadata_dir = c->log_dir_count;
-    int rc = 0;
-    for (size_t i = 0; i < c->log_dir_count && rc == 0; i++) {
-        rc = open_dir(s, c->log_dirs[i]);
-        if (str_equal(c->log_dirs[i], c->metadata_log_dir))
-            s->metadata_dir = i;
-    }
-    if (rc == 0 && s->metadata_dir == c->log_dir_count)
-        rc = open_dir(s, c->metadata_log_dir);
-    return rc;
+    s->broker.dirs = &s->dirs;
+    int rc = directories_open(&s->dirs, s->config, s->message, sizeof s->message);
+    return rc ? rc : directories_watch(&s->dirs, s->config->storage_min_free_bytes, on_directory_failed, s);
 }
 
 static int start_quorum(struct server *s)
 {
     struct quorum_params p = {.config = s->config,
-                              .dirs = s->dirs,
-                              .dirs_count = s->dirs_count,
-                              .metadata_dir = s->metadata_dir,
+                              .dirs = s->dirs.all,
+                              .dirs_count = s->dirs.count,
+                              .metadata_dir = s->dirs.metadata,
                               .controller_endpoints = s->listeners.controller,
                               .controller_endpoints_count = s->listeners.controller_count,
                               .on_change = on_metadata_change,
+                              .on_failed = on_metadata_failed,
                               .context = s};
     int rc = quorum_start(&p, &s->broker.quorum, s->message, sizeof s->message);
     if (rc)
         return rc;
     snprintf(s->broker.cluster_id, sizeof s->broker.cluster_id, "%s", quorum_cluster_id(s->broker.quorum));
-    for (size_t i = 0; i < s->config->log_dir_count; i++)
-        s->dir_ids[i] = s->dirs[i]->meta.directory_id;
     return 0;
 }
 
@@ -137,7 +131,7 @@ static int load_logs(struct server *s)
     const struct broker_config *c = s->config;
     struct image *image = image_ref(image_current());
     s->loading = image;
-    struct log_manager_params p = {.dirs = s->dirs,
+    struct log_manager_params p = {.dirs = s->dirs.all,
                                    .dir_count = c->log_dir_count,
                                    .load_threads = broker_config_now(&s->broker)->recovery_threads_per_dir,
                                    .flush_check_ms = c->log_flush_scheduler_interval_ms,
@@ -173,28 +167,15 @@ static int host_partitions(struct server *s)
     return log_manager_start(s->broker.logs);
 }
 
-// The epoch under which the last run stopped cleanly, when every directory says the same one; else -1. It
-// tells the controller that this broker has lost nothing (KIP-966).
-static int64_t previous_epoch(const struct server *s)
-{
-    int64_t epoch = s->dirs[0]->broker_epoch;
-    for (size_t i = 0; i < s->config->log_dir_count; i++)
-        if (!s->dirs[i]->clean || s->dirs[i]->broker_epoch != epoch)
-            return -1;
-    return epoch;
-}
-
 static int join_cluster(struct server *s)
 {
     struct registration *r = &s->registration;
     *r = (struct registration){.broker = &s->broker,
                                .incarnation_id = uuid_random(),
                                .broker_epoch = -1,
-                               .previous_epoch = previous_epoch(s),
+                               .previous_epoch = directories_previous_epoch(&s->dirs),
                                .endpoints = s->listeners.broker,
                                .endpoints_count = s->listeners.broker_count,
-                               .log_dirs = s->dir_ids,
-                               .log_dirs_count = (uint32_t)s->config->log_dir_count,
                                .fenced = true};
     if (!s->config->is_broker)
         return 0; // its broker epoch stays -1
@@ -308,44 +289,65 @@ static int stop(struct server *s)
     }
     flusher_stop(s->broker.flusher);
     replica_manager_free(s->broker.replicas);
-    if (s->broker.logs) {
+    directories_unwatch(&s->dirs);
+    if (s->broker.logs)
         rc = log_manager_close(s->broker.logs, s->registration.broker_epoch);
-        if (s->dirs_count > s->config->log_dir_count)
-            log_dir_close(s->dirs[s->metadata_dir]);
-    } else {
-        for (size_t i = 0; i < s->dirs_count; i++)
-            log_dir_close(s->dirs[i]);
-    }
+    directories_free(&s->dirs, s->broker.logs != NULL);
     producer_ids_free(s->broker.producer_ids);
     fetch_session_cache_free(s->broker.fetch_sessions);
     if (s->broker.reactors)
         reactors_free(s->broker.reactors);
     live_config_stop(&s->broker);
     listeners_free(&s->listeners);
-    free(s->dirs);
-    free(s->dir_ids);
     free(s->reactor_threads);
     return rc;
 }
 
-// Beats until a signal asks to stop; returns its number.
+// Partitions that were refused room on the disk may find it now.
+static void host_the_rest(struct server *s)
+{
+    qsbr_online(&s->main_thread);
+    pthread_mutex_lock(&s->following);
+    replica_manager_try_again(s->broker.replicas, image_current());
+    pthread_mutex_unlock(&s->following);
+    qsbr_offline(&s->main_thread);
+}
+
+static void beat(struct server *s)
+{
+    bool should_stop;
+    if (!s->config->is_broker)
+        return;
+    int16_t error = registration_heartbeat(&s->registration, false, &should_stop);
+    if (error != E_NONE)
+        log_limited(LOG_LEVEL_WARN, "server", "the controller does not take the heartbeat: %s",
+                    error_code_name(error));
+}
+
+// Why the broker cannot go on, or NULL.
+static const char *fatal(const struct server *s)
+{
+    const char *why = directories_fatal(&s->dirs);
+    return why ? why : atomic_load(&s->metadata_failed) ? "the metadata log cannot be written" : NULL;
+}
+
+// Beats until a signal asks to stop; returns its number, or 0 when the disks leave no choice.
 static int serve(struct server *s, const sigset_t *signals)
 {
     int64_t interval_ms = s->config->heartbeat_interval_ms;
     struct timespec wait = {.tv_sec = interval_ms / 1000, .tv_nsec = interval_ms % 1000 * 1000000};
     for (;;) {
         int signal = sigtimedwait(signals, NULL, &wait);
-        if (signal > 0)
+        if (signal > 0 && signal != WAKE_SIGNAL)
             return signal;
-        if (errno != EAGAIN)
+        if (signal < 0 && errno != EAGAIN)
             continue; // interrupted by something else
-        bool should_stop;
-        if (!s->config->is_broker)
-            continue;
-        int16_t error = registration_heartbeat(&s->registration, false, &should_stop);
-        if (error != E_NONE)
-            log_limited(LOG_LEVEL_WARN, "server", "the controller does not take the heartbeat: %s",
-                        error_code_name(error));
+        if (fatal(s))
+            return 0;
+        if (signal == WAKE_SIGNAL)
+            replica_manager_directory_failed(s->broker.replicas);
+        host_the_rest(s);
+        beat(s); // which also says what is off line
     }
 }
 
@@ -356,10 +358,12 @@ int server_main(const struct broker_config *config)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, WAKE_SIGNAL);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); // threads inherit it: the signals come to this thread alone
     struct server s = {.config = config,
                        .broker = {.config = config},
                        .registration.broker_epoch = -1,
+                       .main = pthread_self(),
                        .following = PTHREAD_MUTEX_INITIALIZER};
     qsbr_register(&s.main_thread);
     int rc = start(&s);
@@ -372,11 +376,15 @@ int server_main(const struct broker_config *config)
                  (double)(clock_monotonic_us() - started_us) / 1000, config->node_id, s.broker.cluster_id,
                  replica_manager_count(s.broker.replicas));
         int signal = serve(&s, &signals);
-        log_info("server", "stopping: %s", signal == SIGTERM ? "SIGTERM" : "interrupted");
+        status = signal == 0;
+        if (signal == 0)
+            log_error("server", "cannot go on: %s", fatal(&s));
+        else
+            log_info("server", "stopping: %s", signal == SIGTERM ? "SIGTERM" : "interrupted");
     }
     int64_t stopping_us = clock_monotonic_us();
     rc = stop(&s);
-    if (rc) {
+    if (rc && status == 0) {
         log_error("server", "the stop was not clean: %s; the next start checks the logs", err_text(rc));
         status = 1;
     } else if (status == 0) {

@@ -93,14 +93,24 @@ void log_segments_release(struct segment **segments, uint32_t count)
 
 void log_set_offline(struct log *log, const char *why, int rc)
 {
-    if (!atomic_exchange(&log->offline, true))
+    bool first = !atomic_exchange(&log->offline, true);
+    if (rc == ERR_IO && log->health)
+        dir_health_fail(log->health, why, log->name, rc);
+    else if (first)
         log_error("storage", "%s is offline: %s: %s", log->name, why, err_text(rc));
+}
+
+int log_note(struct log *log, const char *what, int rc)
+{
+    if ((rc == ERR_IO || rc == ERR_NOT_FOUND) && !atomic_load(&log->deleted))
+        dir_health_fail(log->health, what, log->name, rc);
+    return rc;
 }
 
 int log_usable(struct log *log)
 {
     return atomic_load_explicit(&log->offline, memory_order_relaxed) ||
-                   atomic_load_explicit(&log->deleted, memory_order_relaxed)
+                   atomic_load_explicit(&log->deleted, memory_order_relaxed) || dir_health_failed(log->health)
                ? ERR_CLOSED
                : 0;
 }
@@ -145,7 +155,12 @@ const char *log_name(const struct log *log)
 
 bool log_is_offline(const struct log *log)
 {
-    return atomic_load(&log->offline);
+    return atomic_load(&log->offline) || dir_health_failed(log->health);
+}
+
+bool log_is_full(const struct log *log)
+{
+    return dir_health_full(log->health);
 }
 
 void log_set_config(struct log *log, const struct log_config *config)

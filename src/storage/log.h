@@ -9,8 +9,8 @@
 //
 // Errors. Besides what each function says: ERR_IO or ERR_NO_SPACE when a system call failed (the reason is
 // logged with the file's name), ERR_CLOSED when the log is offline (an earlier failure that could not be
-// undone) or deleted, ERR_UNSUPPORTED when it holds batches of magic 0 or 1 (log_open says so; nothing is
-// deleted).
+// undone, or one of its whole directory) or deleted, ERR_UNSUPPORTED when it holds batches of magic 0 or 1
+// (log_open says so; nothing is deleted).
 #ifndef STORAGE_LOG_H
 #define STORAGE_LOG_H
 
@@ -25,6 +25,7 @@ struct segment;
 struct segment_list;
 struct file_cache; // storage/file_cache.h: the bounded set of open segment files
 struct reaper;     // storage/reaper.h: removes files that are no longer used, later
+struct dir_health; // storage/dir_health.h: whether the log directory failed or is full
 
 #define LOG_NO_TIMESTAMP INT64_C(-1)
 #define LOG_NO_EPOCH     (-1)
@@ -49,9 +50,13 @@ struct log_params {
     // Unless `clean`: a batch that is damaged, and not just cut off, is an error (ERR_CORRUPT) and nothing is
     // changed. For a log that no crash can have torn and whose records nobody can bring back.
     bool refuse_damage;
-    int64_t now_ms;           // wall clock
-    struct file_cache *files; // outlives the log and its slices
-    struct reaper *reaper;    // NULL: deleted files are unlinked at once
+    // Of the metadata log: room on the disk is kept ahead of its end, so that topics can be deleted when
+    // there is no other left, and a flush does not fail because its index finds none (a start makes it anew).
+    bool keep_room;
+    int64_t now_ms;            // wall clock
+    struct file_cache *files;  // outlives the log and its slices
+    struct reaper *reaper;     // NULL: deleted files are unlinked at once
+    struct dir_health *health; // of log_dir, outlives the log; an I/O error takes it off line. May be NULL
     // Called with the log's lock held when LOG_WRITEBACK_BYTES were appended since the last
     // log_start_writeback or log_skip_writeback; may be NULL.
     void (*want_writeback)(void *arg, struct log *log);
@@ -84,6 +89,9 @@ int32_t log_partition(const struct log *log);
 struct uuid log_topic_id(const struct log *log);
 const char *log_name(const struct log *log); // "topic-partition", for messages
 bool log_is_offline(const struct log *log);
+
+// Whether its directory's file system is so full that clients' appends are to be refused. Any thread.
+bool log_is_full(const struct log *log);
 
 // [lock] The topic's settings changed. Copied. Takes effect at the next append, roll, retention or flush.
 void log_set_config(struct log *log, const struct log_config *config);
@@ -283,7 +291,8 @@ int log_make_stray(struct log *log);
 // Makes everything below up_to_offset (at most the end offset) durable and moves the recovery point there.
 // Blocks in fdatasync; call it from a flush thread, without the partition's lock. Concurrent calls queue up,
 // and one that finds its offset durable already returns at once. On failure the log goes offline: after a
-// failed fsync nobody knows what is on disk.
+// failed fsync nobody knows what is on disk. Not so where only the indexes or the epochs found no room
+// (ERR_NO_SPACE): the recovery point stays, and a later flush tries again.
 int log_flush(struct log *log, int64_t up_to_offset);
 
 // Starts the writeback of what was written since the last call, without waiting (sync_file_range).

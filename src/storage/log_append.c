@@ -131,7 +131,7 @@ static void take_back(struct log *log, struct segment *s, int fd, int64_t size)
 {
     int rc = file_truncate(fd, size);
     if (rc)
-        log_set_offline(log, "a failed append could not be taken back", rc);
+        log_set_offline(log, "cannot append to", rc);
     (void)s;
 }
 
@@ -320,13 +320,13 @@ int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoc
     if (must_roll(log, &a, now_ms, 0, 0)) {
         rc = log_roll_at(log, a.first_offset, now_ms);
         if (rc)
-            return rc;
+            return log_note(log, "cannot append to", rc);
     }
     producer_plan_init(&plan, &log->producers);
     rc = append_planned(log, &a, &plan, now_ms, info);
     if (rc && !info->message[0])
         say(info, 0, "cannot append to %s: %s", log->name, err_text(rc));
-    return rc;
+    return log_note(log, "cannot append to", rc);
 }
 
 // ---------------------------------------------------------------- several at once
@@ -383,7 +383,7 @@ static int group_write(struct log *log, struct segment *s, const struct group *g
 static void group_commit(struct log *log, struct group *g, int64_t now_ms)
 {
     struct segment *s = log_active(log);
-    int rc = g->count ? group_write(log, s, g) : 0;
+    int rc = g->count ? log_note(log, "cannot append to", group_write(log, s, g)) : 0;
     if (rc || g->count == 0)
         producer_plan_abort(&g->plan);
     else

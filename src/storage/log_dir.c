@@ -206,17 +206,35 @@ static int lock_dir(struct log_dir *d, char *message, size_t size)
     return rc ? say(message, size, rc, "cannot lock %s: %s", path, reason(rc)) : 0;
 }
 
-int log_dir_open(const char *path, struct log_dir **out, char *message, size_t size)
+static struct log_dir *log_dir_new(const char *path)
 {
-    *out = NULL;
     struct log_dir *d = calloc(1, sizeof *d);
     if (!d || !(d->path = strdup(path))) {
         free(d);
-        return ERR_NOMEM;
+        return NULL;
     }
     d->lock_fd = -1;
+    d->broker_epoch = -1;
     for (size_t n = strlen(d->path); n > 1 && d->path[n - 1] == '/';)
         d->path[--n] = 0;
+    d->health.path = d->path;
+    return d;
+}
+
+struct log_dir *log_dir_absent(const char *path)
+{
+    struct log_dir *d = log_dir_new(path);
+    if (d)
+        atomic_store(&d->health.failed, true);
+    return d;
+}
+
+int log_dir_open(const char *path, struct log_dir **out, char *message, size_t size)
+{
+    *out = NULL;
+    struct log_dir *d = log_dir_new(path);
+    if (!d)
+        return ERR_NOMEM;
     int rc = file_make_dirs(d->path);
     if (rc)
         say(message, size, rc, "cannot make the log directory %s: %s", d->path, reason(rc));

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/uuid.h"
+#include "storage/dir_health.h"
 
 #define LOG_DIR_CLUSTER_ID_BYTES 64
 
@@ -23,6 +24,7 @@ struct log_dir {
     struct meta_properties meta; // valid when has_meta
     bool clean;                  // .kafka_cleanshutdown was there
     int64_t broker_epoch;        // from it, or -1
+    struct dir_health health;
 };
 
 // Makes the directory when it is missing, locks it (flock and fcntl on .lock, so that a running Java broker
@@ -30,6 +32,9 @@ struct log_dir {
 // Changes nothing else. ERR_AGAIN: another process holds the lock; ERR_CORRUPT: meta.properties is no such
 // file; ERR_IO. `message` (may be NULL) receives one line for a person.
 int log_dir_open(const char *path, struct log_dir **out, char *message, size_t message_size);
+
+// A directory that cannot be opened and is off line from the beginning (health.failed). NULL: out of memory.
+struct log_dir *log_dir_absent(const char *path);
 
 // Unlocks and frees. NULL is fine.
 void log_dir_close(struct log_dir *dir);

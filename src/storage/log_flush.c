@@ -126,6 +126,8 @@ static int flush_segments(struct log *log, const struct flush_view *v)
             rc = write_behind(log, v->segments[i], false);
             if (rc == 0)
                 rc = write_behind(log, v->segments[i], true);
+            if (rc == ERR_NO_SPACE && log->keep_room)
+                rc = 0;
         }
         if (rc == 0)
             rc = sync_segment(log, v->segments[i], sealed, v->directory_dirty, aborted);
@@ -190,8 +192,8 @@ int log_flush(struct log *log, int64_t up_to_offset)
     rc = flush_segments(log, &v);
     if (rc == 0)
         advance(log, &v);
-    else if (rc != ERR_NOMEM)
-        log_set_offline(log, "flushing failed", rc);
+    else if (rc != ERR_NOMEM && rc != ERR_NO_SPACE) // an index or the epochs found no room: the next one may
+        log_set_offline(log, "cannot flush", rc);
     log_segments_release(v.segments, v.count);
 out:
     pthread_mutex_unlock(&log->flush_lock);

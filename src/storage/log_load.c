@@ -154,7 +154,7 @@ int log_load(struct log *log)
     if (!atomic_load(&log->loaded)) {
         rc = log_usable(log);
         if (rc == 0 && (rc = load(log)))
-            log_set_offline(log, rc == ERR_UNSUPPORTED ? LOG_OLD_MAGIC : "it cannot be loaded", rc);
+            log_set_offline(log, rc == ERR_UNSUPPORTED ? LOG_OLD_MAGIC : "cannot load", rc);
         if (rc == 0) {
             producer_state_replicated(&log->producers, log->high_watermark.offset);
             int64_t unstable = producer_state_first_unstable(&log->producers);

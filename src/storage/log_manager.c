@@ -109,13 +109,25 @@ void log_manager_each(struct log_manager *m, void (*fn)(void *arg, struct log *l
     free(copy);
 }
 
+#define NO_DIR SIZE_MAX
+
+// Where a new log goes: the directory with the fewest, of those that work; one that is cordoned (KIP-1066) or
+// full only where there is no other.
 static size_t emptiest_dir(struct log_manager *m)
 {
-    size_t best = 0;
+    size_t best = NO_DIR;
+    int best_rank = 0;
     pthread_mutex_lock(&m->lock);
-    for (size_t i = 1; i < m->params.dir_count; i++)
-        if (m->dirs[i].logs < m->dirs[best].logs)
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        const struct managed_dir *d = &m->dirs[i];
+        if (dir_health_failed(&d->dir->health))
+            continue;
+        int rank = atomic_load(&d->cordoned) ? 2 : dir_health_full(&d->dir->health);
+        if (best == NO_DIR || rank < best_rank || (rank == best_rank && d->logs < m->dirs[best].logs)) {
             best = i;
+            best_rank = rank;
+        }
+    }
     pthread_mutex_unlock(&m->lock);
     return best;
 }
@@ -134,13 +146,28 @@ static struct managed_log *find_failed(struct log_manager *m, const char *topic,
     return NULL;
 }
 
+// The directory that a new log belongs in: the one that the metadata names, if it works.
+static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
+{
+    bool all_work = true;
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        const struct log_dir *d = m->dirs[i].dir;
+        bool failed = dir_health_failed(&d->health);
+        if (!failed && d->has_meta && uuid_equal(&d->meta.directory_id, &c->directory_id))
+            return i;
+        all_work &= !failed;
+    }
+    return c->known && !all_work ? NO_DIR : emptiest_dir(m);
+}
+
 // Where a new log belongs. One that is there already and could not be loaded is tried again in its place:
 // an empty one elsewhere would hide its records.
-static void place(struct log_manager *m, struct managed_log *managed, struct log_params *params)
+static int place(struct log_manager *m, const struct log_creation *c, struct managed_log *managed,
+                 struct log_params *params)
 {
-    managed->dir = emptiest_dir(m);
+    managed->dir = wanted_dir(m, c);
     pthread_mutex_lock(&m->lock);
-    const struct managed_log *failed = find_failed(m, params->topic, params->partition);
+    const struct managed_log *failed = find_failed(m, c->topic, c->partition);
     if (failed) {
         managed->dir = failed->dir;
         params->recovery_point = failed->recovery_point;
@@ -148,7 +175,11 @@ static void place(struct log_manager *m, struct managed_log *managed, struct log
         managed->first_watermark = failed->first_watermark;
     }
     pthread_mutex_unlock(&m->lock);
+    if (managed->dir == NO_DIR || dir_health_failed(&m->dirs[managed->dir].dir->health))
+        return ERR_CLOSED;
     params->log_dir = m->dirs[managed->dir].dir->path;
+    params->health = &m->dirs[managed->dir].dir->health;
+    return 0;
 }
 
 static void take_out(struct log_manager *m, const struct managed_log *managed)
@@ -175,42 +206,52 @@ static void forget_failed(struct log_manager *m, const char *topic, int32_t part
     pthread_mutex_unlock(&m->lock);
 }
 
-int log_manager_create(struct log_manager *m, const char *topic, const struct uuid *topic_id,
-                       int32_t partition, struct log **out)
+int log_manager_create(struct log_manager *m, const struct log_creation *c, struct log **out)
 {
-    char message[512];
+    char message[512] = "";
     struct log_config config;
-    *out = log_manager_get(m, topic_id, partition);
+    *out = log_manager_get(m, &c->topic_id, c->partition);
     if (*out)
         return ERR_EXISTS;
     struct managed_log *managed = calloc(1, sizeof *managed);
     if (!managed)
         return ERR_NOMEM;
-    managed_key(topic_id, partition, managed->key);
-    m->params.config_of(m->params.arg, topic, &config);
-    struct log_params params = {.topic = topic,
-                                .partition = partition,
-                                .topic_id = *topic_id,
+    managed_key(&c->topic_id, c->partition, managed->key);
+    m->params.config_of(m->params.arg, c->topic, &config);
+    struct log_params params = {.topic = c->topic,
+                                .partition = c->partition,
+                                .topic_id = c->topic_id,
                                 .config = &config,
                                 .now_ms = clock_wall_ms(),
                                 .files = m->files,
                                 .reaper = m->reaper,
                                 .want_writeback = log_manager_want_writeback,
                                 .want_arg = m};
-    place(m, managed, &params);
-    int rc = log_open(&params, &managed->log, message, sizeof message);
+    int rc = place(m, c, managed, &params);
+    if (rc) {
+        free(managed);
+        return rc;
+    }
+    rc = log_open(&params, &managed->log, message, sizeof message);
     if (rc)
         log_limited(LOG_LEVEL_ERROR, "storage", "%s", message[0] ? message : err_text(rc));
+    dir_health_note(params.health, "cannot make a log in", params.log_dir, rc);
     if (rc == 0 && (rc = log_manager_add(m, managed)))
         log_close(managed->log, false);
     if (rc) {
         free(managed);
-        *out = rc == ERR_EXISTS ? log_manager_get(m, topic_id, partition) : NULL;
+        *out = rc == ERR_EXISTS ? log_manager_get(m, &c->topic_id, c->partition) : NULL;
         return rc;
     }
     *out = managed->log;
-    forget_failed(m, topic, partition);
+    forget_failed(m, c->topic, c->partition);
     return 0;
+}
+
+void log_manager_set_cordoned(struct log_manager *m, const bool *cordoned)
+{
+    for (size_t i = 0; i < m->params.dir_count; i++)
+        atomic_store(&m->dirs[i].cordoned, cordoned[i]);
 }
 
 static void forget(struct log_manager *m, struct managed_log *managed)
@@ -317,9 +358,9 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
             continue;
         }
         int one = checkpoint_writer_finish(&w[kind], m->dirs[dir].dir->path, checkpoint_names[kind]);
-        if (one)
-            log_error("storage", "cannot write %s/%s: %s", m->dirs[dir].dir->path, checkpoint_names[kind],
-                      err_text(one));
+        if (dir_health_note(&m->dirs[dir].dir->health, "cannot write", checkpoint_names[kind], one))
+            log_limited(LOG_LEVEL_ERROR, "storage", "cannot write %s/%s: %s", m->dirs[dir].dir->path,
+                        checkpoint_names[kind], err_text(one));
         else
             m->dirs[dir].written[kind] = hash;
         rc = rc ? rc : one;
@@ -332,7 +373,7 @@ static int write_everywhere(struct log_manager *m, unsigned kinds)
     int rc = 0;
     pthread_mutex_lock(&m->checkpoint_lock);
     for (size_t i = 0; i < m->params.dir_count; i++) {
-        int one = write_checkpoints(m, i, kinds);
+        int one = dir_health_failed(&m->dirs[i].dir->health) ? 0 : write_checkpoints(m, i, kinds);
         rc = rc ? rc : one;
     }
     pthread_mutex_unlock(&m->checkpoint_lock);
@@ -401,6 +442,15 @@ static struct log_manager *new_manager(const struct log_manager_params *params)
     return NULL;
 }
 
+static int open_one(struct log_manager *m, size_t i, int64_t now_ms, char *message, size_t message_size)
+{
+    struct log_dir *dir = m->dirs[i].dir;
+    // The marker goes before anything is written, so that no crash finds it beside newer data.
+    int rc = log_dir_remove_clean_marker(dir);
+    rc = rc ? rc : log_manager_load_dir(m, i, now_ms, message, message_size);
+    return rc ? rc : log_manager_note_boot(dir->path);
+}
+
 int log_manager_open(const struct log_manager_params *params, struct log_manager **out, char *message,
                      size_t message_size)
 {
@@ -410,17 +460,24 @@ int log_manager_open(const struct log_manager_params *params, struct log_manager
     struct log_manager *m = new_manager(params);
     if (!m)
         return ERR_NOMEM;
+    size_t usable = 0;
     for (size_t i = 0; rc == 0 && i < params->dir_count; i++) {
         struct log_dir *dir = m->dirs[i].dir;
-        // The marker goes before anything is written, so that no crash finds it beside newer data.
-        rc = log_dir_remove_clean_marker(dir);
-        if (rc == 0)
-            rc = log_manager_load_dir(m, i, now_ms);
-        if (rc == 0)
-            rc = log_manager_note_boot(dir->path);
-        if (rc && message)
+        if (dir_health_failed(&dir->health))
+            continue;
+        if (message)
+            message[0] = 0;
+        rc = open_one(m, i, now_ms, message, message_size);
+        usable += rc == 0;
+        if (rc && message && !message[0])
             snprintf(message, message_size, "cannot load the logs of %s: %s", dir->path, err_text(rc));
+        if (rc == ERR_IO && params->dir_count > 1) { // the others may work
+            dir_health_fail(&dir->health, "cannot load the logs of", dir->path, rc);
+            rc = 0;
+        }
     }
+    if (rc == 0 && usable == 0)
+        rc = ERR_IO;
     if (rc) {
         free_manager(m);
         return rc;
@@ -457,7 +514,9 @@ static void close_some(void *arg)
         if (i >= c->m->count)
             return;
         struct managed_log *managed = c->m->logs[i];
-        int rc = managed->log ? log_seal(managed->log, !c->whole) : 0;
+        if (!managed->log || dir_health_failed(managed->log->health))
+            continue;
+        int rc = log_seal(managed->log, !c->whole);
         if (rc == 0)
             continue;
         atomic_store(&c->error, rc);
@@ -477,6 +536,8 @@ static void sync_dirs(struct closing *c)
 {
     struct log_manager *m = c->m;
     for (size_t i = 0; i < m->params.dir_count; i++) {
+        if (dir_health_failed(&m->dirs[i].dir->health))
+            continue;
         int rc = file_sync_filesystem(m->dirs[i].dir->path);
         if (rc) {
             log_error("storage", "cannot sync the file system of %s: %s", m->dirs[i].dir->path, err_text(rc));
@@ -511,7 +572,8 @@ int log_manager_close(struct log_manager *m, int64_t broker_epoch)
     int one = log_manager_checkpoint(m);
     rc = rc ? rc : one;
     for (size_t i = 0; one == 0 && dir_failed && i < m->params.dir_count; i++) {
-        bool clean = !atomic_load(&dir_failed[i]) && (m->dirs[i].was_clean || m->dirs[i].failed == 0);
+        bool clean = !atomic_load(&dir_failed[i]) && !dir_health_failed(&m->dirs[i].dir->health) &&
+                     (m->dirs[i].was_clean || m->dirs[i].failed == 0);
         int marked = clean ? log_dir_write_clean_marker(m->dirs[i].dir, broker_epoch) : 0;
         rc = rc ? rc : marked;
     }

@@ -51,9 +51,21 @@ int log_manager_close(struct log_manager *manager, int64_t broker_epoch);
 // The log of a topic id and partition, or NULL. It stays valid until it is deleted or the manager is closed.
 struct log *log_manager_get(struct log_manager *manager, const struct uuid *topic_id, int32_t partition);
 
-// Makes a new, empty log in the directory with the fewest logs. ERR_EXISTS (with *out) when there is one.
-int log_manager_create(struct log_manager *manager, const char *topic, const struct uuid *topic_id,
-                       int32_t partition, struct log **out);
+struct log_creation {
+    const char *topic;
+    struct uuid topic_id;
+    int32_t partition;
+    struct uuid directory_id; // where the metadata has it; no directory's (zero): anywhere
+    bool known;               // the partition is not new: a directory that is off line may have its log
+};
+
+// Makes a new, empty log in the directory that is named, or else in the one with the fewest logs. ERR_EXISTS
+// (with *out) when there is one; ERR_CLOSED when it may lie in a directory that is off line, or all are.
+int log_manager_create(struct log_manager *manager, const struct log_creation *creation, struct log **out);
+
+// Which directories take no new logs (cordoned.log.dirs, KIP-1066), by their places in params.dirs. Any
+// thread.
+void log_manager_set_cordoned(struct log_manager *manager, const bool *cordoned);
 
 enum log_removal {
     LOG_REMOVE_DELETE,    // the directory is renamed at once and removed in the background

@@ -25,6 +25,8 @@ struct load {
     size_t count, capacity;
     atomic_size_t next;
     atomic_int error;
+    char *message; // for a person; under the manager's lock
+    size_t message_size;
 };
 
 // ---------------------------------------------------------------- boot ids
@@ -128,6 +130,18 @@ static void keep_failed(struct load *l, struct managed_log *managed, const char 
     (void)log_manager_add(l->m, managed);
 }
 
+static void say_twice(struct load *l, const char *name, const struct managed_log *managed)
+{
+    pthread_mutex_lock(&l->m->lock);
+    const struct managed_log *other =
+        map_get(&l->m->by_key, (struct str){(const char *)managed->key, MANAGED_KEY_BYTES});
+    if (l->message && other)
+        snprintf(l->message, l->message_size,
+                 "%s/%s and %s/%s are the same partition: move the one that is not wanted out of log.dirs",
+                 l->m->dirs[other->dir].dir->path, name, l->path, name);
+    pthread_mutex_unlock(&l->m->lock);
+}
+
 static int load_one(struct load *l, const char *name)
 {
     char message[512], topic[256];
@@ -155,10 +169,15 @@ static int load_one(struct load *l, const char *name)
                                 .now_ms = l->now_ms,
                                 .files = l->m->files,
                                 .reaper = l->m->reaper,
+                                .health = &l->m->dirs[l->dir].dir->health,
                                 .want_writeback = log_manager_want_writeback,
                                 .want_arg = l->m};
     int rc = log_open(&params, &managed->log, message, sizeof message);
     if (rc == ERR_NOMEM) {
+        free(managed);
+        return rc;
+    }
+    if (rc == ERR_IO) { // the directory's fault
         free(managed);
         return rc;
     }
@@ -171,11 +190,11 @@ static int load_one(struct load *l, const char *name)
     managed_key(&id, partition, managed->key);
     rc = log_manager_add(l->m, managed);
     if (rc) {
-        log_error("storage", "%s/%s: another log directory has the same partition: %s", l->path, name,
-                  err_text(rc));
+        if (rc == ERR_EXISTS) // which of the two is whole nobody knows: as in Kafka, the start fails
+            say_twice(l, name, managed);
         log_close(managed->log, false);
-        managed->log = NULL;
-        keep_failed(l, managed, topic, partition);
+        free(managed);
+        return rc;
     }
     return 0;
 }
@@ -220,10 +239,17 @@ static void run_threads(struct load *l)
         thread_join(&threads[i]);
 }
 
-int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms)
+int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char *message,
+                         size_t message_size)
 {
     struct log_dir *d = m->dirs[dir].dir;
-    struct load l = {.m = m, .dir = dir, .path = d->path, .clean = d->clean, .now_ms = now_ms};
+    struct load l = {.m = m,
+                     .dir = dir,
+                     .path = d->path,
+                     .clean = d->clean,
+                     .now_ms = now_ms,
+                     .message = message,
+                     .message_size = message_size};
     int64_t started_us = clock_monotonic_us();
     l.same_boot = !l.clean && same_boot(d->path);
     int rc = read_checkpoint(&l, CHECKPOINT_RECOVERY_POINT, &l.recovery);

@@ -29,7 +29,8 @@ struct managed_dir {
     struct log_dir *dir;
     size_t logs, failed;
     bool was_clean;
-    uint64_t written[4]; // hashes of the checkpoint files as last written
+    atomic_bool cordoned; // takes no new logs (cordoned.log.dirs)
+    uint64_t written[4];  // hashes of the checkpoint files as last written
 };
 
 #define WRITEBACK_QUEUE 64
@@ -72,7 +73,8 @@ void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct manage
 
 // log_manager_load.c: loads one directory. *same_boot says whether the data was written under this kernel's
 // boot.
-int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms);
+int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char *message,
+                         size_t message_size);
 // Notes the running kernel's boot id in the directory.
 int log_manager_note_boot(const char *dir);
 

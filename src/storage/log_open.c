@@ -198,10 +198,12 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     log->topic_id = p->topic_id;
     log->files = p->files;
     log->reaper = p->reaper;
+    log->health = p->health;
     log->want_writeback = p->want_writeback;
     log->want_arg = p->want_arg;
     log->config = *p->config;
     log->opened_ms = p->now_ms;
+    log->keep_room = p->keep_room;
     log->first_unstable = LOG_NO_OFFSET;
     log->flush_snapshot = LOG_NO_OFFSET;
     producer_state_init(&log->producers, 0);
@@ -439,7 +441,7 @@ int log_seal(struct log *log, bool sync)
     int rc = untouched ? 0 : log_usable(log);
     if (rc == 0 && !untouched)
         rc = close_clean(log, sync);
-    if (rc)
+    if (rc && rc != ERR_CLOSED) // what took it off line has been said
         log_error("storage", "%s was not closed clean: %s", log->name, err_text(rc));
     return rc;
 }

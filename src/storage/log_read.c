@@ -117,14 +117,14 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
         rc = read_once(log, start_offset, max_bytes, bound, min_one_batch, out);
         if (rc != ERR_AGAIN)
             break;
-        rc = attempt < READ_ATTEMPTS ? log_usable(log) : ERR_IO;
+        rc = attempt < READ_ATTEMPTS ? log_usable(log) : ERR_LIMIT;
     }
     if (rc == ERR_UNSUPPORTED) // a sealed segment, which a clean start does not look into
         log_set_offline(log, LOG_OLD_MAGIC, rc);
     else if (rc && rc != ERR_RANGE && rc != ERR_CLOSED)
         log_limited(LOG_LEVEL_ERROR, "storage", "%s: cannot read at offset %" PRId64 ": %s", log->name,
                     start_offset, err_text(rc));
-    return rc;
+    return dir_health_note(log->health, "cannot read", log->name, rc);
 }
 
 int log_slice_copy(const struct log_slice *slice, size_t from, void *to, size_t size)

@@ -6,13 +6,30 @@
 #include "os/file.h"
 #include "storage/log_state.h"
 
-// Small logs, of which a node may have tens of thousands, reserve nothing.
+// Small logs, of which a node may have tens of thousands, reserve nothing; but for the metadata log, which
+// must go on when the disk is full.
 #define RESERVE_FROM_BYTES (1 << 20)
 #define RESERVE_STEP_BYTES (8 << 20)
+#define KEPT_ROOM_BYTES    (1 << 20)
+
+// Asks for more when less than three quarters are left.
+static void keep_room(const struct log *log, struct segment_active *a, int fd, int64_t end)
+{
+    int64_t upto = end + KEPT_ROOM_BYTES;
+    if (upto > log->config.segment_bytes)
+        upto = log->config.segment_bytes;
+    if (a->reserved_end - end < KEPT_ROOM_BYTES / 4 * 3 && upto > a->reserved_end &&
+        file_reserve(fd, end, upto - end) == 0)
+        a->reserved_end = upto;
+}
 
 void log_reserve(struct log *log, struct segment *s, int fd, int64_t end)
 {
     struct segment_active *a = s->active;
+    if (log->keep_room) {
+        keep_room(log, a, fd, end);
+        return;
+    }
     if (end < RESERVE_FROM_BYTES || end <= a->reserved_end)
         return;
     int64_t from = a->reserved_end ? a->reserved_end : end, upto = end + RESERVE_STEP_BYTES;

@@ -67,9 +67,13 @@ static int describe(struct log *log, struct segment *s, int64_t end, bool wants_
 static int remove_first(struct log *log, size_t count, int64_t now_ms)
 {
     int rc = 0;
-    if (count == log->segment_count &&
-        (rc = log_roll_at(log, log->end, now_ms))) // there is always an active one
-        return rc;
+    if (count == log->segment_count) { // there is always an active one
+        rc = log_roll_at(log, log->end, now_ms);
+        if (rc == ERR_NO_SPACE && --count > 0)
+            rc = 0; // the others make the room for it
+        if (rc)
+            return rc;
+    }
     int64_t start = log->segments[count]->base_offset;
     if (log->high_watermark.offset < start)
         return 0;
@@ -126,7 +130,7 @@ int log_apply_retention(struct log *log, int64_t now_ms, size_t *removed)
                  "over retention.ms)",
                  log->name, count, count < v.count ? segments[count].base_offset : log->end,
                  reason.start_offset, reason.size, reason.time);
-        rc = remove_first(log, count, now_ms);
+        rc = log_note(log, "cannot remove segments of", remove_first(log, count, now_ms));
         *removed = rc ? 0 : count;
     }
     free(segments);

@@ -139,5 +139,5 @@ int log_roll(struct log *log, int64_t now_ms)
     int rc = log_ready(log);
     if (rc || atomic_load(&log_active(log)->size_bytes) == 0)
         return rc;
-    return log_roll_at(log, log->end, now_ms);
+    return log_note(log, "cannot roll", log_roll_at(log, log->end, now_ms));
 }

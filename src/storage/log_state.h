@@ -6,6 +6,7 @@
 #ifndef STORAGE_LOG_STATE_H
 #define STORAGE_LOG_STATE_H
 
+#include "storage/dir_health.h"
 #include "storage/epoch_cache.h"
 #include "storage/log.h"
 #include "storage/producer_state.h"
@@ -27,8 +28,10 @@ struct log {
     struct uuid topic_id;
     struct file_cache *files;
     struct reaper *reaper;
+    struct dir_health *health;
     struct log_place *place;
     int64_t opened_ms; // wall clock
+    bool keep_room;    // as in struct log_params
     void (*want_writeback)(void *arg, struct log *log);
     void *want_arg;
 
@@ -95,7 +98,12 @@ int log_add_segment_locked(struct log *log, struct segment *s);
 // Why a log stops that holds what Kafka wrote before version 0.11.
 #define LOG_OLD_MAGIC "it holds record batches of magic 0 or 1; nothing was changed"
 
+// Takes the log off line, and with it its directory when a system call failed there.
 void log_set_offline(struct log *log, const char *why, int rc);
+
+// Whether the result of a call is the device's or the file system's fault (a file that has vanished is, too):
+// then the directory goes off line. Returns rc.
+int log_note(struct log *log, const char *what, int rc);
 
 // 0 when the log can be used, else ERR_CLOSED.
 int log_usable(struct log *log);

@@ -228,7 +228,7 @@ static int truncate_within(struct log *log, int64_t offset)
         rc = reload_producers(log, offset);
     pthread_mutex_unlock(&log->flush_lock);
     if (rc) // the end is published, the files are not cut: nobody may append
-        log_set_offline(log, "truncating failed", rc);
+        log_set_offline(log, "cannot truncate", rc);
     return rc;
 }
 
@@ -291,7 +291,7 @@ int log_truncate_fully(struct log *log, int64_t offset)
     }
     pthread_mutex_unlock(&log->flush_lock);
     if (rc)
-        log_set_offline(log, "truncating failed", rc);
+        log_set_offline(log, "cannot truncate", rc);
     return rc;
 }
 
@@ -350,8 +350,12 @@ int log_delete(struct log *log)
 {
     if (atomic_load(&log->deleted))
         return ERR_CLOSED;
+    if (dir_health_failed(log->health)) { // the next start finds it and sets it aside
+        atomic_store(&log->deleted, true);
+        return ERR_CLOSED;
+    }
     int rc = move_away(log, "-delete");
-    if (rc)
+    if (log_note(log, "cannot delete", rc))
         log_error("storage", "cannot delete %s: %s", log->name, err_text(rc));
     else
         reaper_add(log->reaper, log->place->dir, due_ms(log));

@@ -11,8 +11,8 @@ from harness.wire import Connection
 
 IN_FLIGHT = 5
 DUPLICATE = 46
-# A broker that just started may not lead its partitions yet.
-TRY_AGAIN = {3, 5, 6, 7, 14, 15, 19}
+# A broker that just started may not lead its partitions yet; a disk may be full.
+TRY_AGAIN = {3, 5, 6, 7, 14, 15, 19, 56}
 
 Sent = collections.namedtuple("Sent", "sequence first count raw")
 

@@ -13,6 +13,13 @@ static void default_config(void *arg, const char *topic, struct log_config *out)
     *out = arg ? *(struct log_config *)arg : log_config_default();
 }
 
+static int create_log(struct log_manager *m, const char *topic, const struct uuid *id, int32_t partition,
+                      struct log **log)
+{
+    struct log_creation creation = {.topic = topic, .topic_id = *id, .partition = partition};
+    return log_manager_create(m, &creation, log);
+}
+
 static struct log_manager *start(const char *root, struct log_config *config)
 {
     char message[512] = "";
@@ -39,12 +46,12 @@ static void logs_survive_a_clean_stop(void **state)
     struct log_manager *m = start(root, NULL);
     assert_int_equal(log_manager_start(m), 0);
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(log_manager_create(m, "some-topic", &id, i, &log), 0);
+        assert_int_equal(create_log(m, "some-topic", &id, i, &log), 0);
         for (int k = 0; k < i % 5; k++)
             append_ok(log, BATCH_SPEC(.records = 2), k * 2);
         set_watermark(log, log_end_offset(log));
     }
-    assert_int_equal(log_manager_create(m, "some-topic", &id, 3, &log), ERR_EXISTS);
+    assert_int_equal(create_log(m, "some-topic", &id, 3, &log), ERR_EXISTS);
     assert_ptr_equal(log, log_manager_get(m, &id, 3));
     log = log_manager_get(m, &id, 7);
     assert_int_equal(log_manager_remove(m, log, LOG_REMOVE_DELETE), 0);
@@ -91,7 +98,7 @@ static void a_crash_loses_nothing_of_the_page_cache(void **state)
     if (child == 0) {
         struct log *log;
         struct log_manager *m = start(root, NULL);
-        if (log_manager_create(m, "t", &id, 0, &log))
+        if (create_log(m, "t", &id, 0, &log))
             _exit(1);
         for (int i = 0; i < 1000; i++)
             append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = i), i);
@@ -126,7 +133,7 @@ static void flushed_logs_stay_cold_after_a_crash(void **state)
         if (child == 0) {
             struct log *log;
             struct log_manager *m = start(root, NULL);
-            if (log_manager_create(m, "t", &id, 0, &log))
+            if (create_log(m, "t", &id, 0, &log))
                 _exit(1);
             for (int i = 0; i < 10; i++)
                 append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = i), i);
@@ -221,7 +228,7 @@ static void a_log_that_failed_is_tried_again_where_it_lies(void **state)
     (void)state;
     assert_non_null(mkdtemp(root));
     struct log_manager *m = start_two(root);
-    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0);
+    assert_int_equal(create_log(m, "t", &id, 0, &log), 0);
     append_ok(log, BATCH_SPEC(.records = 3), 0);
     assert_int_equal(log_manager_close(m, -1), 0);
 
@@ -232,7 +239,7 @@ static void a_log_that_failed_is_tried_again_where_it_lies(void **state)
     struct log_manager_counts counts;
     log_manager_counts(m, &counts);
     assert_int_equal(counts.offline_logs, 1);
-    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0); // who knows the topic's id mends it
+    assert_int_equal(create_log(m, "t", &id, 0, &log), 0); // who knows the topic's id mends it
     assert_int_equal(read_all(log, 0), 3);
     log_manager_counts(m, &counts);
     assert_int_equal(counts.logs, 1);
@@ -246,7 +253,7 @@ static void a_log_that_failed_is_tried_again_where_it_lies(void **state)
     snprintf(path, sizeof path, "%s/0/t-0", root);
     assert_int_equal(file_replace(path, "00000000000000000000.log", old_magic, sizeof old_magic), 0);
     m = start_two(root);
-    assert_true(log_manager_create(m, "t", &id, 0, &log) < 0);
+    assert_true(create_log(m, "t", &id, 0, &log) < 0);
     assert_false(file_exists(other));
     log_manager_counts(m, &counts);
     assert_int_equal(counts.offline_logs, 1);
@@ -304,7 +311,7 @@ static void starts_are_saved_before_anybody_is_told(void **state)
     assert_non_null(mkdtemp(root));
     struct log_manager *m = start(root, NULL);
     assert_int_equal(log_manager_start(m), 0);
-    assert_int_equal(log_manager_create(m, "t", &id, 0, &log), 0);
+    assert_int_equal(create_log(m, "t", &id, 0, &log), 0);
     append_ok(log, BATCH_SPEC(.records = 9), 0);
     set_watermark(log, 9);
     log_lock(log);

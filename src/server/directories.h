@@ -1,0 +1,43 @@
+// The log directories of this broker: opened at the start as far as they work, watched while it runs, and
+// what of them is left.
+//
+// A directory that is off line at the start, or goes off line later, stays so until the next start. The
+// broker goes on with the others, but not without the one of the metadata log.
+#ifndef SERVER_DIRECTORIES_H
+#define SERVER_DIRECTORIES_H
+
+#include "config/broker_config.h"
+#include "storage/disk_watch.h"
+#include "storage/log_dir.h"
+
+struct directories {
+    struct log_dir **all; // of log.dirs in their order; behind them metadata.log.dir where it is none of them
+    size_t count, log_dirs_count, metadata;
+    struct disk_watch *watch;
+};
+
+// Opens and locks them. One that is missing (while another one is formatted), cannot be read or has a damaged
+// meta.properties is off line and logged. An error: another process holds one, the metadata's does not work,
+// or none does; one line in message.
+int directories_open(struct directories *d, const struct broker_config *config, char *message, size_t size);
+
+// Starts watching. `tell`: see struct dir_health.
+int directories_watch(struct directories *d, int64_t min_free_bytes,
+                      void (*tell)(void *arg, struct dir_health *health), void *arg);
+void directories_unwatch(struct directories *d);
+
+// Those that the log manager closes are `closed` already.
+void directories_free(struct directories *d, bool closed);
+
+// The ids of those of log.dirs that work, or of those that do not (as far as they are known); `out` has room
+// for all. Any thread.
+size_t directories_ids(const struct directories *d, bool failed, struct uuid *out);
+
+// Why the broker cannot go on ("all of log.dirs have failed"), or NULL. Any thread.
+const char *directories_fatal(const struct directories *d);
+
+// The epoch under which the last run stopped cleanly, when every directory says the same one; else -1. It
+// tells the controller that this broker has lost nothing (KIP-966).
+int64_t directories_previous_epoch(const struct directories *d);
+
+#endif

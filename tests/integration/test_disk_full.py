@@ -1,0 +1,122 @@
+"""A disk that fills: producing is refused before it is full, the rest goes on, and it lifts by itself."""
+
+import pytest
+
+from harness.load import Load, read_partition
+from harness.process import wait_until
+from harness.requests import connect, create_topic, error, fetch, produce, values
+
+MB = 1 << 20
+STORAGE_ERROR = 56
+
+
+@pytest.fixture(autouse=True)
+def _only_ours(broker_kind):
+    if broker_kind == "kafka":
+        pytest.skip("says something of Odradek alone")
+
+
+def delete_topic(connection, name):
+    answer = connection.call("DeleteTopics", 6, {"Topics": [{"Name": name}], "TimeoutMs": 20000})
+    return error(answer["Responses"][0])
+
+
+def try_produce(connection, topic, value=b"x"):
+    return error(produce(connection, topic, [(None, value)]))
+
+
+def test_producing_is_refused_below_the_limit_and_lifts(brokers, disks):
+    disk = disks.small(64 * MB)
+    broker = brokers.start(data=disk.path, settings={"storage.min.free.bytes": str(16 * MB), "log.retention.check.interval.ms": "200"})
+    create_topic(broker, "kept", retention_ms="-1")
+    create_topic(broker, "old", retention_ms="-1", file_delete_delay_ms="0")
+    with connect(broker) as connection:
+        assert try_produce(connection, "kept", b"first") == 0
+        disk.fill(leave_bytes=15 * MB)
+        wait_until(lambda: try_produce(connection, "kept", b"filler") == STORAGE_ERROR, 10, "produce to be refused")
+        assert try_produce(connection, "old") == STORAGE_ERROR
+        code, batches = fetch(connection, "kept")
+        assert code == 0 and values(batches)[0] == b"first"
+        create_topic(broker, "new")  # the metadata lives from what the limit keeps free
+        assert delete_topic(connection, "new") == 0
+        disk.room()
+        wait_until(lambda: try_produce(connection, "kept", b"last") == 0, 10, "produce to go on")
+        code, batches = fetch(connection, "kept")
+        assert values(batches)[-1] == b"last"
+    text = broker.log_text()
+    assert text.count("storage.min.free.bytes=16777216") == 1 and "producing to its partitions goes on" in text
+
+
+def test_the_limit_lifts_when_a_topic_is_deleted(brokers, disks):
+    disk = disks.small(64 * MB)
+    broker = brokers.start(data=disk.path, settings={"storage.min.free.bytes": str(16 * MB)})
+    create_topic(broker, "kept")
+    create_topic(broker, "much", segment_bytes=str(4 * MB), file_delete_delay_ms="0")
+    with connect(broker) as connection:
+        wait_until(lambda: try_produce(connection, "much", b"x" * 500000) == STORAGE_ERROR, 60, "the disk to be full", 0)
+        assert disk.free_bytes < 17 * MB
+        assert try_produce(connection, "kept") == STORAGE_ERROR
+        assert delete_topic(connection, "much") == 0
+        wait_until(lambda: try_produce(connection, "kept") == 0, 20, "produce to go on")
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_a_disk_without_any_room_loses_nothing(brokers, disks, flush):
+    disk = disks.small(256 * MB)
+    settings = {"storage.min.free.bytes": "0", "log.segment.bytes": str(MB)}
+    if flush:
+        settings["log.flush.interval.messages"] = "1"
+    broker = brokers.start(data=disk.path, settings=settings)
+    create_topic(broker, "t", partitions=2, retention_ms="-1")
+    create_topic(broker, "spare")
+    loads = [Load(broker.port, f"p{i}", "t", i, seed=i) for i in range(2)]
+    for load in loads:
+        load.start()
+    wait_until(lambda: all(load.acknowledged > 100 for load in loads), 30, "records")
+    for _ in range(3):
+        disk.fill()
+        with connect(broker) as connection:
+            wait_until(lambda: try_produce(connection, "spare", b"x" * 100000) == STORAGE_ERROR, 20, "a disk without room")
+        assert broker.process.returncode is None
+        before = [load.acknowledged for load in loads]
+        disk.room()
+        wait_until(lambda: all(load.acknowledged > old for load, old in zip(loads, before)), 30, "producing to go on")
+    acknowledged = [load.finish() for load in loads]
+    broker.kill()
+    broker.start()
+    for i, count in enumerate(acknowledged):
+        found = [int(value.split()[1]) for value in values(read_partition(broker.port, "t", i))]
+        assert found == list(range(count))
+
+
+def test_topics_can_be_deleted_on_a_disk_without_any_room(brokers, disks):
+    disk = disks.small(32 * MB)
+    broker = brokers.start(data=disk.path, settings={"storage.min.free.bytes": "0"})
+    names = [f"t{i}" for i in range(40)]
+    for name in names:
+        create_topic(broker, name, file_delete_delay_ms="0")
+    with connect(broker) as connection:
+        wait_until(lambda: try_produce(connection, "t0", b"x" * 500000) == STORAGE_ERROR, 60, "the disk to be full", 0)
+        disk.fill()
+        assert disk.free_bytes == 0
+        for name in names[1:] + names[:1]:
+            assert delete_topic(connection, name) == 0
+        wait_until(lambda: disk.free_bytes > MB, 10, "room")
+    create_topic(broker, "fresh")
+    with connect(broker) as connection:
+        assert try_produce(connection, "fresh") == 0
+
+
+def test_a_topic_made_without_room_for_its_log_gets_it_later(brokers, disks):
+    disk, other = disks.small(16 * MB), disks.small(16 * MB)
+    settings = {"storage.min.free.bytes": "0", "log.dirs": str(other.path), "metadata.log.dir": str(disk.path)}
+    broker = brokers.start(data=disk.path, settings=settings)
+    create_topic(broker, "before")
+    other.fill()
+    with connect(broker) as connection:
+        wanted = {"Name": "late", "NumPartitions": 200, "ReplicationFactor": 1}
+        answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})["Topics"][0]
+        assert error(answer) == 0
+        assert error(produce(connection, "late", [(None, b"x")], partition=199)) == STORAGE_ERROR
+        other.room()
+        wait_until(lambda: error(produce(connection, "late", [(None, b"x")], partition=199)) == 0, 20, "the partition")
