@@ -273,6 +273,12 @@ int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only)
     return 0;
 }
 
+int file_set_modified(int fd, int64_t modified_ms)
+{
+    struct timespec modified = {.tv_sec = modified_ms / 1000, .tv_nsec = modified_ms % 1000 * 1000000};
+    return result(futimens(fd, (const struct timespec[2]){{.tv_nsec = UTIME_OMIT}, modified}));
+}
+
 int file_unlink(const char *path)
 {
     return faulted(FILE_CALL_UNLINK, -1, path) ? error_of_errno() : result(unlink(path));

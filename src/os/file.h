@@ -50,6 +50,7 @@ void file_start_writeback(int fd, off_t at, off_t size);
 // Size and modification time (wall clock, ms). Either may be NULL.
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms);
 bool file_exists(const char *path);
+int file_set_modified(int fd, int64_t modified_ms);
 
 // What processes without privileges may still write to the file system of a path, and whether it is mounted
 // read-only (statvfs).

@@ -303,6 +303,7 @@ int log_producers(struct log *log, struct log_producer **out, size_t *count)
             .producer_id = p->producer_id,
             .last_timestamp_ms = p->last_timestamp_ms,
             .transaction_start_offset = p->transaction_first_offset,
+            .last_data_offset = p->batch_count ? p->batches[p->batch_count - 1].last_offset : LOG_NO_OFFSET,
             .last_sequence =
                 p->batch_count ? p->batches[p->batch_count - 1].last_sequence : BATCH_NO_SEQUENCE,
             .coordinator_epoch = p->coordinator_epoch,

@@ -41,6 +41,7 @@ struct log_params {
     const struct log_config *config; // copied
     int64_t recovery_point;          // from recovery-point-offset-checkpoint; 0 when it names no such log
     int64_t log_start_offset;        // from log-start-offset-checkpoint; 0 when it names no such log
+    int64_t cleaned_to;              // from cleaner-offset-checkpoint; 0 when it names no such log
     bool clean;                      // the last stop was clean: nothing is scanned
     int64_t
         flushed_size; // of the active segment's file when the recovery point was the log's end; -1: not known
@@ -247,6 +248,7 @@ struct log_producer {
     int64_t producer_id;
     int64_t last_timestamp_ms;
     int64_t transaction_start_offset; // or -1
+    int64_t last_data_offset;         // of its last batch that is known; or -1
     int32_t last_sequence;            // or -1
     int32_t coordinator_epoch;        // or -1
     int16_t producer_epoch;

@@ -105,7 +105,7 @@ static bool must_roll(const struct log *log, const struct append *a, int64_t now
     if (empty_at_same_offset)
         return false;
     return size > (int64_t)c->segment_bytes - (int64_t)a->size ||
-           (size > 0 && waited > c->segment_ms - s->jitter_ms) || full ||
+           (size > 0 && waited > log_config_roll_ms(c) - s->jitter_ms) || full ||
            a->last_offset - s->base_offset > INT32_MAX;
 }
 

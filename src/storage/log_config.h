@@ -86,4 +86,12 @@ static inline struct log_config log_config_default(void)
     };
 }
 
+// After how long a segment is sealed: where the log is compacted, in time for max.compaction.lag.ms.
+static inline int64_t log_config_roll_ms(const struct log_config *c)
+{
+    bool sooner =
+        c->cleanup_compact && c->max_compaction_lag_ms > 0 && c->max_compaction_lag_ms < c->segment_ms;
+    return sooner ? c->max_compaction_lag_ms : c->segment_ms;
+}
+
 #endif

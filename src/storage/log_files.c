@@ -175,7 +175,7 @@ int log_write_topic_id(const char *dir, const struct uuid *id, bool sync)
 
 // ---------------------------------------------------------------- aborted transactions
 
-static void encode_aborted(uint8_t *at, const struct txn_index_entry *e)
+void txn_index_encode(uint8_t at[TXN_INDEX_ENTRY_BYTES], const struct txn_index_entry *e)
 {
     store_be16(at, 0); // version
     store_be64(at + 2, (uint64_t)e->producer_id);
@@ -184,7 +184,7 @@ static void encode_aborted(uint8_t *at, const struct txn_index_entry *e)
     store_be64(at + 26, (uint64_t)e->last_stable_offset);
 }
 
-struct txn_index_entry log_decode_aborted(const uint8_t *at)
+struct txn_index_entry txn_index_decode(const uint8_t at[TXN_INDEX_ENTRY_BYTES])
 {
     return (struct txn_index_entry){.producer_id = (int64_t)load_be64(at + 2),
                                     .first_offset = (int64_t)load_be64(at + 10),
@@ -204,7 +204,7 @@ int log_append_aborted(struct segment *s, const struct txn_index_entry *entries,
     *old_size = size;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         uint8_t raw[TXN_INDEX_ENTRY_BYTES];
-        encode_aborted(raw, &entries[i]);
+        txn_index_encode(raw, &entries[i]);
         rc = file_write_at(fd, raw, sizeof raw, size);
         size += TXN_INDEX_ENTRY_BYTES;
     }
@@ -246,7 +246,7 @@ int log_truncate_aborted_from(struct segment *s, int64_t offset)
     struct buffer raw = BUFFER_INIT;
     int rc = log_read_aborted(s, &raw);
     size_t kept = 0;
-    while (kept < raw.size && log_decode_aborted(raw.data + kept).last_offset < offset)
+    while (kept < raw.size && txn_index_decode(raw.data + kept).last_offset < offset)
         kept += TXN_INDEX_ENTRY_BYTES;
     if (rc == 0 && kept < raw.size)
         rc = log_truncate_aborted(s, (int64_t)kept);

@@ -202,6 +202,7 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     log->want_writeback = p->want_writeback;
     log->want_arg = p->want_arg;
     log->config = *p->config;
+    log->cleaned_to = p->cleaned_to;
     log->opened_ms = p->now_ms;
     log->keep_room = p->keep_room;
     log->first_unstable = LOG_NO_OFFSET;

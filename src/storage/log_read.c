@@ -188,7 +188,7 @@ static int collect(struct segment *s, int64_t start, int64_t upper, struct buffe
 {
     int rc = log_read_aborted(s, raw);
     for (size_t at = 0; rc == 0 && at < raw->size; at += TXN_INDEX_ENTRY_BYTES) {
-        struct txn_index_entry e = log_decode_aborted(raw->data + at);
+        struct txn_index_entry e = txn_index_decode(raw->data + at);
         if (e.last_offset >= start && e.first_offset < upper)
             rc = add_aborted(l, (struct log_aborted){e.producer_id, e.first_offset});
         if (rc == 0 && e.last_stable_offset >= upper)

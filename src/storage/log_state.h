@@ -11,6 +11,7 @@
 #include "storage/log.h"
 #include "storage/producer_state.h"
 #include "storage/segment.h"
+#include "storage/txn_index.h"
 
 #include <pthread.h>
 
@@ -46,12 +47,14 @@ struct log {
     struct log_mark high_watermark;
     int64_t first_unstable; // or LOG_NO_OFFSET
     int64_t recovery_point;
+    int64_t cleaned_to;        // compaction: where the next round's dirty part begins; 0: never cleaned
     struct epoch_cache epochs; // of a cold log: only what was assigned since
     bool epochs_dirty;         // the file lacks something
     bool epoch_pending;        // the latest epoch was assigned and has no record yet: not worth writing
     bool directory_dirty;      // files were made or renamed since the directory was synced
 
-    atomic_uint truncations; // counts them; a reader that sees it change starts again
+    atomic_uint
+        truncations; // and swaps of compaction: counts them; a reader that sees it change starts again
     atomic_bool loaded, offline, deleted;
     atomic_bool has_snapshots; // the directory held producer snapshots when it was opened
     pthread_mutex_t load_lock;
@@ -174,6 +177,19 @@ int log_roll_at(struct log *log, int64_t offset, int64_t now_ms);
 // The maximum timestamp of a segment and its offset, read from its time index (or the file) when not known
 // yet.
 int log_segment_times(struct log *log, struct segment *s, int64_t *max_timestamp_ms, int64_t *offset);
+// The largest timestamp of a segment for those who keep or drop it whole: the file's stands for records
+// without one.
+int log_largest_time(struct log *log, struct segment *s, int64_t *out);
+
+// ---------------------------------------------------------------- compaction (log_replace.c)
+
+// [lock] The segment, whose files end in .cleaned, takes the place of `count` sealed ones that follow each
+// other, and of the log's references to them. It is the log's afterwards. ERR_AGAIN, and nothing changed,
+// when they are not all there any more, when the log is not compacted any more, or when it was truncated
+// since *truncations was read (which is read anew). On another error nothing was replaced, or the log is
+// offline.
+int log_replace_segments(struct log *log, struct segment *const *old, uint32_t count, struct segment *fresh,
+                         unsigned *truncations);
 
 // ---------------------------------------------------------------- appending (log_append.c)
 
@@ -200,15 +216,10 @@ int log_write_topic_id(const char *dir, const struct uuid *id, bool sync);
 int log_list_snapshots(struct log *log, int64_t **offsets, size_t *count);
 void log_remove_snapshot(struct log *log, int64_t offset);
 
-// Aborted transactions on disk: one entry of 34 bytes in <base>.txnindex.
-struct txn_index_entry {
-    int64_t producer_id, first_offset, last_offset, last_stable_offset;
-};
-#define TXN_INDEX_ENTRY_BYTES 34
+// Aborted transactions on disk.
 int log_append_aborted(struct segment *s, const struct txn_index_entry *entries, size_t count,
                        int64_t *old_size);
 int log_read_aborted(struct segment *s, struct buffer *raw);
-struct txn_index_entry log_decode_aborted(const uint8_t *at);
 int log_truncate_aborted(struct segment *s, int64_t size);
 int log_truncate_aborted_from(struct segment *s, int64_t offset);
 

@@ -88,8 +88,7 @@ static int64_t time_floor(struct log *log, struct segment *s, int64_t timestamp_
     return s->base_offset + floor.relative_offset;
 }
 
-// The file's time stands for records without one, as for retention.
-static int largest_time(struct log *log, struct segment *s, int64_t *out)
+int log_largest_time(struct log *log, struct segment *s, int64_t *out)
 {
     char path[PATH_MAX];
     int64_t offset;
@@ -115,7 +114,7 @@ int log_offset_for_time(struct log *log, int64_t timestamp_ms, struct log_time_o
     struct segment **segments = log_segments(log, &count);
     rc = ERR_NOT_FOUND;
     for (uint32_t i = 0; i < count; i++) {
-        int one = largest_time(log, segments[i], &largest);
+        int one = log_largest_time(log, segments[i], &largest);
         if (one == 0 && largest < timestamp_ms)
             continue;
         int64_t from = time_floor(log, segments[i], timestamp_ms);

@@ -94,6 +94,8 @@ static void publish_end(struct log *log, int64_t offset, uint32_t keep, int64_t 
     log->high_watermark.segment_base = LOG_NO_OFFSET;
     if (log->recovery_point > offset)
         log->recovery_point = offset;
+    if (log->cleaned_to > offset) // what comes there now is not clean
+        log->cleaned_to = offset;
     if (epoch_cache_truncate_end(&log->epochs, offset))
         log->epochs_dirty = true;
     while (*gone && log->segment_count > keep)
