@@ -108,6 +108,11 @@ static bool bool_of(struct broker_config *c, const char *name)
     return value_of(c, name).boolean;
 }
 
+static double real_of(struct broker_config *c, const char *name)
+{
+    return value_of(c, name).real;
+}
+
 static bool is_set(const struct broker_config *c, const char *name)
 {
     return properties_get(&c->properties, str_from(name)).data != NULL;
@@ -250,8 +255,20 @@ static int load_quorum(struct broker_config *c, struct str *message)
     return 0;
 }
 
+static void load_cleaner(struct broker_config *c)
+{
+    c->log_cleaner = (struct log_cleaner_config){
+        .threads = bool_of(c, "log.cleaner.enable") ? int_of(c, "log.cleaner.threads") : 0,
+        .keys_bytes = long_of(c, "log.cleaner.dedupe.buffer.size"),
+        .load_factor = real_of(c, "log.cleaner.io.buffer.load.factor"),
+        .io_buffer_bytes = int_of(c, "log.cleaner.io.buffer.size"),
+        .io_bytes_per_second = real_of(c, "log.cleaner.io.max.bytes.per.second"),
+        .backoff_ms = long_of(c, "log.cleaner.backoff.ms")};
+}
+
 static void load_logs(struct broker_config *c)
 {
+    load_cleaner(c);
     c->storage_min_free_bytes = long_of(c, "storage.min.free.bytes");
     c->recovery_threads_per_dir = int_of(c, "num.recovery.threads.per.data.dir");
     c->log_retention_check_interval_ms = long_of(c, "log.retention.check.interval.ms");

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "config/properties.h"
 #include "config/setting.h"
+#include "storage/cleaner_config.h"
 
 enum security_protocol { PROTOCOL_PLAINTEXT, PROTOCOL_SSL, PROTOCOL_SASL_PLAINTEXT, PROTOCOL_SASL_SSL };
 
@@ -91,6 +92,7 @@ struct broker_config {
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;
+    struct log_cleaner_config log_cleaner;
 
     // The metadata log.
     int32_t metadata_log_segment_bytes;

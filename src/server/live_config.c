@@ -28,11 +28,22 @@ static void follow_connections(struct broker *b, const struct broker_config *bef
     server_limits_free(&limits);
 }
 
+static void follow_cleaner(struct broker *b, const struct broker_config *before,
+                           const struct broker_config *now)
+{
+    (void)before;
+    int rc =
+        b->logs ? log_manager_set_cleaner(b->logs, &now->log_cleaner) : 0; // at the start it is given them
+    if (rc)
+        log_error("config", "not every cleaner thread could be started: %s", err_text(rc));
+}
+
 // Each is called with the configuration before (at the start: as the node was started) and after, on the
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
     follow_connections,
+    follow_cleaner,
 };
 
 // --- snapshots ---

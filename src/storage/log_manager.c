@@ -172,6 +172,7 @@ static int place(struct log_manager *m, const struct log_creation *c, struct man
         managed->dir = failed->dir;
         params->recovery_point = failed->recovery_point;
         params->log_start_offset = failed->log_start;
+        params->cleaned_to = failed->cleaned_to;
         managed->first_watermark = failed->first_watermark;
     }
     pthread_mutex_unlock(&m->lock);
@@ -312,10 +313,11 @@ void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
 
 // ---------------------------------------------------------------- checkpoints
 
-enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, FLUSHED_SIZES, CHECKPOINT_KINDS };
+enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, CLEANED, FLUSHED_SIZES, CHECKPOINT_KINDS };
 
 static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
-    CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_FLUSHED_SIZE};
+    CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_CLEANER,
+    CHECKPOINT_FLUSHED_SIZE};
 
 // One log's lines. Kafka's log start checkpoint names only logs that start behind their first segment.
 static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct managed_log *managed)
@@ -326,18 +328,22 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
         if (managed->log_start > 0)
             checkpoint_writer_add(&w[LOG_STARTS], managed->topic, managed->partition, managed->log_start);
         checkpoint_writer_add(&w[WATERMARKS], managed->topic, managed->partition, managed->first_watermark);
+        if (managed->cleaned_to > 0)
+            checkpoint_writer_add(&w[CLEANED], managed->topic, managed->partition, managed->cleaned_to);
         return;
     }
     struct log *log = managed->log;
     pthread_mutex_lock(&log->publish);
     int64_t point = log->recovery_point, start = log->log_start, watermark = log->high_watermark.offset;
-    int64_t first = log->segments[0]->base_offset;
+    int64_t first = log->segments[0]->base_offset, cleaned_to = log->cleaned_to;
     int64_t flushed_size = point == log->end ? atomic_load(&log_active(log)->size_bytes) : -1;
     pthread_mutex_unlock(&log->publish);
     checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, point);
     if (start > first)
         checkpoint_writer_add(&w[LOG_STARTS], log->topic, log->partition, start);
     checkpoint_writer_add(&w[WATERMARKS], log->topic, log->partition, watermark);
+    if (cleaned_to > 0)
+        checkpoint_writer_add(&w[CLEANED], log->topic, log->partition, cleaned_to);
     if (flushed_size >= 0)
         checkpoint_writer_add(&w[FLUSHED_SIZES], log->topic, log->partition, flushed_size);
 }
@@ -411,6 +417,7 @@ static void free_manager(struct log_manager *m)
     pthread_mutex_destroy(&m->work_lock);
     pthread_cond_destroy(&m->idle);
     pthread_cond_destroy(&m->work);
+    log_manager_free_cleaning(m);
     free(m);
 }
 
@@ -430,6 +437,7 @@ static struct log_manager *new_manager(const struct log_manager_params *params)
     pthread_cond_init(&m->work, &monotonic);
     pthread_condattr_destroy(&monotonic);
     list_init(&m->saves);
+    log_manager_init_cleaning(m);
     m->files = file_cache_new(params->open_files_max ? params->open_files_max : 128);
     m->reaper = reaper_new();
     m->dirs = calloc(params->dir_count, sizeof *m->dirs);

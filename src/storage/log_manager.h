@@ -2,12 +2,13 @@
 // files, and the threads that flush, apply retention and remove deleted files.
 //
 // Threads: any thread may call log_manager_get, _create, _delete and _checkpoint; the rest belongs to the
-// thread that starts and stops the broker. The manager's own threads (named log-flush, log-clean) take a
-// partition's lock through the callbacks below when they must.
+// thread that starts and stops the broker. The manager's own threads (named log-flush, log-clean,
+// log-compact-N) take a partition's lock through the callbacks below when they must.
 #ifndef STORAGE_LOG_MANAGER_H
 #define STORAGE_LOG_MANAGER_H
 
 #include "base/list.h"
+#include "storage/cleaner_config.h"
 #include "storage/log.h"
 #include "storage/log_dir.h"
 
@@ -25,6 +26,7 @@ struct log_manager_params {
     int64_t producer_check_ms;      // producer.id.expiration.check.interval.ms
     int64_t background_flush_ms;    // data that lies unflushed for longer is flushed so that a crash scan is
                                     // short; 0: 60 s
+    struct log_cleaner_config cleaner; // at start
     const char *const
         *skip; // directory names that belong to others ("__cluster_metadata-0"); NULL-terminated
 
@@ -47,6 +49,11 @@ int log_manager_start(struct log_manager *manager);
 // marker with this broker epoch (-1: unknown); unlocks the directories; frees. Nobody appends any more.
 // Returns the first error.
 int log_manager_close(struct log_manager *manager, int64_t broker_epoch);
+
+// Changes how logs are compacted, at once: threads come and go, and a round under way goes on at the new
+// rate. ERR_NOMEM, ERR_IO when a thread could not be started. Any thread; it may wait some 50 ms for a thread
+// to end.
+int log_manager_set_cleaner(struct log_manager *manager, const struct log_cleaner_config *config);
 
 // The log of a topic id and partition, or NULL. It stays valid until it is deleted or the manager is closed.
 struct log *log_manager_get(struct log_manager *manager, const struct uuid *topic_id, int32_t partition);

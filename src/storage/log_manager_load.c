@@ -18,7 +18,7 @@ struct load {
     struct log_manager *m;
     size_t dir;
     const char *path;
-    struct checkpoint recovery, start, watermark, flushed_size;
+    struct checkpoint recovery, start, watermark, cleaned, flushed_size;
     bool clean, same_boot;
     int64_t now_ms;
     char **names; // directories of logs
@@ -157,12 +157,14 @@ static int load_one(struct load *l, const char *name)
     managed->recovery_point = checkpoint_get(&l->recovery, key, 0);
     managed->log_start = checkpoint_get(&l->start, key, 0);
     managed->first_watermark = checkpoint_get(&l->watermark, key, 0);
+    managed->cleaned_to = checkpoint_get(&l->cleaned, key, 0);
     struct log_params params = {.log_dir = l->path,
                                 .topic = topic,
                                 .partition = partition,
                                 .config = &config,
                                 .recovery_point = managed->recovery_point,
                                 .log_start_offset = managed->log_start,
+                                .cleaned_to = managed->cleaned_to,
                                 .clean = l->clean,
                                 .flushed_size = checkpoint_get(&l->flushed_size, key, -1),
                                 .same_boot = l->same_boot,
@@ -225,6 +227,16 @@ static int read_checkpoint(struct load *l, const char *name, struct checkpoint *
     return rc;
 }
 
+// How far logs are compacted. Without it they are compacted from the beginning: no reason to doubt anything
+// else.
+static int read_cleaned(struct load *l)
+{
+    int rc = checkpoint_read(l->path, CHECKPOINT_CLEANER, &l->cleaned);
+    if (rc == ERR_CORRUPT)
+        log_warn("storage", "%s/" CHECKPOINT_CLEANER " is damaged: logs are compacted anew", l->path);
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
 static void run_threads(struct load *l)
 {
     struct thread threads[8];
@@ -258,6 +270,8 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char
     if (rc == 0)
         rc = read_checkpoint(&l, CHECKPOINT_HIGH_WATERMARK, &l.watermark);
     if (rc == 0)
+        rc = read_cleaned(&l);
+    if (rc == 0)
         rc = read_checkpoint(&l, CHECKPOINT_FLUSHED_SIZE, &l.flushed_size);
     if (rc == 0)
         rc = file_list(d->path, note_name, &l);
@@ -276,6 +290,7 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char
     checkpoint_free(&l.recovery);
     checkpoint_free(&l.start);
     checkpoint_free(&l.watermark);
+    checkpoint_free(&l.cleaned);
     checkpoint_free(&l.flushed_size);
     return rc;
 }

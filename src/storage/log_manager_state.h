@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "os/thread.h"
+#include "storage/cleaner_throttle.h"
 #include "storage/file_cache.h"
 #include "storage/log_manager.h"
 #include "storage/reaper.h"
@@ -17,12 +18,13 @@ struct managed_log {
     struct log *log; // NULL: it could not be loaded; its checkpointed numbers are kept
     size_t dir;
     uint8_t key[MANAGED_KEY_BYTES];
-    uint32_t busy; // background threads that work on it; removal waits
+    uint32_t busy;                     // background threads that work on it; removal waits
+    atomic_bool cleaning, uncleanable; // a thread compacts it; one tried, and no other shall
     int64_t first_watermark;
     // Of a log that could not be loaded.
     char *topic;
     int32_t partition;
-    int64_t recovery_point, log_start;
+    int64_t recovery_point, log_start, cleaned_to;
 };
 
 struct managed_dir {
@@ -30,10 +32,22 @@ struct managed_dir {
     size_t logs, failed;
     bool was_clean;
     atomic_bool cordoned; // takes no new logs (cordoned.log.dirs)
-    uint64_t written[4];  // hashes of the checkpoint files as last written
+    uint64_t written[5];  // hashes of the checkpoint files as last written
 };
 
 #define WRITEBACK_QUEUE 64
+
+struct cleaning {                // log_manager_clean.c
+    pthread_mutex_t change_lock; // one change of the threads at a time; guards the next two
+    struct clean_thread **threads;
+    int running;
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t changed;
+    struct log_cleaner_config config;
+    uint64_t version; // of the configuration
+    bool started, stopping;
+    struct cleaner_throttle throttle;
+};
 
 struct log_manager {
     struct log_manager_params params;
@@ -59,6 +73,7 @@ struct log_manager {
     bool flood; // log-flush's own, as of the time beside it (monotonic)
     int64_t flood_checked_ms;
     struct thread flusher, cleaner;
+    struct cleaning cleaning;
 
     atomic_uint_fast64_t flushes, slow_flushes, flush_us;
 };
@@ -83,6 +98,12 @@ int log_manager_checkpoint_starts(struct log_manager *m);
 
 // log_manager_starts.c: serves who waits for a log's start to be saved. On log-flush.
 void log_manager_serve_saves(struct log_manager *m);
+
+// log_manager_clean.c
+int log_manager_init_cleaning(struct log_manager *m);
+void log_manager_free_cleaning(struct log_manager *m);
+int log_manager_start_cleaning(struct log_manager *m);
+void log_manager_stop_cleaning(struct log_manager *m); // rounds under way are given up
 
 // log_manager_work.c
 int log_manager_start_threads(struct log_manager *m);

@@ -183,7 +183,7 @@ static bool clean_one(void *arg, struct managed_log *managed)
     struct clean_round *r = arg;
     size_t removed;
     log_lock(managed->log);
-    if (r->retention) {
+    if (r->retention && !atomic_load(&managed->cleaning)) {
         int rc = log_apply_retention(managed->log, r->now_ms, &removed);
         if (rc && rc != ERR_CLOSED)
             log_warn("storage", "%s: retention failed: %s", log_name(managed->log), err_text(rc));
@@ -232,11 +232,15 @@ int log_manager_start_threads(struct log_manager *m)
         return rc;
     }
     m->started = true;
-    return 0;
+    rc = log_manager_start_cleaning(m);
+    if (rc)
+        log_manager_stop_threads(m);
+    return rc;
 }
 
 void log_manager_stop_threads(struct log_manager *m)
 {
+    log_manager_stop_cleaning(m);
     pthread_mutex_lock(&m->work_lock);
     m->stopping = true;
     pthread_cond_broadcast(&m->work);
