@@ -9,6 +9,7 @@
 #include "server/broker.h"
 #include "server/handlers/auto_create.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/offline_replicas.h"
 #include "server/handlers/topic_order.h"
 
 #include <stdlib.h>
@@ -60,21 +61,9 @@ static int fill_brokers(struct metadata *m)
 
 // Topics
 
-static int copy_ids(struct arena *arena, const int32_t *ids, uint32_t count, int32_t **out,
-                    int32_t *out_count)
-{
-    *out = arena_alloc(arena, count * sizeof **out);
-    if (!*out)
-        return ERR_NOMEM;
-    memcpy(*out, ids, count * sizeof **out);
-    *out_count = (int32_t)count;
-    return 0;
-}
-
 static int fill_partition(struct metadata *m, const struct image_partition *p,
                           struct metadata_response_metadata_response_partition *out)
 {
-    struct arena *arena = &m->request->arena;
     out->partition_index = p->id;
     out->leader_id = p->leader;
     out->leader_epoch = p->leader_epoch;
@@ -82,15 +71,13 @@ static int fill_partition(struct metadata *m, const struct image_partition *p,
         out->error_code = E_LEADER_NOT_AVAILABLE;
         out->leader_id = -1;
     }
-    out->offline_replicas = arena_alloc(arena, p->replicas_count * sizeof *out->offline_replicas);
-    if (!out->offline_replicas ||
-        copy_ids(arena, p->replicas, p->replicas_count, &out->replica_nodes, &out->replica_nodes_count) ||
-        copy_ids(arena, p->isr, p->isr_count, &out->isr_nodes, &out->isr_nodes_count))
-        return ERR_NOMEM;
-    for (uint32_t i = 0; i < p->replicas_count; i++)
-        if (!broker_alive(m->image, p->replicas[i]))
-            out->offline_replicas[out->offline_replicas_count++] = p->replicas[i];
-    return 0;
+    // The image's own lists: it outlives the encoding.
+    out->replica_nodes = p->replicas;
+    out->replica_nodes_count = (int32_t)p->replicas_count;
+    out->isr_nodes = p->isr;
+    out->isr_nodes_count = (int32_t)p->isr_count;
+    return offline_replicas(m->image, p, &m->request->arena, &out->offline_replicas,
+                            &out->offline_replicas_count);
 }
 
 static int fill_topic(struct metadata *m, const struct image_topic *topic,

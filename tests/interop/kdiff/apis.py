@@ -12,6 +12,7 @@ APIS = [
     "CreateTopics",
     "CreatePartitions",
     "DeleteRecords",
+    "DescribeTopicPartitions",
     "DeleteTopics",
     "DescribeConfigs",
     "DescribeProducers",

@@ -114,6 +114,39 @@ def delete_records(step, version, prefix):
     look()
 
 
+def pages_of_partitions(step, version, prefix):
+    """DescribeTopicPartitions: limits, cursors into the list and beside it, names that are no topics."""
+    for name, count in (("a", 3), ("b", 1), ("c", 4)):
+        topic(step, prefix + name, count)
+
+    def ask(names, limit=2000, cursor=None):
+        body = {"Topics": [{"Name": name if name in ("", "no good!", "..") else prefix + name} for name in names]}
+        if cursor:
+            cursor = {"TopicName": prefix + cursor[0], "PartitionIndex": cursor[1]}
+        step("DescribeTopicPartitions", version, {**body, "ResponsePartitionLimit": limit, "Cursor": cursor})
+
+    for limit in (-1, 0, 1, 2, 3, 4, 5, 7, 8, 9, 2001):
+        ask("abc", limit)
+        ask("cba", limit)
+    ask("abca")
+    ask(["a", "x", "c", "no good!", ".."])
+    ask(["a", ""])
+    ask(["a", "b", ""], 1, ("a", 1))
+    ask("xyz", 1)
+    ask("axbyc", 3)
+    ask("axbyc", 4)
+    for cursor in (("a", 0), ("a", 2), ("a", 3), ("a", 99), ("b", 0), ("b", 1), ("c", 3), ("x", 0), ("a", -1), ("c", -5)):
+        ask("abc", 2, cursor)
+        ask("cb", 2000, cursor)
+    ask("abcx", 2, ("x", 1))
+    ask("c", 10, ("c", 2147483647))
+    ask("c", 10, ("c", 2147483640))
+    ask([], 3, (" before", 0))
+    ask([], 3, ("a", 1))
+    ask([], 3, ("a", -1))
+    ask([], 4, ("bb", 7))
+
+
 def no_time(step, version, prefix):
     """A request that may take no time is not carried out."""
     name = prefix + "t"
@@ -128,6 +161,7 @@ def no_time(step, version, prefix):
 
 SCENARIOS = [
     ("records deleted", "DeleteRecords", delete_records),
+    ("pages of partitions", "DescribeTopicPartitions", pages_of_partitions),
     ("no time", "CreateTopics", no_time),
     ("more partitions", "CreatePartitions", create_partitions),
     ("too many partitions", "CreatePartitions", many_partitions),
