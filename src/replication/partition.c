@@ -24,6 +24,7 @@ struct partition *partition_new(struct str topic, const struct uuid *topic_id, i
     atomic_init(&p->leader_id, -1);
     atomic_init(&p->leader_epoch, -1);
     atomic_init(&p->min_insync_replicas, 1);
+    atomic_init(&p->replicas, INT32_MAX);
     pthread_mutex_init(&p->waiters_lock, NULL);
     list_init(&p->waiters);
     list_init(&p->flush_node);
@@ -160,6 +161,11 @@ int partition_set_leader(struct partition *p, int32_t leader_id, int32_t leader_
     return rc;
 }
 
+void partition_set_replicas(struct partition *p, int32_t replicas)
+{
+    atomic_store(&p->replicas, replicas);
+}
+
 void partition_set_config(struct partition *p, const struct log_config *config)
 {
     log_lock(p->log);
@@ -181,10 +187,11 @@ static int16_t append_error(int rc, struct log_append_info *info)
 static int16_t append_check(const struct partition *p, int16_t acks)
 {
     int16_t error = partition_check_leader(p, -1);
+    int32_t wanted = atomic_load(&p->min_insync_replicas), replicas = atomic_load(&p->replicas);
     if (error == E_NONE && log_is_full(p->log))
         error = E_KAFKA_STORAGE_ERROR; // clients retry it, and another replica may have room
     if (error == E_NONE && acks == -1 &&
-        atomic_load(&p->in_sync_replicas) < atomic_load(&p->min_insync_replicas))
+        atomic_load(&p->in_sync_replicas) < (wanted < replicas ? wanted : replicas))
         error = E_NOT_ENOUGH_REPLICAS;
     return error;
 }

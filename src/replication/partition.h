@@ -44,6 +44,7 @@ struct partition {
     int32_t broker_id;
     _Atomic int32_t in_sync_replicas;
     _Atomic int32_t min_insync_replicas; // from the topic's configuration
+    _Atomic int32_t replicas;            // how many there are: more of them cannot be asked to be in sync
     int64_t flush_gate; // the high watermark waits for a flush up to this offset (flush.messages)
 
     pthread_mutex_t waiters_lock; // after the log's lock
@@ -66,6 +67,9 @@ int16_t partition_check_leader(const struct partition *p, int32_t current_leader
 // 0, or what log_assign_epoch says.
 int partition_set_leader(struct partition *p, int32_t leader_id, int32_t leader_epoch,
                          int32_t in_sync_replicas);
+
+// How many replicas the partition has. Any number, until this is called.
+void partition_set_replicas(struct partition *p, int32_t replicas);
 
 // The topic's configuration changed. Copied.
 void partition_set_config(struct partition *p, const struct log_config *config);

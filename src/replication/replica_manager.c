@@ -149,6 +149,7 @@ static int host(struct replica_manager *m, const struct image *image, const stru
         m->partitions_count++;
         pthread_rwlock_unlock(&m->lock);
     }
+    partition_set_replicas(hosted, (int32_t)p->replicas_count);
     return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
 }
 

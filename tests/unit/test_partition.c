@@ -99,7 +99,9 @@ static void a_single_replica_advances_at_once(void **state)
     partition_set_config(p, &two);
     assert_int_equal(produce(p, BATCH_SPEC(0), -1, &wait_for, &flush_due), E_NOT_ENOUGH_REPLICAS);
     assert_int_equal(produce(p, BATCH_SPEC(0), 1, &wait_for, &flush_due),
-                     E_NONE); // who asks for less gets it
+                     E_NONE);     // who asks for less gets it
+    partition_set_replicas(p, 1); // no more can be in sync than there are
+    assert_int_equal(produce(p, BATCH_SPEC(0), -1, &wait_for, &flush_due), E_NONE);
     partition_unref(p);
     fixture_stop(&f);
 }
