@@ -89,3 +89,21 @@ bool utf8_valid(const uint8_t *data, size_t size)
     }
     return true;
 }
+
+bool str_to_integer(struct str s, int64_t minimum, int64_t maximum, int64_t *out)
+{
+    bool negative = s.size > 0 && s.data[0] == '-';
+    size_t i = negative || (s.size > 0 && s.data[0] == '+');
+    if (i == s.size)
+        return false;
+    int64_t v = 0; // negative, as the negative range is the larger one
+    for (; i < s.size; i++) {
+        if (s.data[i] < '0' || s.data[i] > '9' || __builtin_mul_overflow(v, 10, &v) ||
+            __builtin_sub_overflow(v, s.data[i] - '0', &v))
+            return false;
+    }
+    if (!negative && __builtin_sub_overflow(0, v, &v))
+        return false;
+    *out = v;
+    return v >= minimum && v <= maximum;
+}

@@ -56,6 +56,10 @@ static inline int str_compare(struct str a, struct str b)
     return c ? c : (a.size > b.size) - (a.size < b.size);
 }
 
+// A number as Java parses it: an optional sign, then digits only. False when it is none, or outside the
+// bounds.
+bool str_to_integer(struct str s, int64_t minimum, int64_t maximum, int64_t *out);
+
 static inline uint16_t load_be16(const void *at)
 {
     uint16_t v;

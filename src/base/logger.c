@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,18 +13,24 @@
 #define LINE_MAX_BYTES 2048
 #define RATE_WINDOW_MS 10000
 
-static enum log_level minimum = LOG_LEVEL_INFO;
+static atomic_int minimum = LOG_LEVEL_INFO;
 static int output_fd = 2;
 static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void logger_set_level(enum log_level level)
 {
-    minimum = level;
+    atomic_store_explicit(&minimum, (int)level, memory_order_relaxed);
 }
 
 enum log_level logger_level(void)
 {
-    return minimum;
+    return (enum log_level)atomic_load_explicit(&minimum, memory_order_relaxed);
+}
+
+const char *logger_level_name(enum log_level level)
+{
+    static const char *const names[] = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "OFF"};
+    return names[level];
 }
 
 void logger_set_fd(int fd)
@@ -33,20 +40,19 @@ void logger_set_fd(int fd)
 
 static size_t line_start(char *out, enum log_level level, const char *room)
 {
-    static const char *const names[] = {"DEBUG", "INFO ", "WARN ", "ERROR", ""};
     int64_t now_ms = clock_wall_ms();
     time_t seconds = (time_t)(now_ms / 1000);
     struct tm t;
     gmtime_r(&seconds, &t);
     size_t n = strftime(out, LINE_MAX_BYTES, "%Y-%m-%dT%H:%M:%S", &t);
-    n += (size_t)snprintf(out + n, LINE_MAX_BYTES - n, ".%03dZ %s %s: ", (int)(now_ms % 1000), names[level],
-                          room);
+    n += (size_t)snprintf(out + n, LINE_MAX_BYTES - n, ".%03dZ %-5s %s: ", (int)(now_ms % 1000),
+                          logger_level_name(level), room);
     return n;
 }
 
 void logger_write(enum log_level level, const char *room, const char *format, ...)
 {
-    if (level < minimum)
+    if (level < logger_level())
         return;
     char line[LINE_MAX_BYTES], text[LINE_MAX_BYTES / 4];
     size_t n = line_start(line, level, room);

@@ -9,11 +9,21 @@
 
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_OFF };
+// Trace and fatal are levels that lines can be dropped below; no line has them.
+enum log_level {
+    LOG_LEVEL_TRACE,
+    LOG_LEVEL_DEBUG,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_FATAL,
+    LOG_LEVEL_OFF
+};
 
-// Lines below `level` are dropped. Default: info. Call before threads start.
+// Lines below `level` are dropped. Default: info. Any thread.
 void logger_set_level(enum log_level level);
 enum log_level logger_level(void);
+const char *logger_level_name(enum log_level level); // "INFO"
 
 // Lines go to this descriptor (default 2). Call before threads start.
 void logger_set_fd(int fd);

@@ -1,6 +1,7 @@
 #include "config/broker_config.h"
 
 #include "base/error.h"
+#include "config/alter.h"
 #include "config/layers.h"
 #include "config/listeners.h"
 #include "config/setting_check.h"
@@ -490,16 +491,6 @@ void broker_config_free(struct broker_config *c)
     arena_free(&c->arena);
 }
 
-// "listener.name.NAME.setting" overrides a setting for one listener.
-static struct str without_listener_prefix(struct str name)
-{
-    static const struct str prefix = {"listener.name.", 14};
-    if (name.size <= prefix.size || memcmp(name.data, prefix.data, prefix.size) != 0)
-        return name;
-    const char *dot = memchr(name.data + prefix.size, '.', name.size - prefix.size);
-    return dot ? (struct str){dot + 1, name.size - (size_t)(dot + 1 - name.data)} : name;
-}
-
 // A listener's SASL settings carry the mechanism in front: "listener.name.NAME.plain.sasl.jaas.config".
 static bool is_listener_setting(struct str base)
 {
@@ -516,7 +507,7 @@ struct str broker_config_warning(const struct broker_config *c, size_t i, struct
     if (s && s->without_effect)
         return arena_printf(arena, "%s=%.*s has no effect here: it concerns Kafka's Java runtime", s->name,
                             STR_ARG(e->value));
-    struct str base = without_listener_prefix(e->name);
+    struct str base = broker_setting_base(e->name);
     if (!s)
         s = setting_find(SETTING_BROKER, base); // of one listener
     if (s && s->without_effect_yet)

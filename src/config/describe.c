@@ -11,15 +11,17 @@ static const char *const families[][4] = {
     {"log.retention.ms", "log.retention.minutes", "log.retention.hours", NULL},
 };
 
-// The names under which a broker's setting may be set. A family of one is written to `single`.
-static const char *const *family_of(struct str name, const char *single[2])
+// The names under which a broker's setting may be set. A family that is in no list is written to
+// `single`.
+static const char *const *family_of(struct str name, const struct setting *s, const char *single[3])
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (size_t j = 0; families[i][j]; j++)
             if (str_is(name, families[i][j]))
                 return families[i];
     single[0] = name.data;
-    single[1] = NULL;
+    single[1] = s && !str_is(name, s->name) ? s->name : NULL; // what is meant for one listener
+    single[2] = NULL;
     return single;
 }
 
@@ -55,8 +57,9 @@ static void add_broker_synonyms(struct listing *l, struct config_description *d,
             const struct setting *s = setting_find(SETTING_BROKER, known);
             if (layer < LAYER_COUNT)
                 text = layer_text(l->broker, l->layers, layer, known);
-            else
-                text = s ? str_from(s->default_text) : STR_NULL;
+            else // what exists at run time only (internal, yet no file's) has no default that Kafka shows
+                text = s && !(s->internal && s->update != SETTING_READ_ONLY) ? str_from(s->default_text)
+                                                                             : STR_NULL;
             met |= text.data && str_equal(known, name);
             if (text.data && met)
                 add_synonym(d, known, text,
@@ -129,6 +132,12 @@ static const struct setting *broker_setting(struct str name)
     return s;
 }
 
+// Kafka calls what is meant for one listener read-only, although it can be changed.
+static bool is_read_only(const struct setting *s, struct str name)
+{
+    return !s || s->update == SETTING_READ_ONLY || !str_is(name, s->name);
+}
+
 static struct str broker_text(struct listing *l, struct str name)
 {
     struct str text = STR_NULL;
@@ -142,9 +151,9 @@ static int describe_broker(struct listing *l, struct str name)
     struct config_description *d = &l->out[l->count];
     const struct setting *s = broker_setting(name);
     struct setting_value value = {.null = true};
-    const char *single[2];
+    const char *single[3];
     start(d, name, s);
-    d->read_only = !s || s->update == SETTING_READ_ONLY;
+    d->read_only = is_read_only(s, name);
     d->synonyms = arena_zalloc(l->arena, SYNONYMS_MOST, sizeof *d->synonyms);
     if (!d->synonyms)
         return ERR_NOMEM;
@@ -152,7 +161,7 @@ static int describe_broker(struct listing *l, struct str name)
     if (s &&
         setting_parse(s, text.data ? text : str_from(s->default_text), l->arena, &value, NULL) == ERR_NOMEM)
         return ERR_NOMEM;
-    add_broker_synonyms(l, d, name, family_of(name, single));
+    add_broker_synonyms(l, d, name, family_of(name, s, single));
     return finish(l, d, s, &value);
 }
 
@@ -163,7 +172,7 @@ static int describe_default(struct listing *l, const struct config_entry *e)
     const struct setting *s = broker_setting(e->name);
     struct setting_value value = {.null = true};
     start(d, e->name, s);
-    d->read_only = !s || s->update == SETTING_READ_ONLY;
+    d->read_only = is_read_only(s, e->name);
     d->synonyms = arena_zalloc(l->arena, 1, sizeof *d->synonyms);
     if (!d->synonyms || (s && setting_parse(s, e->value, l->arena, &value, NULL) == ERR_NOMEM))
         return ERR_NOMEM;
@@ -191,6 +200,23 @@ static int describe_rest(struct listing *l, const struct config_entry *entries, 
             continue;
         int err = scope == SETTING_BROKER ? describe_broker(l, entries[i].name)
                                           : describe_owned(l, entries[i].name);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+// The same for a broker's dynamic settings: those that no layer below has shown.
+static int describe_dynamic_rest(struct listing *l, const struct str *keys, size_t n_keys)
+{
+    const struct config_layers *dynamic = l->layers;
+    for (size_t i = 0; i < dynamic->broker_count + dynamic->cluster_count; i++) {
+        bool of_cluster = i >= dynamic->broker_count;
+        const struct config_entry *e =
+            of_cluster ? &dynamic->cluster[i - dynamic->broker_count] : &dynamic->broker[i];
+        bool shown = properties_get(&l->broker->properties, e->name).data ||
+                     (of_cluster && config_entry_find(dynamic->broker, dynamic->broker_count, e->name));
+        int err = shown ? 0 : describe_rest(l, e, 1, keys, n_keys);
         if (err)
             return err;
     }
@@ -230,7 +256,7 @@ int config_describe(const struct broker_config *broker, const struct config_laye
     const struct config_entry *own = of_broker ? broker->properties.entries : subject->entries;
     size_t owned = of_broker ? broker->properties.count : subject->count, most;
     setting_table(subject->scope, &most);
-    most += owned + (layers ? layers->cluster_count : 0);
+    most += owned + (layers ? layers->cluster_count + layers->broker_count : 0);
     l.out = arena_zalloc(arena, most, sizeof *l.out);
     if (!l.out)
         return ERR_NOMEM;
@@ -241,6 +267,8 @@ int config_describe(const struct broker_config *broker, const struct config_laye
         err = describe_table(&l, keys, n_keys);
         if (!err)
             err = describe_rest(&l, own, owned, keys, n_keys);
+        if (!err && of_broker && layers)
+            err = describe_dynamic_rest(&l, keys, n_keys);
     }
     *out = l.out;
     *n_out = l.count;

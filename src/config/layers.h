@@ -22,6 +22,13 @@ static inline enum config_source layer_source(int layer)
 int layered_value(const struct broker_config *broker, const struct config_layers *layers,
                   const struct setting *s, struct str own, struct arena *arena, struct setting_value *out);
 
+// Whether the scope has settings of these names ("what: name" else), and the values theirs. 0, ERR_INVALID,
+// ERR_NOMEM.
+int config_check_names(enum setting_scope scope, const char *what, const struct config_entry *entries,
+                       size_t n, struct arena *arena, struct str *message);
+int config_check_values(enum setting_scope scope, const struct config_entry *entries, size_t n,
+                        struct arena *arena, struct str *message);
+
 // The two halves of loading a broker's configuration: an empty one, and (with its properties set) the typed
 // fields and every check. As broker_config_load otherwise.
 void broker_config_begin(struct broker_config *c, struct str *message);

@@ -1,5 +1,6 @@
 // What was changed at run time, laid over what the file says.
 #include "base/error.h"
+#include "config/alter.h"
 #include "config/layers.h"
 
 // Sets what the layer may say: settings that `least` or more may change there.
@@ -7,7 +8,8 @@ static int overlay(struct broker_config *out, const struct config_entry *entries
                    enum setting_update least)
 {
     for (size_t i = 0; i < n; i++) {
-        const struct setting *s = setting_find(SETTING_BROKER, entries[i].name);
+        // What is meant for one listener has the listener's name in front.
+        const struct setting *s = setting_find(SETTING_BROKER, broker_setting_base(entries[i].name));
         struct setting_value value;
         if (!s || s->update < least)
             continue;

@@ -91,25 +91,6 @@ struct str setting_trim(struct str s)
     return s;
 }
 
-// java.lang.Long.parseLong for ASCII digits: an optional sign, then digits only.
-static bool parse_integer(struct str s, int64_t minimum, int64_t maximum, int64_t *out)
-{
-    bool negative = s.size > 0 && s.data[0] == '-';
-    size_t i = negative || (s.size > 0 && s.data[0] == '+');
-    if (i == s.size)
-        return false;
-    int64_t v = 0; // negative, as the negative range is the larger one
-    for (; i < s.size; i++) {
-        if (s.data[i] < '0' || s.data[i] > '9' || __builtin_mul_overflow(v, 10, &v) ||
-            __builtin_sub_overflow(v, s.data[i] - '0', &v))
-            return false;
-    }
-    if (!negative && __builtin_sub_overflow(0, v, &v))
-        return false;
-    *out = v;
-    return v >= minimum && v <= maximum;
-}
-
 // java.lang.Double.parseDouble: strtod's syntax without "inf", "nan" and "0x1" without exponent, but with
 // "Infinity", "NaN" and a trailing f or d.
 static bool parse_double(struct str s, double *out)
@@ -179,11 +160,12 @@ static const char *parse_scalar(const struct setting *s, struct str text, struct
             return "Expected value to be either true or false";
         return NULL;
     case SETTING_INT:
-        return parse_integer(text, INT32_MIN, INT32_MAX, &out->integer) ? NULL : "Not a number of type INT";
+        return str_to_integer(text, INT32_MIN, INT32_MAX, &out->integer) ? NULL : "Not a number of type INT";
     case SETTING_SHORT:
-        return parse_integer(text, INT16_MIN, INT16_MAX, &out->integer) ? NULL : "Not a number of type SHORT";
+        return str_to_integer(text, INT16_MIN, INT16_MAX, &out->integer) ? NULL
+                                                                         : "Not a number of type SHORT";
     case SETTING_LONG:
-        return parse_integer(text, INT64_MIN, INT64_MAX, &out->integer) ? NULL : "Not a number of type LONG";
+        return str_to_integer(text, INT64_MIN, INT64_MAX, &out->integer) ? NULL : "Not a number of type LONG";
     case SETTING_DOUBLE:
         return parse_double(text, &out->real) ? NULL : "Not a number of type DOUBLE";
     case SETTING_STRING:

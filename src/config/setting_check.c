@@ -267,7 +267,12 @@ static int check_reset(const struct setting *s, const struct setting_value *v, s
     if (text.size > prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0 &&
         is_duration((struct str){text.data + prefix.size, text.size - prefix.size}))
         return 0;
-    return refuse_value(s, text, "must be latest, earliest or by_duration:PnDTnHnMnS", arena, message);
+    struct str reason = arena_printf(
+        arena,
+        "Invalid value `%.*s` for configuration %s. The value must be either 'earliest', 'latest' "
+        "or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+        STR_ARG(text), s->name);
+    return reason.data ? refuse_value(s, text, reason.data, arena, message) : ERR_NOMEM;
 }
 
 int setting_check(const struct setting *s, const struct setting_value *v, struct arena *arena,

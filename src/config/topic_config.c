@@ -79,30 +79,6 @@ static int check_nulls(const struct config_entry *entries, size_t n, struct aren
                      : STR_NULL);
 }
 
-static int check_names(const struct config_entry *entries, size_t n, struct arena *arena, struct str *message)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!setting_find(SETTING_TOPIC, entries[i].name))
-            return refuse(message,
-                          arena_printf(arena, "Unknown topic config name: %.*s", STR_ARG(entries[i].name)));
-    return 0;
-}
-
-static int check_values(const struct config_entry *entries, size_t n, struct arena *arena,
-                        struct str *message)
-{
-    size_t count;
-    const struct setting *table = setting_table(SETTING_TOPIC, &count);
-    for (size_t i = 0; i < count; i++) {
-        const struct config_entry *e = config_entry_find(entries, n, str_from(table[i].name));
-        struct setting_value value;
-        int err = e ? setting_parse(&table[i], e->value, arena, &value, message) : 0;
-        if (err)
-            return err;
-    }
-    return 0;
-}
-
 static int topic_value(const struct broker_config *broker, const struct config_layers *layers,
                        const struct config_entry *entries, size_t n, const char *name, struct arena *arena,
                        struct setting_value *out)
@@ -119,9 +95,9 @@ int topic_config_validate(const struct broker_config *broker, const struct confi
     *message = STR_NULL;
     int err = check_nulls(entries, n, arena, message);
     if (!err)
-        err = check_names(entries, n, arena, message);
+        err = config_check_names(SETTING_TOPIC, "Unknown topic config name", entries, n, arena, message);
     if (!err)
-        err = check_values(entries, n, arena, message);
+        err = config_check_values(SETTING_TOPIC, entries, n, arena, message);
     if (err)
         return err;
 

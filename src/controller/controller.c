@@ -4,6 +4,7 @@
 #include "controller/controller_internal.h"
 #include "protocol/api.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 // KIP-631: what one request may append.
@@ -47,6 +48,24 @@ uint64_t controller_random(struct controller *c)
     c->random ^= c->random >> 7;
     c->random ^= c->random << 17;
     return c->random;
+}
+
+struct config_layers controller_layers(const struct controller *c)
+{
+    struct config_layers layers = CONFIG_LAYERS_NONE;
+    char id[16];
+    snprintf(id, sizeof id, "%d", c->config.config->node_id);
+    const struct image_config *cluster = image_config(c->image, IMAGE_RESOURCE_BROKER, STR(""));
+    const struct image_config *broker = image_config(c->image, IMAGE_RESOURCE_BROKER, str_from(id));
+    if (cluster) {
+        layers.cluster = cluster->entries;
+        layers.cluster_count = cluster->entries_count;
+    }
+    if (broker) {
+        layers.broker = broker->entries;
+        layers.broker_count = broker->entries_count;
+    }
+    return layers;
 }
 
 // --- effects ---
@@ -127,7 +146,9 @@ static const struct {
     // clang-format off
     {19, on_create_topics},
     {20, on_delete_topics},
+    {33, on_alter_configs},
     {37, on_create_partitions},
+    {44, on_incremental_alter_configs},
     {49, on_alter_client_quotas},
     {51, on_alter_user_scram_credentials},
     {62, on_broker_registration},

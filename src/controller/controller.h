@@ -5,9 +5,9 @@
 // An event is a request of the Kafka protocol, by its api key: from a client of this broker, from this broker
 // itself (its registration, heartbeats, auto-created topics) or from another one. controller_step() serves
 //
-//   CreateTopics (19), DeleteTopics (20), CreatePartitions (37), AlterClientQuotas (49),
-//   AlterUserScramCredentials (51), BrokerRegistration (62), BrokerHeartbeat (63), UnregisterBroker (64),
-//   AllocateProducerIds (67)
+//   CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37), IncrementalAlterConfigs
+//   (44), AlterClientQuotas (49), AlterUserScramCredentials (51), BrokerRegistration (62), BrokerHeartbeat
+//   (63), UnregisterBroker (64), AllocateProducerIds (67)
 //
 // with the error codes and texts of Apache Kafka 4.3.1. Thread: the controller's, but for the making of
 // events.

@@ -53,13 +53,18 @@ void *step_respond(struct step *s, const struct message_type *type);
 // Whether the event's principal may; true without a hook.
 bool step_allows(const struct step *s, int8_t operation, int8_t resource_type, struct str name);
 
+// What was changed at run time of this node's settings and the cluster's; views of the image.
+struct config_layers controller_layers(const struct controller *c);
+
 struct uuid controller_new_id(struct controller *c);
 uint64_t controller_random(struct controller *c);
 
 // --- handlers of events: 0, or ERR_NOMEM; the protocol's errors are in the response or in event->error ---
+int on_alter_configs(struct step *s);
 int on_create_topics(struct step *s);
 int on_create_partitions(struct step *s);
 int on_delete_topics(struct step *s);
+int on_incremental_alter_configs(struct step *s);
 int on_allocate_producer_ids(struct step *s);
 int on_broker_registration(struct step *s);
 int on_broker_heartbeat(struct step *s);

@@ -4,7 +4,6 @@
 #include "config/describe.h"
 #include "controller/controller_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #define PARTITIONS_PER_REQUEST 10000
@@ -47,26 +46,6 @@ static int check_name(struct creation *c)
     return problem.data ? fail(c, E_INVALID_TOPIC_EXCEPTION, problem) : 0;
 }
 
-static struct config_layers layers_of(const struct creation *c)
-{
-    const struct image *image = c->step->c->image;
-    struct config_layers layers = CONFIG_LAYERS_NONE;
-    const struct image_config *cluster = image_config(image, IMAGE_RESOURCE_BROKER, STR(""));
-    char id[16];
-    int n = snprintf(id, sizeof id, "%d", c->step->c->config.config->node_id);
-    const struct image_config *broker =
-        image_config(image, IMAGE_RESOURCE_BROKER, (struct str){id, (size_t)n});
-    if (cluster) {
-        layers.cluster = cluster->entries;
-        layers.cluster_count = cluster->entries_count;
-    }
-    if (broker) {
-        layers.broker = broker->entries;
-        layers.broker_count = broker->entries_count;
-    }
-    return layers;
-}
-
 // The last value of a name counts.
 static bool overridden(const struct create_topics_request_creatable_topic *t, int32_t at)
 {
@@ -107,7 +86,7 @@ static int check_configs(struct creation *c)
     }
     size_t n;
     struct config_entry *entries = entries_of(c, &n);
-    struct config_layers layers = layers_of(c);
+    struct config_layers layers = controller_layers(c->step->c);
     struct str message = STR_NULL;
     if (!entries)
         return ERR_NOMEM;
@@ -222,7 +201,7 @@ static int describe(struct creation *c)
     }
     size_t n, count;
     struct config_entry *entries = entries_of(c, &n);
-    struct config_layers layers = layers_of(c);
+    struct config_layers layers = controller_layers(c->step->c);
     struct config_subject subject = {.scope = SETTING_TOPIC, .entries = entries, .count = n};
     struct config_description *all;
     if (!entries ||

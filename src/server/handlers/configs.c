@@ -102,22 +102,6 @@ static int describe_topic(struct describing *d)
     return describe(d, SETTING_TOPIC, false);
 }
 
-// An int as Java parses it: an optional sign and digits.
-static bool parse_id(struct str text, int64_t *out)
-{
-    bool negative = text.size > 0 && text.data[0] == '-';
-    size_t i = negative || (text.size > 0 && text.data[0] == '+');
-    if (i == text.size)
-        return false;
-    for (*out = 0; i < text.size; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9' || *out > INT32_MAX / 10)
-            return false;
-        *out = *out * 10 + (text.data[i] - '0');
-    }
-    *out = negative ? -*out : *out;
-    return *out >= INT32_MIN && *out <= INT32_MAX;
-}
-
 // Whether the resource's name is this broker's id; else the answer says why not, and *err is its result.
 static bool is_this_broker(struct describing *d, const char *or_empty, int *err)
 {
@@ -125,7 +109,7 @@ static bool is_this_broker(struct describing *d, const char *or_empty, int *err)
     struct str name = d->query->resource_name;
     int32_t node_id = broker_of(d->request)->config->node_id;
     int64_t id;
-    if (!parse_id(name, &id))
+    if (!str_to_integer(name, INT32_MIN, INT32_MAX, &id))
         *err =
             answer_error(d, E_INVALID_REQUEST,
                          arena_printf(arena, "Broker id must be an integer, but it is: %.*s", STR_ARG(name)));
@@ -149,7 +133,6 @@ static int describe_broker(struct describing *d)
 // There is one logger here, Kafka's "root".
 static int describe_logger(struct describing *d)
 {
-    static const char *const levels[] = {"DEBUG", "INFO", "WARN", "ERROR", "OFF"};
     int err;
     if (d->query->resource_name.size == 0)
         return answer_error(d, E_INVALID_REQUEST, STR("Broker id must not be empty"));
@@ -164,7 +147,7 @@ static int describe_logger(struct describing *d)
     if (!root)
         return ERR_NOMEM;
     root->name = STR("root");
-    root->value = str_from(levels[logger_level()]);
+    root->value = str_from(logger_level_name(logger_level()));
     root->config_source = CONFIG_SOURCE_LOGGER;
     d->out->configs = root;
     d->out->configs_count = 1;

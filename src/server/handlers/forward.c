@@ -10,19 +10,28 @@
 // Outlives the request: the quorum cannot be asked to forget it.
 struct forward {
     struct quorum_request ask;
-    struct request *request; // NULL once its connection is gone
-    void (*refuse)(struct request *request, int16_t error);
+    struct request *request;                                // NULL once its connection is gone
+    void (*refuse)(struct request *request, int16_t error); // NULL: finish takes errors too
+    void (*finish)(struct request *request, void *context, const void *response, int16_t error);
+    void *context;
 };
+
+static void answer(struct forward *f)
+{
+    const struct controller_event *event = &f->ask.event;
+    if (f->finish)
+        f->finish(f->request, f->context, event->error == E_NONE ? event->response : NULL, event->error);
+    else if (event->error != E_NONE)
+        f->refuse(f->request, event->error);
+    else
+        request_respond(f->request, event->response);
+}
 
 static void complete(struct quorum_request *ask)
 {
     struct forward *f = ask->context;
-    if (f->request) {
-        if (f->ask.event.error != E_NONE)
-            f->refuse(f->request, f->ask.event.error);
-        else
-            request_respond(f->request, f->ask.event.response);
-    }
+    if (f->request)
+        answer(f);
     controller_event_free(&f->ask.event);
     free(f);
 }
@@ -33,21 +42,39 @@ static void on_cancel(struct request *r)
     f->request = NULL;
 }
 
-void forward_to_controller(struct request *r, void (*refuse)(struct request *request, int16_t error))
+// False: it cannot be asked.
+static bool submit(const struct forward *values, const void *message)
 {
-    struct forward *f = calloc(1, sizeof *f);
-    if (!f || controller_event_init(&f->ask.event, r->api->api_key, r->version, r->message)) {
+    struct request *r = values->request;
+    struct forward *f = malloc(sizeof *f);
+    if (!f)
+        return false;
+    *f = *values;
+    if (controller_event_init(&f->ask.event, r->api->api_key, r->version, message)) {
         free(f);
-        refuse(r, E_UNKNOWN_SERVER_ERROR);
-        return;
+        return false;
     }
-    f->request = r;
-    f->refuse = refuse;
     f->ask.complete = complete;
     f->ask.reply_to = &r->reactor->loop;
     f->ask.context = f;
     request_park(r, PARK_STALL, on_cancel, f);
     quorum_submit(broker_of(r)->quorum, &f->ask);
+    return true;
+}
+
+void forward_to_controller(struct request *r, void (*refuse)(struct request *request, int16_t error))
+{
+    struct forward f = {.request = r, .refuse = refuse};
+    if (!submit(&f, r->message))
+        refuse(r, E_UNKNOWN_SERVER_ERROR);
+}
+
+void forward_rest(struct request *r, const void *message, void *context,
+                  void (*finish)(struct request *request, void *context, const void *response, int16_t error))
+{
+    struct forward f = {.request = r, .finish = finish, .context = context};
+    if (!submit(&f, message))
+        finish(r, context, NULL, E_UNKNOWN_SERVER_ERROR);
 }
 
 void forward_in_time(struct request *r, int32_t timeout_ms,

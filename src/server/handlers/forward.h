@@ -10,8 +10,15 @@
 // request back).
 void forward_to_controller(struct request *request, void (*refuse)(struct request *request, int16_t error));
 
-// The same for an API whose requests say how long they may take: one that may take no time is refused, as in
-// Kafka, and nothing is done.
+// Hands another message of the same API to the controller, what is left of the request; `finish` answers the
+// parked request with the controller's response, or with its error (the response is then NULL). The context
+// lies in the request's arena.
+void forward_rest(struct request *request, const void *message, void *context,
+                  void (*finish)(struct request *request, void *context, const void *response,
+                                 int16_t error));
+
+// As forward_to_controller, for an API whose requests say how long they may take: one that may take no time
+// is refused, as in Kafka, and nothing is done.
 void forward_in_time(struct request *request, int32_t timeout_ms,
                      void (*refuse)(struct request *request, int16_t error));
 

@@ -1,6 +1,7 @@
 #include "server/handlers/topic_order.h"
 
 #include "base/error.h"
+#include "base/java_order.h"
 
 #include <stdlib.h>
 
@@ -12,15 +13,6 @@
 struct entry {
     uint32_t key, hash, tie, index;
 };
-
-// String.hashCode; names of topics are ASCII.
-static uint32_t java_hash(struct str s)
-{
-    uint32_t h = 0;
-    for (size_t i = 0; i < s.size; i++)
-        h = h * 31 + (uint8_t)s.data[i];
-    return h;
-}
 
 static uint32_t scala_improved(uint32_t h)
 {
@@ -82,7 +74,7 @@ int topic_order(enum topic_order how, const struct str *names, uint32_t count, s
     if (!entries || !*order)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t h = java_hash(names[i]);
+        uint32_t h = java_string_hash(names[i]);
         entries[i] =
             (struct entry){.hash = how == TOPIC_ORDER_NAMED ? scala_improved(h) : h ^ h >> 16, .index = i};
         entries[i].key = how == TOPIC_ORDER_NAMED ? i : entries[i].hash & (table_size(count) - 1);

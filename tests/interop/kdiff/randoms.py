@@ -78,6 +78,23 @@ BY_NAME = {
 }
 RATES = [1e9, 2.0**31 - 1, 1e12, -1.0, 0.0, 1e9 + 0.5, 1e300]  # none that would slow down who asks
 CONFIGS = [
+    ("max.message.bytes", "2000000"),
+    ("retention.ms", "-1"),
+    ("log.cleaner.threads", "2"),
+    ("log.cleaner.threads", "many"),
+    ("message.max.bytes", "1048588"),
+    ("num.partitions", "3"),
+    ("log.retention.ms", "700000000"),
+    ("log.cleanup.policy", "delete,compact"),
+    ("consumer.session.timeout.ms", "50000"),
+    ("consumer.session.timeout.ms", "5"),
+    ("share.isolation.level", "read_committed"),
+    ("interval.ms", "1000"),
+    ("interval.ms", "50"),
+    ("match", "client_id=a.*"),
+    ("metrics", "a,b"),
+    ("root", "INFO"),
+    ("message.timestamp.type", "LogAppendTime"),
     ("retention.ms", "60000"),
     ("retention.ms", "abc"),
     ("cleanup.policy", "compact"),

@@ -1,0 +1,61 @@
+#include "base/java_order.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+
+#define TABLE_MIN 16 // filled to three quarters, then doubled
+
+struct entry {
+    uint32_t slot;
+    size_t index;
+};
+
+uint32_t java_string_hash(struct str s)
+{
+    uint32_t h = 0;
+    for (size_t i = 0; i < s.size; i++)
+        h = h * 31 + (uint8_t)s.data[i];
+    return h;
+}
+
+static int by_slot(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->slot != y->slot)
+        return x->slot < y->slot ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static int order_by_slot(const struct str *names, size_t count, uint64_t table, struct arena *arena,
+                         size_t **order)
+{
+    struct entry *entries = arena_zalloc(arena, count + 1, sizeof *entries);
+    *order = arena_zalloc(arena, count + 1, sizeof **order);
+    if (!entries || !*order)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t h = java_string_hash(names[i]);
+        entries[i] = (struct entry){(h ^ h >> 16) & (uint32_t)(table - 1), i};
+    }
+    qsort(entries, count, sizeof *entries, by_slot);
+    for (size_t i = 0; i < count; i++)
+        (*order)[i] = entries[i].index;
+    return 0;
+}
+
+int java_map_order(const struct str *names, size_t count, struct arena *arena, size_t **order)
+{
+    uint64_t table = TABLE_MIN;
+    while (count > table / 4 * 3)
+        table *= 2;
+    return order_by_slot(names, count, table, arena, order);
+}
+
+int java_set_order(const struct str *names, size_t count, size_t of, struct arena *arena, size_t **order)
+{
+    uint64_t table = TABLE_MIN;
+    while (table < of * 4 / 3 + 1)
+        table *= 2;
+    return order_by_slot(names, count, table, arena, order);
+}
