@@ -281,6 +281,7 @@ int on_broker_heartbeat(struct step *s)
         return ERR_NOMEM;
     enum broker_state next = next_state(s, q, b, session);
     enter_state(s, b, session, next);
+    directories_offline(s, q, b);
     follow_cordoned(s, q, b);
     session->metadata_offset = q->current_metadata_offset;
     response->is_caught_up = q->current_metadata_offset >= session->registration_offset;

@@ -155,6 +155,7 @@ static const struct {
     {63, on_broker_heartbeat},
     {64, on_unregister_broker},
     {67, on_allocate_producer_ids},
+    {73, on_assign_replicas_to_dirs},
     // clang-format on
 };
 

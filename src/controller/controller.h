@@ -7,7 +7,7 @@
 //
 //   CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37), IncrementalAlterConfigs
 //   (44), AlterClientQuotas (49), AlterUserScramCredentials (51), BrokerRegistration (62), BrokerHeartbeat
-//   (63), UnregisterBroker (64), AllocateProducerIds (67)
+//   (63), UnregisterBroker (64), AllocateProducerIds (67), AssignReplicasToDirs (73)
 //
 // with the error codes and texts of Apache Kafka 4.3.1. Thread: the controller's, but for the making of
 // events.

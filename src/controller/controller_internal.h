@@ -69,6 +69,7 @@ int on_allocate_producer_ids(struct step *s);
 int on_broker_registration(struct step *s);
 int on_broker_heartbeat(struct step *s);
 int on_unregister_broker(struct step *s);
+int on_assign_replicas_to_dirs(struct step *s);
 int on_alter_client_quotas(struct step *s);
 int on_alter_user_scram_credentials(struct step *s);
 
@@ -85,16 +86,29 @@ void broker_fence(struct step *s, const struct image_broker *broker);
 
 // --- partitions (partition_change.c) ---
 struct broker_change {
-    int32_t remove;  // leaves every ISR, and leads nothing; NO_BROKER
-    int32_t add;     // counts as active although the image says fenced; NO_BROKER
-    int32_t unclean; // lost what it had: leaves every ISR and ELR; NO_BROKER
+    int32_t remove;               // leaves every ISR, and leads nothing; NO_BROKER
+    int32_t add;                  // counts as active although the image says fenced; NO_BROKER
+    int32_t unclean;              // lost what it had: leaves every ISR and ELR; NO_BROKER
+    const struct uuid *directory; // of the broker, for PARTITIONS_IN_DIRECTORY
 };
 
-enum partition_choice { PARTITIONS_IN_ISR, PARTITIONS_IN_ELR, PARTITIONS_WITHOUT_LEADER };
+enum partition_choice {
+    PARTITIONS_IN_ISR,
+    PARTITIONS_IN_ELR,
+    PARTITIONS_WITHOUT_LEADER,
+    PARTITIONS_IN_DIRECTORY,
+};
 
-// Emits what the change means for the partitions that have `broker` in their ISR or ELR, or have no leader.
+// Emits what the change means for the partitions that have `broker` in their ISR or ELR, have no leader, or
+// have the broker's replica in the directory.
 void partitions_follow(struct step *s, const struct broker_change *change, enum partition_choice choice,
                        int32_t broker);
+// The same for one partition.
+void partition_follow(struct step *s, const struct broker_change *change, const struct image_topic *topic,
+                      const struct image_partition *p);
+// KIP-858: of the directories that a heartbeat calls off line, what is news.
+void directories_offline(struct step *s, const struct broker_heartbeat_request *q,
+                         const struct image_broker *b);
 // Whether it leads any partition.
 bool broker_has_leaderships(const struct image *image, int32_t broker);
 

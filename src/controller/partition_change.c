@@ -45,7 +45,7 @@ struct decision {
 static bool acceptable(const struct decision *d, int32_t broker)
 {
     const struct broker_change *c = d->change;
-    if (broker == c->remove || broker == c->unclean)
+    if (broker == c->remove || broker == c->unclean || !image_replica_reachable(d->image, d->p, broker))
         return false;
     return broker == c->add || broker_active(d->image, broker);
 }
@@ -172,9 +172,20 @@ static uint32_t min_isr_of(const struct image *image, const struct image_topic *
     return n ? n : 1;
 }
 
-static bool chosen(const struct image_partition *p, enum partition_choice choice, int32_t broker)
+static bool lies_in(const struct image_partition *p, int32_t broker, const struct uuid *directory)
+{
+    for (uint32_t i = 0; i < p->replicas_count; i++)
+        if (p->replicas[i] == broker)
+            return uuid_equal(&p->directories[i], directory);
+    return false;
+}
+
+static bool chosen(const struct image_partition *p, enum partition_choice choice,
+                   const struct broker_change *change, int32_t broker)
 {
     switch (choice) {
+    case PARTITIONS_IN_DIRECTORY:
+        return lies_in(p, broker, change->directory);
     case PARTITIONS_IN_ISR:
         return set_has(p->isr, p->isr_count, broker);
     case PARTITIONS_IN_ELR:
@@ -207,37 +218,35 @@ static void follow(struct step *s, struct decision *d, const struct image_topic 
               &r);
 }
 
+void partition_follow(struct step *s, const struct broker_change *change, const struct image_topic *topic,
+                      const struct image_partition *p)
+{
+    const struct image *image = s->c->image;
+    struct decision d = {
+        .image = image,
+        .change = change,
+        .p = p,
+        .min_isr = min_isr_of(image, topic),
+        .elr_enabled = image_feature_level(image, STR("eligible.leader.replicas.version")) > 0,
+        .unclean_allowed = str_is(
+            effective(image, topic->name, STR("unclean.leader.election.enable"), STR("false")), "true")};
+    int32_t *room = malloc((2 * (size_t)p->isr_count + p->elr_count + 4) * sizeof *room);
+    if (!room) {
+        s->effects->error = ERR_NOMEM;
+        return;
+    }
+    follow(s, &d, topic, room);
+    free(room);
+}
+
 void partitions_follow(struct step *s, const struct broker_change *change, enum partition_choice choice,
                        int32_t broker)
 {
-    const struct image *image = s->c->image;
-    struct decision d = {.image = image,
-                         .change = change,
-                         .elr_enabled =
-                             image_feature_level(image, STR("eligible.leader.replicas.version")) > 0};
-    struct hamt_walk w = hamt_walk(&image->topics_by_id);
-    for (const struct image_topic *t; (t = hamt_next(&w));) {
-        uint32_t min_isr = 0;
-        for (uint32_t i = 0; i < t->partitions_count; i++) {
-            const struct image_partition *p = t->partitions[i];
-            if (!chosen(p, choice, broker))
-                continue;
-            if (!min_isr) { // of the topic: once, and only where it is needed
-                min_isr = min_isr_of(image, t);
-                d.unclean_allowed = str_is(
-                    effective(image, t->name, STR("unclean.leader.election.enable"), STR("false")), "true");
-            }
-            int32_t *room = malloc((2 * (size_t)p->isr_count + p->elr_count + 4) * sizeof *room);
-            if (!room) {
-                s->effects->error = ERR_NOMEM;
-                return;
-            }
-            d.p = p;
-            d.min_isr = min_isr;
-            follow(s, &d, t, room);
-            free(room);
-        }
-    }
+    struct hamt_walk w = hamt_walk(&s->c->image->topics_by_id);
+    for (const struct image_topic *t; (t = hamt_next(&w));)
+        for (uint32_t i = 0; i < t->partitions_count; i++)
+            if (chosen(t->partitions[i], choice, change, broker))
+                partition_follow(s, change, t, t->partitions[i]);
 }
 
 bool broker_has_leaderships(const struct image *image, int32_t broker)

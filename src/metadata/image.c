@@ -172,6 +172,27 @@ const struct image_broker *image_broker(const struct image *image, int32_t id)
     return NULL;
 }
 
+bool image_directory_online(const struct image_broker *broker, const struct uuid *directory)
+{
+    if (uuid_equal(directory, &DIRECTORY_UNASSIGNED) || uuid_equal(directory, &DIRECTORY_MIGRATING))
+        return true;
+    if (uuid_equal(directory, &DIRECTORY_LOST))
+        return false;
+    for (uint32_t i = 0; i < broker->log_dirs_count; i++)
+        if (uuid_equal(&broker->log_dirs[i], directory))
+            return true;
+    return broker->log_dirs_count == 0; // registered before there were directories
+}
+
+bool image_replica_reachable(const struct image *image, const struct image_partition *p, int32_t broker)
+{
+    const struct image_broker *b = image_broker(image, broker);
+    for (uint32_t i = 0; b && i < p->replicas_count; i++)
+        if (p->replicas[i] == broker)
+            return image_directory_online(b, &p->directories[i]);
+    return b != NULL;
+}
+
 const struct image_controller *image_controller(const struct image *image, int32_t id)
 {
     for (uint32_t i = 0; i < image->controllers_count; i++)

@@ -207,6 +207,13 @@ const struct image_topic *image_topic(const struct image *image, struct str name
 const struct image_topic *image_topic_by_id(const struct image *image, const struct uuid *id);
 const struct image_partition *image_partition(const struct image_topic *topic, int32_t partition);
 const struct image_broker *image_broker(const struct image *image, int32_t id);
+
+// Whether the broker has the directory, as it is registered; one that is not known yet counts as there
+// (KIP-858).
+bool image_directory_online(const struct image_broker *broker, const struct uuid *directory);
+
+// Whether the broker is registered and the partition's replica on it lies in a directory that works.
+bool image_replica_reachable(const struct image *image, const struct image_partition *p, int32_t broker);
 const struct image_controller *image_controller(const struct image *image, int32_t id);
 // NULL when the broker has no such listener.
 const struct image_endpoint *image_broker_endpoint(const struct image_broker *broker, struct str listener);

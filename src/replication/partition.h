@@ -35,6 +35,7 @@ struct partition {
     struct str topic; // terminated; lives as long as the partition
     struct uuid topic_id;
     int32_t index;
+    struct uuid said_directory; // where the metadata has this replica; by whoever applies changes
 
     struct log *log; // its lock orders appends, truncation and leadership
     bool owns_log;   // set when the log has left the log manager: the last reference closes it

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "base/map.h"
+#include "metadata/record.h"
 #include "protocol/errors.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct replica_manager {
     pthread_rwlock_t lock; // guards the map and its topics; the controller's thread alone writes
     struct map topics;     // hosted_topic by id
     size_t partitions_count;
+    atomic_bool misplaced;  // some lie in another directory than the metadata says
     atomic_size_t unhosted; // that could not be, for want of room or memory: to be tried again
 };
 
@@ -126,6 +128,15 @@ static int open_log(struct replica_manager *m, const struct image_topic *topic,
     return rc == ERR_EXISTS ? 0 : rc;
 }
 
+// Whether the log lies in another directory than the metadata says, and in which (may be NULL).
+static bool is_misplaced(const struct replica_manager *m, const struct partition *p, struct uuid *actual)
+{
+    struct uuid id = log_manager_directory_id(m->params.logs, p->log);
+    if (actual)
+        *actual = id;
+    return !uuid_is_zero(&id) && !uuid_equal(&id, &p->said_directory);
+}
+
 // Hosts one partition, or brings its leadership up to date.
 static int host(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
                 struct hosted_topic *t, const struct image_partition *p, bool known)
@@ -150,6 +161,10 @@ static int host(struct replica_manager *m, const struct image *image, const stru
         pthread_rwlock_unlock(&m->lock);
     }
     partition_set_replicas(hosted, (int32_t)p->replicas_count);
+    hosted->said_directory = directory_of(m, p);
+    if (image->metadata_version >= METADATA_VERSION_DIRECTORIES && is_misplaced(m, hosted, NULL) &&
+        !atomic_exchange(&m->misplaced, true) && m->params.want_settling)
+        m->params.want_settling(m->params.arg);
     return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
 }
 
@@ -294,6 +309,28 @@ void replica_manager_try_again(struct replica_manager *m, const struct image *im
         if (!whole)
             (void)host_topic(m, image, t, NULL, true);
     }
+}
+
+bool replica_manager_misplaced(struct replica_manager *m,
+                               void (*fn)(void *arg, const struct replica_place *place), void *arg)
+{
+    struct map_entry *e;
+    if (!atomic_exchange(&m->misplaced, false))
+        return false;
+    for (size_t i = 0; (e = map_next(&m->topics, &i));) {
+        const struct hosted_topic *t = e->value;
+        for (int32_t k = 0; k < t->count; k++) {
+            struct replica_place place = {.topic_id = t->id, .partition = k};
+            if (t->partitions[k] && is_misplaced(m, t->partitions[k], &place.directory_id))
+                fn(arg, &place);
+        }
+    }
+    return true;
+}
+
+void replica_manager_place_again(struct replica_manager *m)
+{
+    atomic_store(&m->misplaced, true);
 }
 
 void replica_manager_directory_failed(struct replica_manager *m)

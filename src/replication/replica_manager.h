@@ -15,6 +15,9 @@ struct replica_manager_params {
     struct log_manager *logs; // outlives the replica manager
     // The settings of a topic as the image has them, over the broker's defaults.
     void (*config_of)(void *arg, const struct image *image, struct str topic, struct log_config *out);
+    // Something came up for replica_manager_misplaced. By whoever applies changes; it must only post. May be
+    // NULL.
+    void (*want_settling)(void *arg);
     void *arg;
 };
 
@@ -38,6 +41,21 @@ void replica_manager_apply(struct replica_manager *m, const struct image_changes
 // Hosts what could not be hosted before for want of room or memory. Where nothing is missing it costs
 // nothing. By whoever may apply changes.
 void replica_manager_try_again(struct replica_manager *m, const struct image *image);
+
+struct replica_place {
+    struct uuid topic_id;
+    int32_t partition;
+    struct uuid directory_id; // that its log lies in
+};
+
+// Calls fn for every partition whose log lies in another directory than the metadata says, which the
+// controller is to be told (KIP-858). False, at no cost, when nothing of the kind has come up since the last
+// call. By whoever may apply changes.
+bool replica_manager_misplaced(struct replica_manager *m,
+                               void (*fn)(void *arg, const struct replica_place *place), void *arg);
+
+// The controller could not be told: it is to be tried again. Any thread.
+void replica_manager_place_again(struct replica_manager *m);
 
 // A log directory has failed: whoever waits for one of its partitions is woken, and told. Any thread.
 void replica_manager_directory_failed(struct replica_manager *m);

@@ -5,6 +5,7 @@
 #include "base/logger.h"
 #include "base/qsbr.h"
 #include "protocol/errors.h"
+#include "server/assignments.h"
 #include "server/broker.h"
 #include "server/directories.h"
 #include "server/listeners.h"
@@ -91,6 +92,12 @@ static void on_metadata_failed(void *context)
     pthread_kill(s->main, WAKE_SIGNAL);
 }
 
+static void on_misplaced(void *arg)
+{
+    struct server *s = arg;
+    pthread_kill(s->main, WAKE_SIGNAL);
+}
+
 static int open_dirs(struct server *s)
 {
     s->broker.dirs = &s->dirs;
@@ -153,8 +160,11 @@ static int load_logs(struct server *s)
 // current one.
 static int host_partitions(struct server *s)
 {
-    struct replica_manager_params p = {
-        .broker_id = s->config->node_id, .logs = s->broker.logs, .config_of = topic_config, .arg = s};
+    struct replica_manager_params p = {.broker_id = s->config->node_id,
+                                       .logs = s->broker.logs,
+                                       .config_of = topic_config,
+                                       .want_settling = on_misplaced,
+                                       .arg = s};
     s->broker.replicas = replica_manager_new(&p);
     if (!s->broker.replicas)
         return ERR_NOMEM;
@@ -304,14 +314,22 @@ static int stop(struct server *s)
     return rc;
 }
 
-// Partitions that were refused room on the disk may find it now.
-static void host_the_rest(struct server *s)
+// Partitions that were refused room on the disk may find it now; and the controller hears where those lie
+// that it has elsewhere.
+static void settle_replicas(struct server *s)
 {
+    struct assignments a = {0};
+    if (!s->config->is_broker)
+        return;
     qsbr_online(&s->main_thread);
     pthread_mutex_lock(&s->following);
     replica_manager_try_again(s->broker.replicas, image_current());
+    bool any = replica_manager_misplaced(s->broker.replicas, assignments_add, &a);
     pthread_mutex_unlock(&s->following);
     qsbr_offline(&s->main_thread);
+    if (any && !assignments_send(&a, &s->broker, s->registration.broker_epoch))
+        replica_manager_place_again(s->broker.replicas);
+    assignments_free(&a);
 }
 
 static void beat(struct server *s)
@@ -347,7 +365,7 @@ static int serve(struct server *s, const sigset_t *signals)
             return 0;
         if (signal == WAKE_SIGNAL)
             replica_manager_directory_failed(s->broker.replicas);
-        host_the_rest(s);
+        settle_replicas(s);
         beat(s); // which also says what is off line
     }
 }

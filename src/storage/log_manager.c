@@ -298,6 +298,12 @@ const struct log_dir *log_manager_dir_of(struct log_manager *m, const struct log
     return dir;
 }
 
+struct uuid log_manager_directory_id(struct log_manager *m, const struct log *log)
+{
+    const struct log_dir *dir = log_manager_dir_of(m, log);
+    return dir ? dir->meta.directory_id : (struct uuid){{0}};
+}
+
 void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
 {
     *out = (struct log_manager_counts){.open_files = file_cache_open_count(m->files),

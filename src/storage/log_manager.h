@@ -109,6 +109,9 @@ void log_manager_save_cancel(struct log_manager *manager, struct log_start_save 
 // The directory a log lives in.
 const struct log_dir *log_manager_dir_of(struct log_manager *manager, const struct log *log);
 
+// Its id; zero when the log is not the manager's.
+struct uuid log_manager_directory_id(struct log_manager *manager, const struct log *log);
+
 struct log_manager_counts {
     size_t logs, offline_logs, open_files;
     uint64_t flushes, slow_flushes, flush_us_total;

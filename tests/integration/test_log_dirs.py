@@ -1,0 +1,275 @@
+"""Several log.dirs: what happens when one of them breaks down, is missing, or is not what it should be."""
+
+import subprocess
+
+import pytest
+
+from harness.broker import odradek_binary
+from harness.process import wait_until
+from harness.requests import connect, create_topic, end_offset, error, fetch, produce, values
+
+STORAGE_ERROR, LEADER_NOT_AVAILABLE = 56, 5
+
+
+@pytest.fixture(autouse=True)
+def _only_ours(broker_kind):
+    if broker_kind == "kafka":
+        pytest.skip("says something of Odradek alone")
+
+
+def try_produce(connection, partition, value=b"x"):
+    return error(produce(connection, "t", [(None, value)], partition=partition))
+
+
+def metadata_of(connection, topic="t"):
+    answer = connection.call("Metadata", 12, {"Topics": [{"Name": topic}]})["Topics"][0]
+    return {one["PartitionIndex"]: one for one in answer["Partitions"]}
+
+
+def dirs_of(partitions, *paths):
+    """{partition: the path that it lies under}."""
+    found = {}
+    for path in paths:
+        for i in range(partitions):
+            if (path / f"t-{i}").is_dir():
+                assert i not in found, f"t-{i} lies in {found.get(i)} and {path}"
+                found[i] = path
+    return found
+
+
+class Two:
+    """A broker with its metadata and some partitions on a sound directory, and the others on a disk to break."""
+
+    def __init__(self, brokers, disks, partitions=6, **settings):
+        self.disk = disks.disk()
+        self.broker = brokers.new(settings=settings)
+        self.sound = self.broker.data
+        self.broker.settings["log.dirs"] = f"{self.sound},{self.disk.path}"
+        self.broker.start()
+        create_topic(self.broker, "t", partitions=partitions)
+        where = dirs_of(partitions, self.sound, self.disk.path)
+        self.good = [i for i, path in where.items() if path == self.sound]
+        self.bad = [i for i, path in where.items() if path == self.disk.path]
+        assert len(self.good) == len(self.bad) == partitions // 2  # the fewest partitions first
+        with connect(self.broker) as connection:
+            for i in where:
+                assert try_produce(connection, i, b"first %d" % i) == 0
+
+    def is_off_line(self, connection):
+        for i in self.bad:
+            wait_until(lambda i=i: try_produce(connection, i) == STORAGE_ERROR, 10, f"partition {i} to be off line")
+        for i in self.bad:
+            assert fetch(connection, "t", 0, partition=i)[0] == STORAGE_ERROR
+            assert error(end_offset(connection, "t", i)) == STORAGE_ERROR
+        for i in self.good:
+            assert try_produce(connection, i, b"after") == 0
+            code, batches = fetch(connection, "t", 0, partition=i)
+            assert code == 0 and values(batches)[0] == b"first %d" % i
+
+    def told(self):
+        """What the metadata says of the partitions once the controller knows."""
+        with connect(self.broker) as connection:
+            wait_until(lambda: metadata_of(connection)[self.bad[0]]["LeaderId"] == -1, 10, "the leader to go")
+            found = metadata_of(connection)
+        for i in self.bad:
+            assert (found[i]["ErrorCode"], found[i]["OfflineReplicas"]) == (LEADER_NOT_AVAILABLE, [1]), found[i]
+        for i in self.good:
+            assert (found[i]["ErrorCode"], found[i]["LeaderId"], found[i]["OfflineReplicas"]) == (0, 1, []), found[i]
+
+    def serves_all(self):
+        with connect(self.broker) as connection:
+            for i in self.good + self.bad:
+                wait_until(lambda i=i: try_produce(connection, i) == 0, 10, f"partition {i}")
+                code, batches = fetch(connection, "t", 0, partition=i)
+                assert code == 0 and values(batches)[0] == b"first %d" % i
+            wait_until(lambda: all(one["LeaderId"] == 1 for one in metadata_of(connection).values()), 10, "leaders")
+
+
+def test_a_disk_that_breaks_down_takes_its_partitions_off_line_alone(brokers, disks):
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+    two.told()
+    text = two.broker.log_text()
+    assert text.count(f"the log directory {two.disk.path} is off line") == 1, text
+    two.broker.stop()
+    two.disk.mend()
+    two.broker.start()
+    two.serves_all()
+
+
+def test_a_waiting_fetch_is_told(brokers, disks):
+    two = Two(brokers, disks)
+    with connect(two.broker) as waiting, connect(two.broker) as other:
+        body = {"Partition": two.bad[0], "FetchOffset": 1, "PartitionMaxBytes": 1 << 20}
+        request = {"MaxWaitMs": 20000, "MinBytes": 1, "MaxBytes": 1 << 20, "SessionEpoch": -1}
+        waiting.send("Fetch", 11, {**request, "Topics": [{"Topic": "t", "Partitions": [body]}]})
+        two.disk.break_down()
+        assert try_produce(other, two.bad[1]) == STORAGE_ERROR
+        answer = waiting.receive("Fetch", 11)[-1]
+        assert error(answer["Responses"][0]["Partitions"][0]) == STORAGE_ERROR
+
+
+def test_topics_come_and_go_while_a_directory_is_off_line(brokers, disks):
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+        answer = connection.call("DeleteTopics", 6, {"Topics": [{"Name": "t"}], "TimeoutMs": 20000})
+        assert error(answer["Responses"][0]) == 0
+        create_topic(two.broker, "t2", partitions=4)
+    assert all((two.sound / f"t2-{i}").is_dir() for i in range(4))
+    two.broker.stop()
+    two.disk.mend()
+    two.broker.start()
+    strays = [path for path in two.disk.path.iterdir() if path.name.endswith("-stray")]
+    assert len(strays) == len(two.bad)
+
+
+def missing(two):
+    two.disk.detach()
+    two.disk.path.rmdir()
+
+
+def no_directory(two):
+    missing(two)
+    two.disk.path.write_text("")
+
+
+def broken(two):
+    two.disk.break_down()
+
+
+def damaged_meta(two):
+    (two.disk.path / "meta.properties").write_text("version=junk\n")
+
+
+@pytest.mark.parametrize("what", [missing, no_directory, broken, damaged_meta])
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_directory_that_is_off_line_from_the_start(what, clean, brokers, disks):
+    two = Two(brokers, disks)
+    meta = (two.disk.path / "meta.properties").read_text()
+    two.broker.stop() if clean else two.broker.kill()
+    what(two)
+    two.broker.start()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+    two.told()
+    assert set(dirs_of(6, two.sound)) == set(two.good)  # nothing was made anew elsewhere
+    assert str(two.disk.path) in two.broker.log_text()
+    two.broker.stop()
+    if two.disk.path.is_file():
+        two.disk.path.unlink()
+    two.disk.path.mkdir(exist_ok=True)
+    two.disk.mend()
+    (two.disk.path / "meta.properties").write_text(meta)
+    two.broker.start()
+    two.serves_all()
+
+
+def ends_by_itself(broker):
+    assert broker.process.wait(20) == 1
+    broker.process = None
+    return broker.log_text()
+
+
+def test_the_broker_ends_when_its_only_directory_breaks_down(brokers, disks):
+    disk = disks.disk()
+    broker = brokers.start(data=disk.path)
+    create_topic(broker, "t")
+    disk.break_down()
+    with connect(broker) as connection:
+        try:
+            try_produce(connection, 0)
+        except (OSError, EOFError):
+            pass
+    text = ends_by_itself(broker)
+    assert text.count("cannot go on: the directory of the metadata log has failed") == 1, text
+
+
+def test_the_broker_ends_when_the_metadata_cannot_be_written(brokers, disks):
+    disk = disks.disk()
+    broker = brokers.start(settings={"metadata.log.dir": str(disk.path)})
+    create_topic(broker, "t")
+    disk.break_down()
+    with connect(broker) as connection:
+        wanted = {"Name": "u", "NumPartitions": 1, "ReplicationFactor": 1}
+        try:
+            connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})
+        except (OSError, EOFError):
+            pass
+    text = ends_by_itself(broker)
+    assert text.count("cannot go on") == 1 and str(disk.path) in text, text
+
+
+def test_the_broker_ends_when_all_log_dirs_fail(brokers, disks):
+    first, second = disks.disk(), disks.disk()
+    broker = brokers.new(settings={"log.dirs": f"{first.path},{second.path}"})
+    broker.settings["metadata.log.dir"] = str(broker.data)
+    broker.start()
+    create_topic(broker, "t", partitions=2)
+    with connect(broker) as connection:
+        for disk in (first, second):
+            assert broker.process.returncode is None
+            disk.break_down()
+            for i in range(2):
+                try:
+                    try_produce(connection, i)
+                except (OSError, EOFError):
+                    pass
+    assert ends_by_itself(broker).count("cannot go on: all of log.dirs have failed") == 1
+
+
+def refuses_to_start(broker):
+    done = subprocess.run([odradek_binary(), "server", broker.properties_path], capture_output=True, text=True, timeout=20)
+    said = [line for line in (done.stdout + done.stderr).split("\n") if "cannot start" in line]
+    assert done.returncode == 1 and len(said) == 1, (done.returncode, done.stdout, done.stderr)
+    return said[0]
+
+
+def replaced(path, key, value):
+    lines = [f"{key}={value}" if line.startswith(key + "=") else line for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def other_cluster(first, second):
+    replaced(second / "meta.properties", "cluster.id", "another")
+
+
+def other_node(first, second):
+    replaced(second / "meta.properties", "node.id", "7")
+
+
+def copied(first, second):
+    (second / "meta.properties").write_bytes((first / "meta.properties").read_bytes())
+
+
+def wiped(first, second):
+    for path in second.rglob("*"):
+        path.unlink() if path.is_file() else None
+    for path in second.iterdir():
+        path.rmdir()
+
+
+def twice(first, second):
+    one = next(path for path in second.iterdir() if path.name.startswith("t-"))
+    (first / one.name).mkdir()
+    for path in one.iterdir():
+        (first / one.name / path.name).write_bytes(path.read_bytes())
+
+
+REFUSED = {other_cluster: "cluster", other_node: "node", copied: "directory.id", wiped: "meta.properties", twice: "t-"}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_directories_that_do_not_belong_together_are_refused(what, brokers, tmp_path):
+    broker = brokers.new()
+    second = tmp_path / "second"
+    broker.settings["log.dirs"] = f"{broker.data},{second}"
+    broker.start()
+    create_topic(broker, "t", partitions=2)
+    broker.stop()
+    what(broker.data, second)
+    said = refuses_to_start(broker)
+    assert REFUSED[what] in said and str(second) in said, said
