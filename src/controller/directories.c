@@ -95,7 +95,8 @@ static int16_t assign(const struct assigning *a, const struct image_topic *topic
     return E_NONE;
 }
 
-static int answer_topics(const struct assigning *a, const struct assign_replicas_to_dirs_request_directory_data *in,
+static int answer_topics(const struct assigning *a,
+                         const struct assign_replicas_to_dirs_request_directory_data *in,
                          struct assign_replicas_to_dirs_response_directory_data *out)
 {
     struct arena *arena = &a->step->event->arena;

@@ -1,4 +1,5 @@
-// Tells the controller in which log directory each replica of this broker lies (AssignReplicasToDirs, KIP-858).
+// Tells the controller in which log directory each replica of this broker lies (AssignReplicasToDirs,
+// KIP-858).
 #ifndef SERVER_ASSIGNMENTS_H
 #define SERVER_ASSIGNMENTS_H
 
