@@ -1,0 +1,128 @@
+"""Compaction beside Apache Kafka's own cleaner: what both leave is the same, and each goes on where the other stopped."""
+
+import os
+import shutil
+
+import pytest
+
+from harness.compaction import COMPACTED, EAGER, Writer, bases, checkpoint, last_values, records, wait_compacted
+from harness.requests import create_topic
+from interop import disk
+
+TOPICS = {
+    "kept": {"delete_retention_ms": "86400000"},  # tombstones stay
+    "gone": {"delete_retention_ms": "0"},
+    "small": {"delete_retention_ms": "86400000", "max_compaction_lag_ms": "3600000", "min_cleanable_dirty_ratio": "1"},
+}
+
+
+def create(broker):
+    for topic, more in TOPICS.items():
+        create_topic(broker, topic, **{**COMPACTED, **more})
+
+
+def compacted(broker):
+    """What is visible of each topic. How many tombstones a horizon has taken depends on the number of rounds."""
+    for topic in TOPICS:
+        wait_compacted(broker, topic)
+    found = {topic: records(broker, topic) for topic in TOPICS}
+    found["gone"] = [record for record in found["gone"] if record[3] is not None]
+    return found
+
+
+def assert_same(ours, theirs):
+    for topic in TOPICS:
+        for one, other in zip(ours[topic], theirs[topic]):
+            assert one == other, f"{topic}: {one}, but Kafka has {other}"
+        assert len(ours[topic]) == len(theirs[topic]), topic
+
+
+def test_same_records_as_kafka(brokers):
+    seed = int(os.environ.get("SEED") or os.urandom(2).hex(), 16)
+    print(f"SEED={seed:x}")
+    pair = [brokers.start(kind, settings=EAGER) for kind in (brokers.kind, "kafka")]
+    for broker in pair:
+        create(broker)
+    writer = Writer(seed, TOPICS)
+    for _ in range(3):
+        writer.write(pair, 60)
+        ours, theirs = map(compacted, pair)
+        assert_same(ours, theirs)
+        assert len(ours["kept"]) < writer.end / 2, "little was compacted"
+        for start in (1, writer.end // 3, writer.end - 2):  # a read begins anywhere
+            assert records(pair[0], "kept", start=start) == [record for record in ours["kept"] if record[0] >= start]
+    for broker in pair:
+        broker.stop()
+    assert disk.check_directory(pair[0].data) > 0
+    # Each takes the other's directory over, and compacts what comes.
+    pair = [brokers.successor(broker, kind).start() for broker, kind in zip(pair, ("kafka", brokers.kind))]
+    theirs, ours = map(compacted, pair)
+    assert_same(ours, theirs)
+    writer.write(pair, 60)
+    theirs, ours = map(compacted, pair)
+    assert_same(ours, theirs)
+    for broker in pair:
+        broker.stop()
+    assert disk.check_directory(pair[1].data) > 0
+
+
+# The files of the swap at each point at which a process can end: what is done of `steps` so far.
+def swap_steps(old, new):
+    """Renames as [(from, to)], in the order in which both brokers make them. old: bases of segments; new: the one."""
+    suffixes = (".log", ".index", ".timeindex")
+    name = "{:020d}{}{}".format
+    steps = [(name(new, suffix, ".cleaned"), name(new, suffix, ".swap")) for suffix in suffixes]
+    steps += [(name(base, suffix, ""), name(base, suffix, ".deleted")) for base in old for suffix in suffixes]
+    return steps + [(name(new, suffix, ".swap"), name(new, suffix, "")) for suffix in suffixes]
+
+
+def restart(broker, settings):
+    broker.stop()
+    broker.settings.update(settings)
+    broker.start()
+
+
+@pytest.mark.parametrize("opener", ["kafka", "under-test"])
+def test_a_swap_that_ended_anywhere(brokers, opener):
+    """A partition for each step of a swap; who opens them finds every key's last record, and compacts on."""
+    opener = brokers.kind if opener == "under-test" else opener
+    off, on = ({**EAGER, "log.cleaner.enable": word} for word in ("false", "true"))
+    broker = brokers.start(settings=on)
+    create_topic(broker, "swapped", **COMPACTED, delete_retention_ms="86400000")
+    writer = Writer(5, ["swapped"])
+    writer.write([broker], 100)
+    wait_compacted(broker, "swapped")  # leaves small segments, which the next round puts together
+    restart(broker, off)
+    writer.write([broker], 20)
+    before = last_values(records(broker, "swapped"))
+    broker.stop()
+    directory, original, done = broker.partition_directory("swapped"), broker.directory / "original", broker.directory / "done"
+    old = bases(broker, "swapped")
+    shutil.copytree(directory, original)
+    restart(broker, on)
+    wait_compacted(broker, "swapped")
+    broker.stop()
+    new = bases(broker, "swapped")
+    shutil.copytree(directory, done)
+    group = [base for base in old if base < new[1]]  # what became the first one
+    assert len(group) > 1, (old, new)
+
+    steps = swap_steps(group, new[0])
+    for count in range(len(steps) + 1):
+        shutil.rmtree(directory)
+        shutil.copytree(original, directory)
+        for suffix in (".log", ".index", ".timeindex"):
+            shutil.copy(done / f"{new[0]:020d}{suffix}", directory / f"{new[0]:020d}{suffix}.cleaned")
+        for source, to in steps[:count]:
+            (directory / source).rename(directory / to)
+        (broker.data / "cleaner-offset-checkpoint").unlink(missing_ok=True)
+        if opener == "kafka" and count not in (1, 4, 8, len(steps) - 2):
+            continue  # a JVM takes its time: one point of each kind
+        after = brokers.successor(broker, opener).start()
+        assert last_values(records(after, "swapped")) == before, f"after step {count}"
+        wait_compacted(after, "swapped")
+        assert last_values(records(after, "swapped")) == before, f"after step {count}, compacted"
+        assert checkpoint(after, "swapped") == old[-1]
+        after.stop()
+        broker.settings = after.settings
+        assert not list(directory.glob("*.swap")) + list(directory.glob("*.cleaned"))
