@@ -307,9 +307,10 @@ static int clean_group(struct round *r, struct segment *const *old, uint32_t cou
         r->stats->bytes_written += w.size;
         rc = file_sync_dir(r->log->place->dir);
     }
-    cleaner_writer_close(&w);
     int usable = log_usable(r->log); // a deletion renames the directory: what failed, failed because of that
-    return rc && usable ? usable : rc;
+    rc = rc && usable ? usable : log_note(r->log, "cannot compact", rc);
+    cleaner_writer_close(&w);
+    return rc;
 }
 
 static int64_t side_file_size(const struct round *r, const struct segment *s, const char *suffix)
@@ -379,7 +380,7 @@ int cleaner_clean(struct cleaner *c, struct log *log, const struct cleaner_range
     c->io.arg = &r;
     int rc = begin(&r);
     if (rc == 0)
-        rc = map_keys(&r);
+        rc = log_note(log, "cannot compact", map_keys(&r));
     stats->map_us = clock_monotonic_us() - started_us;
     if (rc == 0 && r.keys.latest_offset >= range->first_dirty)
         rc = rewrite(&r);

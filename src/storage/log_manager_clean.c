@@ -78,7 +78,7 @@ static bool consider(void *arg, struct managed_log *managed)
     if (!config.cleanup_compact)
         return true;
     int rc = cleaner_look(managed->log, best->now_ms, &range);
-    if (rc && rc != ERR_CLOSED && rc != ERR_AGAIN && rc != ERR_NOMEM)
+    if (rc && rc != ERR_CLOSED && rc != ERR_AGAIN && rc != ERR_NOMEM && rc != ERR_IO)
         give_up(managed, rc);
     if (rc == 0 && cleaner_is_due(&range, config.min_cleanable_dirty_ratio) &&
         (!best->found || cleaner_dirty_ratio(&range) > cleaner_dirty_ratio(&best->range))) {
@@ -140,6 +140,7 @@ static void settle(struct log_manager *m, struct managed_log *managed, int rc,
     case ERR_AGAIN: // another round begins anew
     case ERR_CLOSED:
     case ERR_STOPPED:
+    case ERR_IO: // the directory is off line by now
         break;
     case ERR_NO_SPACE:
     case ERR_NOMEM:

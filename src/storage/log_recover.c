@@ -224,15 +224,15 @@ static int remove_later_snapshots(struct log *log, int64_t offset)
 }
 
 // Whether offsets that this recovery answers for are missing in front of segment i: the one before it lost
-// its tail, just where a batch ends. A log must stay whole up to its end. Where a log is compacted, gaps are
-// nothing special.
+// its tail, just where a batch ends. A log must stay whole up to its end. Where a log is, or was, compacted,
+// gaps are nothing special.
 static bool follows_a_loss(struct recovery *r, uint32_t i)
 {
     const struct log *log = r->log;
     if (i >= log->segment_count || log->config.cleanup_compact)
         return false;
     int64_t base = log->segments[i]->base_offset;
-    if (base <= r->end || base <= r->recovery_point)
+    if (base <= r->end || base <= r->recovery_point || base <= log->cleaned_to)
         return false;
     log_error("storage", "%s: what lay between offset %" PRId64 " and segment %" PRId64 " is lost", log->name,
               r->end, base);
