@@ -360,7 +360,7 @@ int file_read_whole(const char *path, size_t limit_bytes, struct buffer *out)
     return rc;
 }
 
-static int replace(const char *dir, const char *name, const void *data, size_t size, bool sync)
+static int replace(const char *dir, const char *name, const void *data, size_t size, bool sync, bool sync_dir)
 {
     char temporary[PATH_MAX], final[PATH_MAX];
     if (snprintf(temporary, sizeof temporary, "%s/%s.tmp", dir, name) >= (int)sizeof temporary)
@@ -381,17 +381,22 @@ static int replace(const char *dir, const char *name, const void *data, size_t s
         errno = kept;
         return rc;
     }
-    return sync ? file_sync_dir(dir) : 0;
+    return sync_dir ? file_sync_dir(dir) : 0;
 }
 
 int file_replace(const char *dir, const char *name, const void *data, size_t size)
 {
-    return replace(dir, name, data, size, true);
+    return replace(dir, name, data, size, true, true);
+}
+
+int file_replace_synced(const char *dir, const char *name, const void *data, size_t size)
+{
+    return replace(dir, name, data, size, true, false);
 }
 
 int file_replace_unsynced(const char *dir, const char *name, const void *data, size_t size)
 {
-    return replace(dir, name, data, size, false);
+    return replace(dir, name, data, size, false, false);
 }
 
 int file_list(const char *path, int (*fn)(void *arg, const char *name), void *arg)

@@ -69,6 +69,9 @@ int file_read_whole(const char *path, size_t limit_bytes, struct buffer *out);
 // (<name>.tmp), fsync, rename, fsync of the directory.
 int file_replace(const char *dir, const char *name, const void *data, size_t size);
 
+// The same without the fsync of the directory, which the caller syncs later.
+int file_replace_synced(const char *dir, const char *name, const void *data, size_t size);
+
 // The same without the fsyncs, for who syncs the file system as a whole afterwards.
 int file_replace_unsynced(const char *dir, const char *name, const void *data, size_t size);
 

@@ -25,8 +25,13 @@ int log_write_epochs(struct log *log, bool sync)
     if (rc == 0) {
         epoch_cache_print(&copy, &text);
         rc = text.failed ? ERR_NOMEM
-             : sync      ? file_replace(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
+             : sync      ? file_replace_synced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
                          : file_replace_unsynced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
+    }
+    if (rc == 0 && sync) {
+        pthread_mutex_lock(&log->publish);
+        log->directory_dirty = true;
+        pthread_mutex_unlock(&log->publish);
     }
     if (rc) {
         pthread_mutex_lock(&log->publish);

@@ -75,22 +75,23 @@ static int write_behind(struct log *log, struct segment *s, bool times)
     return 0;
 }
 
-static int sync_directory(struct log *log)
+int log_sync_directory(struct log *log)
 {
     char path[PATH_MAX];
     pthread_mutex_lock(&log->publish);
-    bool dirty = log->directory_dirty;
-    log->directory_dirty = false;
+    bool dirty = log->directory_dirty, fresh = log->directory_fresh;
+    log->directory_dirty = log->directory_fresh = false;
     pthread_mutex_unlock(&log->publish);
     int rc = 0;
     if (atomic_exchange(&log->new_metadata, false) &&
         snprintf(path, sizeof path, "%s/partition.metadata", log->place->dir) < (int)sizeof path)
         rc = sync_file(path);
-    if (rc == 0 && dirty) {
+    if (rc == 0 && dirty)
         rc = file_sync_dir(log->place->dir);
+    if (rc == 0 && fresh) { // the log's own name, too
         snprintf(path, sizeof path, "%s", log->place->dir);
         char *slash = strrchr(path, '/');
-        if (rc == 0 && slash && slash != path) { // the log's own name, too
+        if (slash && slash != path) {
             *slash = 0;
             rc = file_sync_dir(path);
         }
@@ -98,6 +99,7 @@ static int sync_directory(struct log *log)
     if (rc) {
         pthread_mutex_lock(&log->publish);
         log->directory_dirty = true;
+        log->directory_fresh |= fresh;
         pthread_mutex_unlock(&log->publish);
     }
     return rc;
@@ -132,11 +134,11 @@ static int flush_segments(struct log *log, const struct flush_view *v)
         if (rc == 0)
             rc = sync_segment(log, v->segments[i], sealed, v->directory_dirty, aborted);
     }
-    if (rc == 0)
-        rc = sync_directory(log);
     if (rc == 0 && v->epochs_dirty) // the epochs of what lies below the recovery point are in no batch that
                                     // is read again
         rc = log_write_epochs(log, true);
+    if (rc == 0)
+        rc = log_sync_directory(log);
     if (rc && aborted)
         atomic_store(&log->aborted_dirty, true);
     return rc;

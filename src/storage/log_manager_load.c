@@ -63,7 +63,7 @@ int log_manager_note_boot(const char *dir)
     struct buffer running = BUFFER_INIT;
     int rc = same_boot(dir) ? 0 : running_boot_id(&running);
     if (rc == 0 && running.size)
-        rc = file_replace(dir, BOOT_ID_FILE, running.data, running.size);
+        rc = file_replace_unsynced(dir, BOOT_ID_FILE, running.data, running.size); // of use to this boot only
     buffer_free(&running);
     return rc == ERR_NOT_FOUND ? 0 : rc; // without one every unclean start checks everything
 }

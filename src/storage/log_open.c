@@ -408,7 +408,7 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
     struct log *log = log_new(p, dir);
     if (!log)
         return ERR_NOMEM;
-    log->directory_dirty = fresh;
+    log->directory_dirty = log->directory_fresh = fresh;
     rc = open_dir(log, p, fresh, message, size);
     if (rc) {
         log_free(log);
@@ -432,7 +432,9 @@ static int close_clean(struct log *log, bool sync)
     bool dirty = log->epochs_dirty;
     if (rc == 0 && dirty)
         rc = log_write_epochs(log, sync);
-    return rc || !sync ? rc : log_flush(log, log->end);
+    if (rc == 0 && sync)
+        rc = log_flush(log, log->end);
+    return rc || !sync ? rc : log_sync_directory(log);
 }
 
 int log_seal(struct log *log, bool sync)

@@ -52,6 +52,7 @@ struct log {
     bool epochs_dirty;         // the file lacks something
     bool epoch_pending;        // the latest epoch was assigned and has no record yet: not worth writing
     bool directory_dirty;      // files were made or renamed since the directory was synced
+    bool directory_fresh;      // it was made, and the one that it lies in not synced since
 
     atomic_uint
         truncations; // and swaps of compaction: counts them; a reader that sees it change starts again
@@ -206,7 +207,9 @@ void log_give_back_reserve(struct segment *s);
 // ---------------------------------------------------------------- small files of a log's directory
 // (log_files.c)
 
-int log_write_epochs(struct log *log, bool sync); // under flush_lock, or when nobody flushes any more
+// Under flush_lock, or when nobody flushes any more. sync: durable once log_sync_directory has run, too.
+int log_write_epochs(struct log *log, bool sync);
+int log_sync_directory(struct log *log); // as far as it has changed; the same
 int log_read_epochs(struct log *log, struct epoch_cache *out);
 int log_write_snapshot(struct log *log, int64_t offset, bool sync); // [lock]; of the producers as they are
 int log_read_topic_id(const char *dir, struct uuid *out);
