@@ -33,6 +33,7 @@ static void wait_until_served(const struct options *o, const struct uuid *topic)
 {
     struct consumer c;
     consumer_open(&c, o, topic, 0, 1);
+    c.any_offset = true;
     c.settings.min_bytes = 0;
     c.settings.partition_max_bytes = 1;
     c.settings.max_bytes = 1;

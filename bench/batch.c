@@ -38,10 +38,11 @@ static uint64_t next_random(uint64_t *state)
 }
 
 // Attributes, timestamp delta, offset delta, key length, value length and value, header count.
-static size_t record_body_size(int32_t offset_delta, size_t record_bytes)
+static size_t record_body_size(int32_t offset_delta, size_t key_bytes, size_t record_bytes)
 {
-    return 1 + varlong_size(0) + varint_size(offset_delta) + varint_size(-1) +
-           varint_size((int32_t)record_bytes) + record_bytes + varint_size(0);
+    return 1 + varlong_size(0) + varint_size(offset_delta) +
+           varint_size(key_bytes ? (int32_t)key_bytes : -1) + key_bytes + varint_size((int32_t)record_bytes) +
+           record_bytes + varint_size(0);
 }
 
 static void append_varint(struct buffer *out, int32_t v)
@@ -50,16 +51,23 @@ static void append_varint(struct buffer *out, int32_t v)
     buffer_append(out, bytes, varint_write(bytes, v));
 }
 
-static void append_record(struct buffer *out, int32_t offset_delta, size_t record_bytes, uint64_t *state)
+static void append_text(struct buffer *out, size_t bytes, uint64_t *state)
 {
-    append_varint(out, (int32_t)record_body_size(offset_delta, record_bytes));
+    for (size_t i = 0; i < bytes; i++)
+        buffer_byte(out, (uint8_t)('A' + next_random(state) % 26));
+}
+
+static void append_record(struct buffer *out, int32_t offset_delta, size_t key_bytes, size_t record_bytes,
+                          uint64_t *state)
+{
+    append_varint(out, (int32_t)record_body_size(offset_delta, key_bytes, record_bytes));
     buffer_byte(out, 0);
     append_varint(out, 0);
     append_varint(out, offset_delta);
-    append_varint(out, -1);
+    append_varint(out, key_bytes ? (int32_t)key_bytes : -1);
+    append_text(out, key_bytes, state);
     append_varint(out, (int32_t)record_bytes);
-    for (size_t i = 0; i < record_bytes; i++)
-        buffer_byte(out, (uint8_t)('A' + next_random(state) % 26));
+    append_text(out, record_bytes, state);
     append_varint(out, 0);
 }
 
@@ -108,16 +116,17 @@ static void seal(struct batch *b)
     store_be32(b->data + BATCH_AT_CRC, crc32c(b->data + BATCH_AT_ATTRIBUTES, b->size - BATCH_AT_ATTRIBUTES));
 }
 
-struct batch batch_build(size_t batch_bytes, size_t record_bytes, enum batch_compression compression,
-                         uint64_t seed)
+struct batch batch_build(size_t batch_bytes, size_t key_bytes, size_t record_bytes,
+                         enum batch_compression compression, uint64_t seed)
 {
     struct buffer records = BUFFER_INIT, out = BUFFER_INIT;
     uint64_t state = seed * 0x9e3779b97f4a7c15u + 1;
     int32_t count = 0;
     do {
-        append_record(&records, count, record_bytes, &state);
+        append_record(&records, count, key_bytes, record_bytes, &state);
         count++;
-    } while (BATCH_HEADER_BYTES + records.size + VARINT_MAX_BYTES + record_body_size(count, record_bytes) <=
+    } while (BATCH_HEADER_BYTES + records.size + VARINT_MAX_BYTES +
+                 record_body_size(count, key_bytes, record_bytes) <=
              batch_bytes);
     uint8_t *header = buffer_reserve(&out, BATCH_HEADER_BYTES);
     if (!header || records.failed)

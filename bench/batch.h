@@ -38,8 +38,8 @@ int batch_compression_parse(const char *name, enum batch_compression *out);
 
 // As many records of record_bytes (random upper-case letters from seed, no key, no headers) as fit into
 // batch_bytes, at least one; then compressed. Timestamps are now. No producer id. Exits on an error.
-struct batch batch_build(size_t batch_bytes, size_t record_bytes, enum batch_compression compression,
-                         uint64_t seed);
+struct batch batch_build(size_t batch_bytes, size_t key_bytes, size_t record_bytes,
+                         enum batch_compression compression, uint64_t seed);
 
 // Writes producer fields (or the time, in ms) and the new CRC.
 void batch_set_producer(struct batch *b, int64_t producer_id, int16_t epoch, int32_t base_sequence);

@@ -124,11 +124,12 @@ class Broker(Server):
         }
         self.properties = self.directory / "server.properties"
 
-    def make_directory(self):
-        """Fresh and, where that is a step of its own, formatted."""
+    def make_directory(self, more=None):
+        """Fresh and, where that is a step of its own, formatted. more: settings beside its own, until the next call."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.data.mkdir(parents=True)
-        self.properties.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
+        settings = {**self.settings, **(more or {})}
+        self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def command(self):
         raise NotImplementedError
@@ -190,8 +191,8 @@ class Kafka(Broker):
         super().__init__(directory, load, settings)
         self.libs = libs
 
-    def make_directory(self):
-        super().make_directory()
+    def make_directory(self, more=None):
+        super().make_directory(more)
         subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{self.libs}/*", "kafka.tools.StorageTool", "format",
                         "-t", CLUSTER_ID, "-c", str(self.properties), "--standalone"],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)

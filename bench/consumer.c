@@ -73,7 +73,7 @@ static void read_partition(struct consumer *c, struct response *r)
     int16_t error = response_int16(r);
     if (error == PROTOCOL_NOT_LEADER || error == PROTOCOL_UNKNOWN_TOPIC_ID)
         c->not_ready++;
-    else if (error != PROTOCOL_NONE)
+    else if (error != PROTOCOL_NONE && !(error == PROTOCOL_OFFSET_OUT_OF_RANGE && c->any_offset))
         fail("fetch from partition %d at offset %lld: error code %d", p->partition, (long long)p->offset,
              error);
     p->high_watermark = response_int64(r);

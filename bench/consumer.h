@@ -16,6 +16,7 @@ struct consumer {
     int count;
     int32_t session_id, session_epoch, correlation;
     int not_ready;                     // partitions that the last answer said are not served yet
+    bool any_offset;                   // a position that lies below the log is no error
     int64_t bytes, records, responses; // received
 };
 

@@ -31,6 +31,7 @@ enum api_version {
 // The protocol's error codes that are not simply fatal here.
 enum {
     PROTOCOL_NONE = 0,
+    PROTOCOL_OFFSET_OUT_OF_RANGE = 1,
     PROTOCOL_UNKNOWN_TOPIC = 3,
     PROTOCOL_LEADER_NOT_AVAILABLE = 5,
     PROTOCOL_NOT_LEADER = 6,

@@ -68,7 +68,7 @@ void mode_latency(const struct options *o)
     struct consumer c;
     producer_open(&p, &one, &topic, 0);
     consumer_open(&c, &one, &topic, 0, 1);
-    struct batch b = batch_build(BATCH_HEADER_BYTES, o->record_bytes, o->compression, 1);
+    struct batch b = batch_build(BATCH_HEADER_BYTES, o->key_bytes, o->record_bytes, o->compression, 1);
     struct samples s = samples_new(o->count);
     while (!consumer_at_end(&c)) {
         consumer_ask(&c);

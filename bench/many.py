@@ -7,30 +7,44 @@ from measure import SETTLE_S
 TOPIC_PARTITIONS = 1000  # a topic has at most this many, so that no request is out of the ordinary
 
 
-def many_partitions(broker, plan):
-    left, topic = plan.partitions, 0
+def topics(plan):
+    """(name, partitions) of each."""
+    left, number = plan.partitions, 0
     while left > 0:
-        n = min(left, TOPIC_PARTITIONS)
-        broker.load.run("create", broker.port, topic=f"many-{topic}", partitions=n, timeout=600)
-        broker.load.run("produce", broker.port, topic=f"many-{topic}", partitions=n, connections=1, batch_bytes=1000,
+        yield f"many-{number}", min(left, TOPIC_PARTITIONS)
+        left, number = left - TOPIC_PARTITIONS, number + 1
+
+
+def write_to_all(broker, plan):
+    """A batch for each partition."""
+    for topic, n in topics(plan):
+        broker.load.run("produce", broker.port, topic=topic, partitions=n, connections=1, batch_bytes=1000,
                         bytes=n * 1000, acks="all")
-        left, topic = left - n, topic + 1
+
+
+def many_partitions(broker, plan):
+    """Dirty: each log has a record that nothing has flushed yet when the broker stops or is killed."""
+    for topic, n in topics(plan):
+        broker.load.run("create", broker.port, topic=topic, partitions=n, timeout=600)
+    write_to_all(broker, plan)
     time.sleep(SETTLE_S)
     figures = {"many_" + name: value for name, value in broker.memory().items()}
+    figures["many_stop_dirty_s"] = broker.stop()
+    figures["many_start_clean_s"] = start_until_all_lead(broker, plan)
     figures["many_stop_s"] = broker.stop()
-    figures["many_start_clean_s"] = start_until_all_lead(broker, topic, plan)
+    broker.start()
     broker.kill()
-    figures["many_start_killed_s"] = start_until_all_lead(broker, topic, plan)
+    figures["many_start_killed_s"] = start_until_all_lead(broker, plan)
+    write_to_all(broker, plan)
+    broker.kill()
+    figures["many_start_killed_dirty_s"] = start_until_all_lead(broker, plan)
     return figures
 
 
-def start_until_all_lead(broker, topics, plan):
+def start_until_all_lead(broker, plan):
     """Seconds from the start until every partition of every topic has a leader."""
     started = time.monotonic()
     broker.start()
-    left = plan.partitions
-    for topic in range(topics):
-        n = min(left, TOPIC_PARTITIONS)
-        broker.load.run("create", broker.port, topic=f"many-{topic}", partitions=n, timeout=600)
-        left -= n
+    for topic, n in topics(plan):
+        broker.load.run("create", broker.port, topic=topic, partitions=n, timeout=600)
     return time.monotonic() - started

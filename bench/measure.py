@@ -18,10 +18,12 @@ CONNECTIONS = 2
 STREAM_BYTES_PER_S = 50_000_000
 SETTLE_S = 5  # idle memory is read this long after the start
 KEY_JOIN_GROUP = 11
+KEYED_SEGMENT_BYTES = 4 << 20
 
 # As a Java producer and consumer are by default: idempotent, acks=all, five requests in flight; their socket buffers.
 PRODUCE = {"partitions": PARTITIONS, "connections": CONNECTIONS, "batch_bytes": BATCH_BYTES,
            "record_bytes": RECORD_BYTES, "acks": "all", "idempotent": True, "depth": 5, "send_buffer": 131072}
+KEYED = {**PRODUCE, "partitions": 100, "connections": 50, "batch_bytes": 16384, "key_bytes": 16}
 FETCH = {"partitions": PARTITIONS, "connections": CONNECTIONS, "fetch_bytes": 1 << 20, "receive_buffer": 65536}
 
 
@@ -83,6 +85,36 @@ def stream(broker, plan):
     broker.load.run("create", broker.port, topic="stream", partitions=PARTITIONS)
     return per_gb("stream", *with_cpu(broker, lambda: broker.load.run(
         "stream", broker.port, topic="stream", bytes=plan.stream_bytes, **options)))
+
+
+def keyed_settings():
+    """Small segments, of which little is kept: many rolls and deletions during the run."""
+    return {"log.segment.bytes": str(KEYED_SEGMENT_BYTES), "log.retention.bytes": str(2 * KEYED_SEGMENT_BYTES),
+            "log.retention.check.interval.ms": "1000", "log.segment.delete.delay.ms": "1000", "log.initial.task.delay.ms": "1000"}
+
+
+def keyed(broker, plan):
+    """Fifty producers of keyed records, each with batches for every one of a hundred partitions, while retention deletes
+    segments. On a broker that was started with keyed_settings()."""
+    broker.load.run("create", broker.port, topic="keyed", partitions=KEYED["partitions"])
+    broker.load.run("produce", broker.port, topic="keyed", bytes=plan.keyed_warmup_bytes, **KEYED)
+    figures = per_gb("keyed", *with_cpu(broker, lambda: broker.load.run(
+        "produce", broker.port, topic="keyed", bytes=plan.keyed_bytes, **KEYED)))
+    figures["keyed_partitions_trimmed"] = wait_until_trimmed(broker)
+    return figures
+
+
+def wait_until_trimmed(broker):
+    """Of how many partitions the beginning is gone; a run in which retention did nothing is none."""
+    deadline = time.monotonic() + 30
+    while True:
+        firsts = [min(path.name for path in folder.glob("*.log")) for folder in broker.data.glob("keyed-*")]
+        trimmed = sum(int(name.split(".")[0]) > 0 for name in firsts)
+        if trimmed == KEYED["partitions"] or (trimmed and time.monotonic() > deadline):
+            return trimmed
+        if time.monotonic() > deadline:
+            raise BenchError("retention deleted nothing")
+        time.sleep(0.2)
 
 
 def latency(broker, plan):

@@ -104,6 +104,7 @@ static const struct {
     {"connections", AT(connections), 1, MAX_CONNECTIONS, NULL},
     {"batch-bytes", AT(batch_bytes), 100, MAX_BATCH_BYTES, NULL},
     {"record-bytes", AT(record_bytes), 1, MAX_BATCH_BYTES, NULL},
+    {"key-bytes", AT(key_bytes), 0, MAX_BATCH_BYTES, NULL},
     {"depth", AT(depth), 1, MAX_IN_FLIGHT, NULL},
     {"bytes", AT(bytes), 1, INT64_MAX, NULL},
     {"rate", AT(rate), 1, INT64_MAX, NULL},

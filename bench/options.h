@@ -16,6 +16,7 @@ struct options {
     int connections;
     size_t batch_bytes;  // of one record batch, before compression
     size_t record_bytes; // of one record's value
+    size_t key_bytes;    // of its key; 0: it has none. Producers of keyed records reach every partition
     int acks;
     bool idempotent;
     int depth;              // requests in flight per connection

@@ -62,7 +62,7 @@ static struct connection *open_connections(struct load *l)
         producer_open(&all[i].producer, o, &topic, i);
         for (int v = 0; v < VARIANTS; v++)
             all[i].variants[v] =
-                batch_build(o->batch_bytes, o->record_bytes, o->compression, (uint64_t)v + 1);
+                batch_build(o->batch_bytes, o->key_bytes, o->record_bytes, o->compression, (uint64_t)v + 1);
     }
     return all;
 }

@@ -32,6 +32,10 @@ void producer_send(struct producer *p, struct batch *b)
     p->sent++;
     p->bytes += (int64_t)b->size;
     p->records += b->records;
+    if (o->key_bytes > 0) {
+        p->partition = (p->partition + 1) % o->partitions;
+        return;
+    }
     p->partition += o->connections;
     if (p->partition >= o->partitions)
         p->partition = p->first;

@@ -31,11 +31,14 @@ ROWS = [
     ("java_latency_p999_us", "end-to-end latency through the Java clients, p99.9", "ms", 1e-3, 3),
     ("perf_produce_cpu_s_per_gb", "broker CPU per GB, kafka-producer-perf-test", "s", 1, 2),
     ("perf_consume_cpu_s_per_gb", "broker CPU per GB, kafka-consumer-perf-test", "s", 1, 2),
+    ("keyed_cpu_s_per_gb", "broker CPU per GB, 50 keyed producers, 100 partitions, retention active", "s", 1, 2),
     ("idle_threads", "threads, idle", "", 1, 0),
     ("idle_files", "open files, idle", "", 1, 0),
     ("many_start_clean_s", "start after a clean stop, {partitions:,} partitions", "s", 1, 2),
     ("many_start_killed_s", "start after kill -9, {partitions:,} partitions", "s", 1, 2),
+    ("many_start_killed_dirty_s", "start after kill -9, {partitions:,} partitions, each written to just before", "s", 1, 2),
     ("many_stop_s", "stop, {partitions:,} partitions", "s", 1, 2),
+    ("many_stop_dirty_s", "stop, {partitions:,} partitions, each written to just before", "s", 1, 2),
     ("many_rss", "memory, {partitions:,} partitions (resident)", "MB", 1 / MB, 1),
     ("many_threads", "threads, {partitions:,} partitions", "", 1, 0),
     ("many_files", "open files, {partitions:,} partitions", "", 1, 0),
@@ -45,6 +48,7 @@ ROWS = [
 RATES = [
     ("produce_mb_per_s", "produced", "MB/s", 1, 0),
     ("fetch_mb_per_s", "fetched", "MB/s", 1, 0),
+    ("keyed_mb_per_s", "produced by 50 keyed producers over 100 partitions, retention active", "MB/s", 1, 0),
     ("perf_produce_records_per_s", "kafka-producer-perf-test", "records/s", 1, 0),
     ("perf_consume_records_per_s", "kafka-consumer-perf-test", "records/s", 1, 0),
 ]
@@ -169,6 +173,9 @@ Bare servers that do only what no broker can leave out, driven by the same load 
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
 - Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
   formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.
+- Keyed producers: {keyed_connections} connections, each with batches of {keyed_batch_kb} KB (the Java producer's default) for each of
+  {keyed_partitions} partitions in turn, five requests in flight, idempotent; segments of {keyed_segment_mb} MB, two of which are kept a
+  partition, looked at every second: the run rolls and deletes segments all the time.
 - Latency, raw: one connection holds a Fetch, another produces one record; from the send of the produce until the fetch's answer
   is read; the next record follows when both are answered. Through the Java clients: `bench/EndToEnd.java`, from `send` to the
   return of `poll`.
@@ -198,7 +205,9 @@ def page(result):
         flags="`" + " ".join(KAFKA_JVM_FLAGS[:5]) + " ...`", settle=measure.SETTLE_S,
         warmup_gb=plan["warmup_bytes"] / 1e9, bytes_gb=plan["bytes"] / 1e9, fetch_warmups=plan["fetch_warmups"],
         fetched_gb=plan["fetches"] * plan["bytes"] / 1e9, latency_warmup=plan["latency_warmup"],
-        latency_count=plan["latency_count"], **result["machine"])
+        latency_count=plan["latency_count"], keyed_connections=measure.KEYED["connections"],
+        keyed_partitions=measure.KEYED["partitions"], keyed_batch_kb=measure.KEYED["batch_bytes"] // 1024,
+        keyed_segment_mb=measure.KEYED_SEGMENT_BYTES >> 20, **result["machine"])
 
 
 def summary(result):

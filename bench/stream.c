@@ -78,7 +78,7 @@ static void open_all(struct stream *st, struct source *sources, struct sink *sin
         consumer_open(&sinks[i].consumer, o, &topic, i, o->connections);
         for (int v = 0; v < VARIANTS; v++)
             sources[i].variants[v] =
-                batch_build(o->batch_bytes, o->record_bytes, o->compression, (uint64_t)v + 1);
+                batch_build(o->batch_bytes, o->key_bytes, o->record_bytes, o->compression, (uint64_t)v + 1);
     }
 }
 

@@ -62,7 +62,7 @@ static int write_index(struct log *log, struct segment *s, struct index *ix, con
     uint32_t bytes = index_entry_bytes(ix->kind), from, count = ix->count;
     pthread_mutex_lock(&log->index_lock);
     from = ix->written;
-    bool needed = from < count || ix->stale_tail;
+    bool stale = ix->stale_tail, needed = from < count || stale;
     pthread_mutex_unlock(&log->index_lock);
     if (!needed)
         return 0;
@@ -72,7 +72,7 @@ static int write_index(struct log *log, struct segment *s, struct index *ix, con
     int rc = from < count ? file_write_at(fd, ix->bytes + (size_t)from * bytes,
                                           (size_t)(count - from) * bytes, (off_t)from * bytes)
                           : 0;
-    if (rc == 0)
+    if (rc == 0 && stale)
         rc = file_truncate(fd, (int64_t)count * bytes);
     file_close(fd);
     if (rc)
