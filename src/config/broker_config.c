@@ -356,6 +356,10 @@ static int load_connections(struct broker_config *c, struct str *message)
     c->max_connections_per_ip = int_of(c, "max.connections.per.ip");
     c->max_connection_creation_rate = int_of(c, "max.connection.creation.rate");
     c->connections_max_idle_ms = long_of(c, "connections.max.idle.ms");
+    c->quota_window_num = int_of(c, "quota.window.num");
+    c->quota_window_size_seconds = int_of(c, "quota.window.size.seconds");
+    c->controller_quota_window_num = int_of(c, "controller.quota.window.num");
+    c->controller_quota_window_size_seconds = int_of(c, "controller.quota.window.size.seconds");
     c->fetch_max_bytes = int_of(c, "fetch.max.bytes");
     c->fetch_session_slots = int_of(c, "max.incremental.fetch.session.cache.slots");
     int err = load_ip_limits(c, message);

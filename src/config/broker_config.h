@@ -120,6 +120,11 @@ struct broker_config {
     struct ip_limit *ip_limits;
     size_t ip_limit_count;
     int64_t connections_max_idle_ms; // negative: never
+
+    // Quotas: how many samples of how many seconds make their windows.
+    int32_t quota_window_num, quota_window_size_seconds;
+    int32_t controller_quota_window_num, controller_quota_window_size_seconds;
+
     int32_t fetch_max_bytes;
     int32_t fetch_session_slots;
 

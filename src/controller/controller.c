@@ -137,6 +137,12 @@ bool step_allows(const struct step *s, int8_t operation, int8_t resource_type, s
     return !e->allows || e->allows(e->allows_context, operation, resource_type, name);
 }
 
+bool step_charge(const struct step *s, int32_t partitions)
+{
+    const struct controller_event *e = s->event;
+    return !e->charge || e->charge(e->charge_context, partitions, s->now_ms);
+}
+
 // --- events ---
 
 static const struct {

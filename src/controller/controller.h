@@ -36,6 +36,11 @@ struct controller_event {
     controller_allows *allows; // NULL: everything is allowed
     void *allows_context;      // outlives the event
 
+    // Counts partitions that are to be created or deleted against a quota of who asks (KIP-599). False: that
+    // is exhausted, and they are not. NULL: no quota. On the controller's thread.
+    bool (*charge)(void *context, int32_t partitions, int64_t now_ms);
+    void *charge_context; // outlives the event
+
     // Filled in by the step. error is a protocol code for the request as a whole (NOT_CONTROLLER,
     // UNKNOWN_SERVER_ERROR, ...); 0: `response` is the API's response message, in `arena`. Throttle times and
     // whatever else belongs to the connection are the handler's to set.

@@ -56,6 +56,10 @@ bool step_allows(const struct step *s, int8_t operation, int8_t resource_type, s
 // What was changed at run time of this node's settings and the cluster's; views of the image.
 struct config_layers controller_layers(const struct controller *c);
 
+// Whether the event's quota has room for partitions that change; true without one. They count as changed, in
+// a request that only validates, too.
+bool step_charge(const struct step *s, int32_t partitions);
+
 struct uuid controller_new_id(struct controller *c);
 uint64_t controller_random(struct controller *c);
 

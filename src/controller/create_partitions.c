@@ -91,6 +91,8 @@ static int grow(struct growth *g, bool validate_only)
     int rc = check_count(g, t);
     if (rc)
         return rc;
+    if (!step_charge(s, g->count))
+        return fail(g, E_THROTTLING_QUOTA_EXCEEDED, STR_NULL);
     if (s->effects->records_count + (size_t)g->count > RECORDS_PER_REQUEST)
         return fail(g, E_UNKNOWN_SERVER_ERROR, STR_NULL);
     g->partitions = partition_record_new(g->arena, g->count);

@@ -250,6 +250,8 @@ static int create_topic(struct creation *c, bool validate_only)
         return rc < 0 ? rc : 0;
     c->result->topic_id = controller_new_id(c->step->c);
     rc = assign(c);
+    if (rc == 0 && !step_charge(c->step, c->partitions_count))
+        rc = fail(c, E_THROTTLING_QUOTA_EXCEEDED, STR_NULL);
     rc = rc ? rc : describe(c);
     if (rc == 0 && !validate_only)
         emit(c);

@@ -145,6 +145,11 @@ static void delete_topics(struct deletion *d)
         const struct wanted *w = &d->wanted[i];
         if (w->answered)
             continue;
+        const struct image_topic *t = image_topic_by_id(d->step->c->image, &w->id);
+        if (!step_charge(d->step, t ? (int32_t)t->partitions_count : 0)) {
+            answer(d, w->name, &w->id, E_THROTTLING_QUOTA_EXCEEDED, STR_NULL);
+            continue;
+        }
         struct remove_topic_record r = {.topic_id = w->id};
         step_emit(d->step, &remove_topic_record_type, 0, &r);
         answer(d, w->name, &w->id, E_NONE, STR_NULL);

@@ -25,6 +25,19 @@ void message_init(const struct message_type *type, void *message)
     memcpy(message, codec_structs[type->info].defaults, type->size_bytes);
 }
 
+bool message_set_int32(const struct message_type *type, void *message, const char *name, int32_t value)
+{
+    const struct struct_info *info = &codec_structs[type->info];
+    for (uint16_t i = 0; i < info->fields; i++) {
+        const struct field_info *f = &codec_fields[info->first_field + i];
+        if (f->type != FIELD_INT32 || f->array || strcmp(&codec_names[f->name], name) != 0)
+            continue;
+        memcpy((uint8_t *)message + f->offset, &value, sizeof value);
+        return true;
+    }
+    return false;
+}
+
 void *message_array_new(struct arena *arena, const void *defaults, size_t size, int32_t count)
 {
     size_t total;

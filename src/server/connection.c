@@ -1,5 +1,7 @@
 #include "server/connection.h"
 
+#include "server/throttle.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,8 +84,9 @@ void connection_touch(struct connection *c)
 bool connection_can_take(const struct connection *c)
 {
     const struct server_limits *limits = c->state->limits;
-    return !c->closing && c->stalled == 0 && !c->state->draining &&
-           c->in_flight < limits->requests_in_flight && c->response_bytes < limits->response_bytes_waiting;
+    return !c->closing && c->stalled == 0 && !c->mute && !(c->one_at_a_time && c->in_flight > 0) &&
+           !c->state->draining && c->in_flight < limits->requests_in_flight &&
+           c->response_bytes < limits->response_bytes_waiting;
 }
 
 // Whether nothing is left to be done for a client that sends no more (or for any client, when the server
@@ -155,6 +158,7 @@ void connection_destroy(struct connection *c)
     loop_remove(&state->reactor.loop, &c->source);
     socket_close(c->source.fd);
     loop_work_cancel(&c->work);
+    throttle_forget(c);
     list_remove(&c->node);
     list_remove(&c->memory_node);
     for (struct list *node; (node = list_pop_front(&c->requests));) {

@@ -79,7 +79,11 @@ struct connection {
     bool serving;            // in connection_serve
     bool closing;            // destroyed at the end of the turn
     bool corked;
-    bool reading; // the next response waits for the disk
+    bool one_at_a_time; // a quota concerns it: a request is handled when the one before is answered
+    bool timed;         // its client's time is limited, and measured
+    int64_t sending_us; // of responses, while it is timed
+    struct mute *mute;  // NULL: it is not
+    bool reading;       // the next response waits for the disk
     struct socket_peer peer;
 };
 

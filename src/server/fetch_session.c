@@ -365,14 +365,47 @@ int fetch_context_open(struct fetch_context *x, struct fetch_session_cache *cach
     return context_take_targets(x, r, arena);
 }
 
-// Whether the client has to hear of the partition; remembers what it is told.
+// Whether the client has to hear of the partition.
+static bool is_news(const struct session_partition *p, const struct fetch_outcome *o)
+{
+    return o->records_bytes > 0 || o->always || o->error != E_NONE ||
+           p->high_watermark != o->high_watermark || p->log_start_offset != o->log_start_offset;
+}
+
+// The same; remembers what it is told.
 static bool session_partition_news(struct session_partition *p, const struct fetch_outcome *o)
 {
-    bool news = o->records_bytes > 0 || o->always || o->error != E_NONE ||
-                p->high_watermark != o->high_watermark || p->log_start_offset != o->log_start_offset;
+    bool news = is_news(p, o);
     p->high_watermark = o->error != E_NONE ? -1 : o->high_watermark; // an error is told again and again
     p->log_start_offset = o->log_start_offset;
     return news;
+}
+
+void fetch_context_preview(const struct fetch_context *x, const struct fetch_outcome *outcomes, bool *include)
+{
+    for (size_t i = 0; i < x->targets_count; i++)
+        include[i] = true;
+    if (x->kind != FETCH_CONTEXT_INCREMENTAL)
+        return;
+    struct fetch_session *s = x->session;
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < x->targets_count; i++) {
+        const struct session_partition *p = s->epoch == x->epoch ? session_find(s, &x->targets[i]) : NULL;
+        include[i] = p && is_news(p, &outcomes[i]);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+int32_t fetch_context_throttle(struct fetch_context *x, int16_t *error)
+{
+    *error = x->error;
+    if (x->kind != FETCH_CONTEXT_INCREMENTAL)
+        return 0;
+    pthread_mutex_lock(&x->session->lock);
+    if (x->session->epoch != x->epoch)
+        *error = E_INVALID_FETCH_SESSION_EPOCH;
+    pthread_mutex_unlock(&x->session->lock);
+    return x->session->id;
 }
 
 int32_t fetch_context_finish(struct fetch_context *x, const struct fetch_outcome *outcomes, bool *include,

@@ -82,6 +82,15 @@ int fetch_context_open(struct fetch_context *context, struct fetch_session_cache
 int32_t fetch_context_finish(struct fetch_context *context, const struct fetch_outcome *outcomes,
                              bool *include, int64_t now_ms, int16_t *error);
 
+// What fetch_context_finish would include, for who wants to know the response's size first; nothing is
+// updated.
+void fetch_context_preview(const struct fetch_context *context, const struct fetch_outcome *outcomes,
+                           bool *include);
+
+// Instead of fetch_context_finish for an empty response, which tells the client to wait: the session stays as
+// it is, and none is made.
+int32_t fetch_context_throttle(struct fetch_context *context, int16_t *error);
+
 void fetch_context_close(struct fetch_context *context);
 
 #endif

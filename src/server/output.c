@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
@@ -284,7 +285,7 @@ static ssize_t send_range(struct connection *c, struct request *request, size_t 
     return sent;
 }
 
-void output_flush(struct connection *c, struct turn *turn)
+static void flush(struct connection *c, struct turn *turn)
 {
     while (!c->closing) {
         retire(c);
@@ -311,4 +312,12 @@ void output_flush(struct connection *c, struct turn *turn)
         socket_cork(c->source.fd, false);
         c->corked = false;
     }
+}
+
+void output_flush(struct connection *c, struct turn *turn)
+{
+    int64_t start_us = c->timed ? clock_monotonic_us() : 0;
+    flush(c, turn);
+    if (start_us)
+        c->sending_us += clock_monotonic_us() - start_us;
 }

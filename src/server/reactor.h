@@ -13,6 +13,7 @@
 #include "server/listener.h"
 
 struct reactors;
+struct client_quotas;
 struct api_table;
 
 struct reactor {
@@ -31,8 +32,9 @@ struct reactors_config {
     unsigned count;              // reactor threads, at least 1
     struct server_limits limits; // copied
     struct api_table
-        *apis;     // what is served (server/dispatch.h); outlives the reactors, not changed once serving
-    void *context; // handlers find it as request->context
+        *apis; // what is served (server/dispatch.h); outlives the reactors, not changed once serving
+    struct client_quotas *quotas; // NULL: nobody is throttled; outlives the reactors
+    void *context;                // handlers find it as request->context
     // Announces quiescence (base/qsbr). Called on each reactor's own thread when it starts, to fill *hooks.
     // May be NULL.
     void (*thread_hooks)(void *context, unsigned reactor_index, struct loop_hooks *hooks);
@@ -61,6 +63,9 @@ void reactors_free(struct reactors *group);
 // Other max.connections, max.connections.per.ip and overrides from now on; open connections stay. Any thread.
 // 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
 int reactors_limit_connections(struct reactors *group, const struct server_limits *limits);
+
+// reactors_config.quotas.
+struct client_quotas *reactors_quotas(const struct reactors *group);
 
 unsigned reactors_count(const struct reactors *group);
 struct reactor *reactors_at(struct reactors *group, unsigned index);

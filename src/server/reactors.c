@@ -200,6 +200,11 @@ struct workers *reactors_workers(const struct reactors *group)
     return group->workers;
 }
 
+struct client_quotas *reactors_quotas(const struct reactors *group)
+{
+    return group->config.quotas;
+}
+
 void *reactors_context(const struct reactors *group)
 {
     return group->config.context;

@@ -7,6 +7,7 @@
 #include "base/logger.h"
 #include "protocol/api.h"
 #include "server/connection.h"
+#include "server/throttle.h"
 
 struct request *request_new(struct connection *c)
 {
@@ -97,9 +98,10 @@ static void finish(struct request *request)
     connection_serve_soon(c);
 }
 
-int request_respond(struct request *request, const void *response)
+int request_respond(struct request *request, void *response)
 {
     assert(request->state != REQUEST_FINISHED);
+    throttle_respond(request, response);
     int err = output_encode(request, response);
     if (err) {
         output_drop(request);
@@ -113,6 +115,7 @@ int request_respond(struct request *request, const void *response)
 
 void request_respond_none(struct request *request)
 {
+    throttle_respond_none(request);
     finish(request);
 }
 

@@ -26,6 +26,7 @@
 #include "base/list.h"
 #include "os/slice.h"
 #include "os/workers.h"
+#include "quota/client_quotas.h"
 #include "server/dispatch.h"
 #include "server/reactor.h"
 
@@ -53,6 +54,7 @@ struct request {
     struct arena arena;   // for the handler, too; gone with the request
     int64_t received_ms;  // monotonic, of the turn that read it
     size_t size_bytes;    // as sent, without the length in front
+    int32_t throttle_ms;  // for so long the connection is muted after the response
     bool is_from_future;  // ApiVersions in a version that is not known: version is 0, message its defaults
 
     // Parking.
@@ -62,6 +64,8 @@ struct request {
     void (*on_cancel)(struct request *request); // see request_park
 
     // The connection's own from here on.
+    int64_t started_us, used_us; // while a handler is measured; before that
+    bool time_charged;
     struct list node; // in the connection's requests, in order of arrival
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
@@ -69,14 +73,14 @@ struct request {
     unsigned holds;                    // request_hold
 };
 
-// Encodes `response` (the API's response type, in the request's version) and queues it; the connection sends
-// it in this turn when the earlier ones are finished. The struct and what it points to are needed during the
-// call only; but for records that are a file range (records.external, a struct slice) the slice's memory
-// stays valid until its release is called, which happens exactly once, sent or not, and before the arena
-// goes. A response that cannot be encoded (it is larger than a response may be) closes the connection with a
-// log line and gives an error: then slices that were not released yet are the caller's, and the request stays
-// until the caller returns.
-int request_respond(struct request *request, const void *response);
+// Sets the throttle time in `response` (the API's response type, in the request's version), encodes and
+// queues it; the connection sends it in this turn when the earlier ones are finished. The struct and what it
+// points to are needed during the call only; but for records that are a file range (records.external, a
+// struct slice) the slice's memory stays valid until its release is called, which happens exactly once, sent
+// or not, and before the arena goes. A response that cannot be encoded (it is larger than a response may be)
+// closes the connection with a log line and gives an error: then slices that were not released yet are the
+// caller's, and the request stays until the caller returns.
+int request_respond(struct request *request, void *response);
 
 // Finished without a response (Produce with acks=0).
 void request_respond_none(struct request *request);
@@ -124,6 +128,18 @@ request_client_software_name(const struct request *request); // from ApiVersions
 struct str request_client_software_version(const struct request *request); // the same
 // Remembers both for the connection (copied). 0, or ERR_NOMEM. For the ApiVersions handler.
 int request_set_client_software(struct request *request, struct str name, struct str version);
+
+// Quotas. Whether the request's client has a limit of this kind; what it points to lives as long as the
+// request's client id.
+bool request_limit(const struct request *request, enum image_quota_kind kind, struct quota_limit *out);
+// Charges a value (quota/client_quotas.h: client_quotas_record) to the request's client where that has a
+// limit; returns the throttle time that follows, 0: none.
+int32_t request_charge(struct request *request, enum image_quota_kind kind, double value);
+// The response will say this throttle time, if it is the longest, and the connection is muted for it.
+void request_throttle(struct request *request, int32_t throttle_ms);
+// Charges the time that the request has taken now, for who wants to know in request->throttle_ms before the
+// response is made.
+void request_charge_time(struct request *request);
 
 // Authorization. Numbers as Kafka's AclOperation and ResourceType.
 enum acl_operation {

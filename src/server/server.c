@@ -36,6 +36,7 @@ struct server {
     const struct broker_config *config;
     struct broker broker;
     struct api_table apis;
+    struct client_quotas *quotas;
     struct directories dirs;
     struct listeners listeners;
     struct registration registration;
@@ -220,6 +221,15 @@ static void reactor_hooks(void *context, unsigned index, struct loop_hooks *hook
     *hooks = (struct loop_hooks){.context = t, .wakes = reactor_wakes, .sleeps = reactor_sleeps};
 }
 
+static struct client_quotas *new_quotas(const struct broker_config *c)
+{
+    struct client_quotas_config config = {
+        .client = {c->quota_window_num, c->quota_window_size_seconds * INT64_C(1000)},
+        .controller = {c->controller_quota_window_num,
+                       c->controller_quota_window_size_seconds * INT64_C(1000)}};
+    return client_quotas_new(&config);
+}
+
 static int open_listeners(struct server *s)
 {
     const struct broker_config *c = s->config;
@@ -234,6 +244,9 @@ static int open_listeners(struct server *s)
         snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
                  wrong);
     handlers_register(&s->apis);
+    config.quotas = s->quotas = new_quotas(c);
+    if (!s->quotas)
+        rc = ERR_NOMEM;
     rc = rc ? rc : reactors_create(&s->broker.reactors, &config);
     server_limits_free(&config.limits);
     return rc ? rc : listeners_open(&s->listeners, c, s->broker.reactors, s->message, sizeof s->message);
@@ -308,6 +321,7 @@ static int stop(struct server *s)
     fetch_session_cache_free(s->broker.fetch_sessions);
     if (s->broker.reactors)
         reactors_free(s->broker.reactors);
+    client_quotas_free(s->quotas);
     live_config_stop(&s->broker);
     listeners_free(&s->listeners);
     free(s->reactor_threads);

@@ -18,7 +18,7 @@ LAYERS = [
     ["cli"],
     ["server"],
     ["http", "registry", "connect", "sql", "security"],
-    ["controller", "coordinator"],
+    ["controller", "coordinator", "quota"],
     ["replication"],
     ["raft"],
     ["metadata"],

@@ -3,6 +3,7 @@
 #include "base/logger.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
+#include "server/mutation_quota.h"
 #include "server/quorum.h"
 
 #include <stdlib.h>
@@ -10,6 +11,11 @@
 #define CREATE_TOPICS_KEY 19
 #define CREATE_VERSION    7
 #define CREATE_TIMEOUT_MS 30000
+
+struct creation {
+    struct quorum_request ask;
+    struct mutation_quota mutations;
+};
 
 static void complete(struct quorum_request *ask)
 {
@@ -23,10 +29,10 @@ static void complete(struct quorum_request *ask)
                         STR_ARG(t->name), STR_ARG(t->error_message));
     }
     controller_event_free(&ask->event);
-    free(ask);
+    free(container_of(ask, struct creation, ask));
 }
 
-void auto_create_topics(struct broker *broker, const struct str *names, size_t count)
+void auto_create_topics(const struct request *r, const struct str *names, size_t count)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -34,8 +40,8 @@ void auto_create_topics(struct broker *broker, const struct str *names, size_t c
     message_init(&create_topics_request_type, &q);
     q.timeout_ms = CREATE_TIMEOUT_MS;
     q.topics = create_topics_request_creatable_topic_new(&arena, (int32_t)count);
-    struct quorum_request *ask = calloc(1, sizeof *ask);
-    if (!q.topics || !ask)
+    struct creation *creation = calloc(1, sizeof *creation);
+    if (!q.topics || !creation)
         goto fail;
     q.topics_count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
@@ -43,14 +49,15 @@ void auto_create_topics(struct broker *broker, const struct str *names, size_t c
         q.topics[i].num_partitions = -1;
         q.topics[i].replication_factor = -1;
     }
-    if (controller_event_init(&ask->event, CREATE_TOPICS_KEY, CREATE_VERSION, &q))
+    if (controller_event_init(&creation->ask.event, CREATE_TOPICS_KEY, CREATE_VERSION, &q))
         goto fail;
-    ask->complete = complete;
-    quorum_submit(broker->quorum, ask);
+    mutation_quota_attach(&creation->mutations, r, &creation->ask.event);
+    creation->ask.complete = complete;
+    quorum_submit(broker_of(r)->quorum, &creation->ask);
     arena_free(&arena);
     return;
 fail:
     log_limited(LOG_LEVEL_ERROR, "server", "out of memory: cannot create a topic on first use");
-    free(ask);
+    free(creation);
     arena_free(&arena);
 }

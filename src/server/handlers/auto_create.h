@@ -3,9 +3,10 @@
 #define SERVER_AUTO_CREATE_H
 
 #include "server/broker.h"
+#include "server/request.h"
 
 // Asks the controller for the topics with the broker's defaults and does not wait. A name that is being made
-// already is not asked for again. Any reactor.
-void auto_create_topics(struct broker *broker, const struct str *names, size_t count);
+// already is not asked for again. They count as the requester's. The request's reactor.
+void auto_create_topics(const struct request *request, const struct str *names, size_t count);
 
 #endif

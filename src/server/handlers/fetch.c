@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define RECORDS_MAX_BYTES     (INT32_MAX - (64 << 20)) // a response's length has 31 bits, and has room for more
+#define FRAME_LENGTH_BYTES    4
 #define TOPIC_ID_VERSION      13
 #define REPLICA_STATE_VERSION 15
 #define LEADER_HINT_VERSION   16
@@ -316,6 +317,66 @@ static bool follows_zero_id(const struct fetch *f, const bool *include)
     return false;
 }
 
+// The response's partitions: those of the items that are included.
+static int fill_response(struct fetch *f, const bool *include, struct fetch_response *response)
+{
+    struct arena *arena = &f->request->arena;
+    response->responses = fetch_response_fetchable_topic_response_new(arena, (int32_t)f->count);
+    struct fetch_response_partition_data *partitions =
+        fetch_response_partition_data_new(arena, (int32_t)f->count);
+    if (!response->responses || !partitions)
+        return ERR_NOMEM;
+    size_t used = 0;
+    int rc = 0;
+    for (enum place place = 0; place < PLACES && !rc; place++)
+        rc = add_items(f, include, place, response, partitions, &used);
+    return rc ? rc : add_leader_hints(f, response);
+}
+
+static void empty_response(struct fetch *f, struct fetch_response *response)
+{
+    for (size_t i = 0; i < f->count; i++)
+        item_release_read(&f->items[i]);
+    response->responses_count = response->node_endpoints_count = 0;
+}
+
+// A response to a client with a limit. Its size is charged; where that, or the request's time, is too much,
+// the response is empty, and the size counts as not sent.
+static int build_limited_response(struct fetch *f, const struct fetch_outcome *outcomes, bool *include,
+                                  struct fetch_response *response)
+{
+    struct request *r = f->request;
+    fetch_context_preview(&f->context, outcomes, include);
+    bool refused = follows_zero_id(f, include);
+    size_t inline_bytes = 0, external_bytes = 0;
+    for (size_t i = 0; i < f->count; i++)
+        if (!include[i] || refused)
+            item_release_read(&f->items[i]);
+    int rc = refused ? 0 : fill_response(f, include, response);
+    if (rc == 0)
+        rc = message_size(&fetch_response_type, r->version, response, &inline_bytes, &external_bytes);
+    if (rc)
+        return rc;
+    double size = (double)(FRAME_LENGTH_BYTES + inline_bytes + external_bytes);
+    request_charge_time(r);
+    request_throttle(r, request_charge(r, QUOTA_CONSUMER_BYTE_RATE, size));
+    if (r->throttle_ms > 0) {
+        request_charge(r, QUOTA_CONSUMER_BYTE_RATE, -size);
+        empty_response(f, response);
+        response->session_id = fetch_context_throttle(&f->context, &response->error_code);
+        return 0;
+    }
+    response->session_id = fetch_context_finish(&f->context, outcomes, include, reactor_now_ms(r->reactor),
+                                                &response->error_code);
+    if (response->error_code != E_NONE || refused)
+        empty_response(f, response);
+    if (refused) {
+        response->session_id = 0;
+        response->error_code = E_UNKNOWN_SERVER_ERROR;
+    }
+    return 0;
+}
+
 static int build_response(struct fetch *f, struct fetch_response *response)
 {
     struct arena *arena = &f->request->arena;
@@ -332,6 +393,11 @@ static int build_response(struct fetch *f, struct fetch_response *response)
                                              .error = item->error,
                                              .always = item->diverging};
     }
+    struct quota_limit limit;
+    bool bytes_limited = request_limit(f->request, QUOTA_CONSUMER_BYTE_RATE, &limit);
+    if (!f->context.from_follower &&
+        (bytes_limited || request_limit(f->request, QUOTA_REQUEST_PERCENTAGE, &limit)))
+        return build_limited_response(f, outcomes, include, response);
     response->session_id = fetch_context_finish(&f->context, outcomes, include,
                                                 reactor_now_ms(f->request->reactor), &response->error_code);
     bool refused = follows_zero_id(f, include);
@@ -343,16 +409,7 @@ static int build_response(struct fetch *f, struct fetch_response *response)
         response->error_code = E_UNKNOWN_SERVER_ERROR;
         return 0;
     }
-    response->responses = fetch_response_fetchable_topic_response_new(arena, (int32_t)f->count);
-    struct fetch_response_partition_data *partitions =
-        fetch_response_partition_data_new(arena, (int32_t)f->count);
-    if (!response->responses || !partitions)
-        return ERR_NOMEM;
-    size_t used = 0;
-    int rc = 0;
-    for (enum place place = 0; place < PLACES && !rc; place++)
-        rc = add_items(f, include, place, response, partitions, &used);
-    return rc ? rc : add_leader_hints(f, response);
+    return fill_response(f, include, response);
 }
 
 static void answer(struct fetch *f)
@@ -580,6 +637,14 @@ static int open_fetch(struct fetch *f)
     int32_t max_bytes = m->max_bytes < b->config->fetch_max_bytes ? m->max_bytes : b->config->fetch_max_bytes;
     if (max_bytes > RECORDS_MAX_BYTES)
         max_bytes = RECORDS_MAX_BYTES;
+    // More than fits into a whole window of its quota would be throttled each time: the client would never
+    // get on.
+    struct quota_limit limit;
+    if (!open.from_follower && request_limit(r, QUOTA_CONSUMER_BYTE_RATE, &limit)) {
+        double most = client_quotas_most(reactors_quotas(r->reactor->group), &limit);
+        if (most < max_bytes)
+            max_bytes = (int32_t)most;
+    }
     f->max_bytes = max_bytes > 0 ? (size_t)max_bytes : 0;
     int32_t min_bytes = m->min_bytes < max_bytes ? m->min_bytes : max_bytes;
     f->min_bytes = min_bytes > 0 ? (size_t)min_bytes : 0;

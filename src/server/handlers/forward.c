@@ -3,6 +3,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
+#include "server/mutation_quota.h"
 #include "server/quorum.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 // Outlives the request: the quorum cannot be asked to forget it.
 struct forward {
     struct quorum_request ask;
+    struct mutation_quota mutations;
     struct request *request;                                // NULL once its connection is gone
     void (*refuse)(struct request *request, int16_t error); // NULL: finish takes errors too
     void (*finish)(struct request *request, void *context, const void *response, int16_t error);
@@ -30,8 +32,11 @@ static void answer(struct forward *f)
 static void complete(struct quorum_request *ask)
 {
     struct forward *f = ask->context;
-    if (f->request)
+    if (f->request) {
+        request_throttle(f->request,
+                         mutation_quota_throttle_ms(&f->mutations, reactor_now_ms(f->request->reactor)));
         answer(f);
+    }
     controller_event_free(&f->ask.event);
     free(f);
 }
@@ -54,6 +59,7 @@ static bool submit(const struct forward *values, const void *message)
         free(f);
         return false;
     }
+    mutation_quota_attach(&f->mutations, r, &f->ask.event);
     f->ask.complete = complete;
     f->ask.reply_to = &r->reactor->loop;
     f->ask.context = f;

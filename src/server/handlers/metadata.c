@@ -257,7 +257,7 @@ static void handle_metadata(struct request *r)
         return;
     }
     if (m.to_create_count > 0)
-        auto_create_topics(broker_of(r), m.to_create, m.to_create_count);
+        auto_create_topics(r, m.to_create, m.to_create_count);
     request_respond(r, &m.response);
 }
 

@@ -440,6 +440,7 @@ static void answer(struct produce *w)
         apply_refusal(&w->items[i]);
     release(w);
     struct request *r = w->request;
+    request_throttle(r, request_charge(r, QUOTA_PRODUCER_BYTE_RATE, (double)r->size_bytes));
     if (w->acks == 0) {
         for (size_t i = 0; i < w->count; i++) {
             if (w->items[i].error != E_NONE) { // the only way to tell a producer that wants no answer

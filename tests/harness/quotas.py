@@ -1,0 +1,75 @@
+"""Quotas as tests set them, and what a client that does not wait by itself comes to under them."""
+
+import time
+
+from harness.process import wait_until
+from harness.requests import fetch_body, now_ms, produce_body
+from harness.batch import batch
+from harness.wire import Connection
+
+
+def set_quota(broker, entity, **values):
+    """entity: {"client-id": "a"}, None as the name of the default. A value of None removes. Returns once it is in force."""
+    who = [{"EntityType": kind, "EntityName": name} for kind, name in entity.items()]
+    ops = [{"Key": key, "Value": float(value or 0), "Remove": value is None} for key, value in values.items()]
+    wanted = {key: float(value) for key, value in values.items() if value is not None}
+    with Connection("127.0.0.1", broker.port, client_id="admin") as admin:
+        answer = admin.call("AlterClientQuotas", 1, {"Entries": [{"Entity": who, "Ops": ops}]})
+        assert all(entry["ErrorCode"] == 0 for entry in answer["Entries"]), answer
+        wait_until(lambda: wanted.items() <= quotas_of(admin, entity).items(), 10, "the quota")
+
+
+def quotas_of(admin, entity):
+    parts = [
+        {"EntityType": kind, "MatchType": 0 if name is not None else 1, "Match": name} for kind, name in entity.items()
+    ]
+    answer = admin.call("DescribeClientQuotas", 1, {"Components": parts, "Strict": True})
+    return {value["Key"]: value["Value"] for entry in answer["Entries"] for value in entry["Values"]}
+
+
+class Flow:
+    """What one client did: (when, bytes, throttle time, how long the answer took) of each request."""
+
+    def __init__(self):
+        self.steps = []
+
+    def rate(self, from_s, to_s):
+        """Bytes a second of what was answered in this span after the start."""
+        start = self.steps[0][0]
+        return sum(size for at, size, _, _ in self.steps if from_s <= at - start < to_s) / (to_s - from_s)
+
+    def throttles(self):
+        return [throttle for _, _, throttle, _ in self.steps if throttle > 0]
+
+    def silences(self):
+        """(throttle time, how long the next answer took) in milliseconds, of each throttled request."""
+        pairs = zip(self.steps, self.steps[1:])
+        return [(step[2], after[3] * 1000) for step, after in pairs if step[2] > 0]
+
+
+def run_flow(broker, client_id, seconds, request, size_of):
+    """Sends request after request without any regard for throttle times. request() gives api, version, body."""
+    flow = Flow()
+    with Connection("127.0.0.1", broker.port, timeout_s=60, client_id=client_id) as connection:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            api, version, body = request()
+            before = time.monotonic()
+            answer = connection.call(api, version, body)
+            now = time.monotonic()
+            flow.steps.append((now, size_of(answer), answer["ThrottleTimeMs"], now - before))
+    return flow
+
+
+def produce_flow(broker, client_id, topic, seconds, record_bytes=20000, acks=-1):
+    raw = batch([(None, b"x" * record_bytes)], ts=now_ms())
+    return run_flow(
+        broker, client_id, seconds, lambda: ("Produce", 9, produce_body(topic, raw, acks=acks)), lambda answer: len(raw) + 80
+    )
+
+
+def fetch_flow(broker, client_id, topic, seconds, max_bytes=20500):
+    def size_of(answer):
+        return sum(len(p["Records"] or b"") for t in answer["Responses"] for p in t["Partitions"])
+
+    return run_flow(broker, client_id, seconds, lambda: ("Fetch", 11, fetch_body(topic, max_bytes=max_bytes)), size_of)
