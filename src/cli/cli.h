@@ -19,8 +19,8 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv); // argv[0] is the first argument
 };
 
-extern const struct command server_command, format_command, topic_command, produce_command, consume_command,
-    log_command;
+extern const struct command server_command, format_command, topic_command, config_command, produce_command,
+    consume_command, log_command;
 
 // Runs the command that argv[0] names out of `commands` (ends with NULL), or prints the list of them.
 int commands_run(const char *program, const char *help, const struct command *const *commands, int argc,

@@ -57,6 +57,6 @@ int topic_finish(struct topic_call *t, int status);
 int topic_refused(struct topic_call *t, struct str name, int16_t code, struct str message);
 
 extern const struct command topic_list_command, topic_create_command, topic_describe_command,
-    topic_delete_command;
+    topic_delete_command, topic_alter_command;
 
 #endif

@@ -9,9 +9,11 @@ static const char help[] =
     "  odradek topic create orders --partitions 3\n"
     "  odradek topic list\n"
     "  odradek topic describe orders\n"
+    "  odradek topic alter orders --config retention.ms=86400000\n"
     "  odradek topic delete orders\n"
     "\n"
-    "Creates, lists, describes and deletes topics of a running broker; `odradek topic create --help` and so "
+    "Creates, lists, describes, changes and deletes topics of a running broker; `odradek topic create "
+    "--help` and so "
     "on say\n"
     "more. All take\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
@@ -20,12 +22,14 @@ static const char help[] =
 
 static int run_topic(const struct command *self, int argc, char **argv)
 {
-    static const struct command *const commands[] = {&topic_create_command, &topic_list_command,
-                                                     &topic_describe_command, &topic_delete_command, NULL};
+    static const struct command *const commands[] = {&topic_create_command,   &topic_list_command,
+                                                     &topic_describe_command, &topic_alter_command,
+                                                     &topic_delete_command,   NULL};
     return commands_run("odradek topic", self->help, commands, argc, argv);
 }
 
-const struct command topic_command = {"topic", "create, list, describe and delete topics", help, run_topic};
+const struct command topic_command = {"topic", "create, list, describe, change and delete topics", help,
+                                      run_topic};
 
 int topic_start(struct topic_call *t, const struct command *command, int argc)
 {

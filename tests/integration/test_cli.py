@@ -43,7 +43,7 @@ def at(broker):
 def test_version_and_help_are_told():
     assert odradek("--version")[0].startswith("odradek ")
     assert odradek("--help")[0].startswith("  odradek server")
-    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic delete", "produce", "consume", "log", "log dump"):
+    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete", "config", "config get", "config set", "config unset", "produce", "consume", "log", "log dump"):
         text = odradek(*command.split(), "--help")[0]
         assert text.startswith("  "), f"{command} --help begins with an example"
         assert f"odradek {command}" in text
@@ -56,6 +56,11 @@ def test_version_and_help_are_told():
         (["topic", "nonsense"], "odradek topic: unknown command nonsense; try `odradek topic --help`"),
         (["topic", "list", "--nonsense"], "odradek topic list: unknown option --nonsense; try `odradek topic list --help`"),
         (["topic", "create"], "odradek topic create: no topic is named; try `odradek topic create --help`"),
+        (["topic", "alter", "t"], "odradek topic alter: nothing is to be changed; try `odradek topic alter --help`"),
+        (["topic", "alter", "t", "-c", "=1"], "odradek topic alter: =1: expected NAME=VALUE, NAME+=VALUE or NAME-=VALUE; try `odradek topic alter --help`"),
+        (["config", "set", "topic/t"], "odradek config set: no setting is named; try `odradek config set --help`"),
+        (["config", "get", "topic"], "odradek config get: topic: expected topic/NAME; try `odradek config get --help`"),
+        (["config", "get", "user/x"], "odradek config get: user/x: expected topic/NAME, broker, broker/ID, group/NAME or client-metrics/NAME; try `odradek config get --help`"),
         (["produce", "t", "--partition", "x"], "odradek produce: x is no whole number from 0 to 2147483647; try `odradek produce --help`"),
         (["consume", "t", "--from", "whenever"], "odradek consume: --from whenever is no place to start from; try `odradek consume --help`"),
         (["consume", "t", "--format", "%q"], "odradek consume: --format: %q is not known; try `odradek consume --help`"),
