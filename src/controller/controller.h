@@ -5,9 +5,10 @@
 // An event is a request of the Kafka protocol, by its api key: from a client of this broker, from this broker
 // itself (its registration, heartbeats, auto-created topics) or from another one. controller_step() serves
 //
-//   CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37), IncrementalAlterConfigs
-//   (44), AlterClientQuotas (49), AlterUserScramCredentials (51), BrokerRegistration (62), BrokerHeartbeat
-//   (63), UnregisterBroker (64), AllocateProducerIds (67), AssignReplicasToDirs (73)
+//   CreateTopics (19), DeleteTopics (20), AlterConfigs (33), CreatePartitions (37), ElectLeaders (43),
+//   IncrementalAlterConfigs (44), AlterPartitionReassignments (45), AlterClientQuotas (49),
+//   AlterUserScramCredentials (51), UpdateFeatures (57), BrokerRegistration (62), BrokerHeartbeat (63),
+//   UnregisterBroker (64), AllocateProducerIds (67), AssignReplicasToDirs (73)
 //
 // with the error codes and texts of Apache Kafka 4.3.1. Thread: the controller's, but for the making of
 // events.
@@ -70,6 +71,7 @@ struct controller_config {
     struct uuid incarnation_id;
     const struct image_endpoint *endpoints; // outlive the controller
     uint32_t endpoints_count;
+    int16_t kraft_version; // the quorum's, which is no record of the image
     uint64_t seed; // of replica placement: the same seed and events give the same decisions (topic ids aside)
     struct uuid (*new_id)(void *context); // topic ids; NULL: uuid_random
     void *new_id_context;

@@ -74,6 +74,9 @@ int on_broker_registration(struct step *s);
 int on_broker_heartbeat(struct step *s);
 int on_unregister_broker(struct step *s);
 int on_assign_replicas_to_dirs(struct step *s);
+int on_elect_leaders(struct step *s);
+int on_alter_reassignments(struct step *s);
+int on_update_features(struct step *s);
 int on_alter_client_quotas(struct step *s);
 int on_alter_user_scram_credentials(struct step *s);
 
@@ -113,6 +116,31 @@ void partition_follow(struct step *s, const struct broker_change *change, const 
 // KIP-858: of the directories that a heartbeat calls off line, what is news.
 void directories_offline(struct step *s, const struct broker_heartbeat_request *q,
                          const struct image_broker *b);
+
+// A list of broker ids without repetition.
+struct replica_set {
+    int32_t *ids;
+    uint32_t count;
+};
+
+enum partition_election {
+    ELECT_ONLINE,    // the leader stays while it can; otherwise one that has everything
+    ELECT_PREFERRED, // the first replica, if it has everything
+    ELECT_UNCLEAN,   // as ELECT_ONLINE, and rather one that lacks something than none
+};
+
+// What is wanted of a partition.
+struct partition_wish {
+    const struct broker_change *change; // NULL: no broker comes or goes
+    enum partition_election election;
+    const struct replica_set *isr, *replicas, *removing, *adding; // NULL: as they are
+};
+
+// Emits what the wish means: a reassignment that can end ends, eligible leaders, the leader. False when
+// nothing changes.
+bool partition_change(struct step *s, const struct image_topic *topic, const struct image_partition *p,
+                      const struct partition_wish *wish);
+bool topic_allows_unclean_election(const struct image *image, const struct image_topic *topic);
 // Whether it leads any partition.
 bool broker_has_leaderships(const struct image *image, int32_t broker);
 

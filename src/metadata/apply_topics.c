@@ -183,8 +183,8 @@ int apply_partition_change(struct image_builder *b, const void *message)
              r->last_known_elr_count);
     if (r->directories_count >= 0)
         rc = take_directories(b, &values, r->directories, r->directories_count);
-    else if (values.replicas_count != old->replicas_count)
-        return builder_fail(b, ERR_CORRUPT, "other replicas without their directories");
+    else if (values.replicas_count != old->replicas_count) // before KIP-858 nobody says where they are
+        rc = take_directories(b, &values, NULL, 0);
     if (rc)
         return rc;
     if (r->leader != -2) { // -2: no change

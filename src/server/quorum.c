@@ -456,6 +456,7 @@ static int take_the_lead(struct quorum *q, const struct raft_persistent *persist
                                        .incarnation_id = uuid_random(),
                                        .endpoints = p->controller_endpoints,
                                        .endpoints_count = p->controller_endpoints_count,
+                                       .kraft_version = q->kraft_version,
                                        .seed = load_be64(seed.bytes + 8)};
     struct arena arena;
     struct bytes *bootstrap;
@@ -559,4 +560,13 @@ void quorum_status(const struct quorum *q, struct quorum_status *out)
     pthread_mutex_lock(lock);
     *out = q->status;
     pthread_mutex_unlock(lock);
+}
+
+// They are settled before the first request and do not change afterwards.
+int quorum_voters(const struct quorum *q, struct raft_voters *out)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < q->voters.count && rc == 0; i++)
+        rc = raft_voters_add(out, &q->voters.items[i]);
+    return rc;
 }

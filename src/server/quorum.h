@@ -79,6 +79,11 @@ void quorum_stop(struct quorum *q);
 // The cluster's id, valid until quorum_stop. Any thread.
 const char *quorum_cluster_id(const struct quorum *q);
 
+struct raft_voters;
+
+// A copy of the voters, into *out (initialized; the caller frees it). 0 or ERR_NOMEM. Any thread.
+int quorum_voters(const struct quorum *q, struct raft_voters *out);
+
 struct quorum_status {
     int32_t leader_id; // -1: none known
     int32_t leader_epoch;

@@ -91,3 +91,8 @@ void forward_in_time(struct request *r, int32_t timeout_ms,
     else
         forward_to_controller(r, refuse);
 }
+
+struct str refusal_text(int16_t error)
+{
+    return error == E_REQUEST_TIMED_OUT ? STR_NULL : str_from(error_code_message(error));
+}

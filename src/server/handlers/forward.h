@@ -22,4 +22,7 @@ void forward_rest(struct request *request, const void *message, void *context,
 void forward_in_time(struct request *request, int32_t timeout_ms,
                      void (*refuse)(struct request *request, int16_t error));
 
+// The text beside the error of a refused request: one that ran out of time gets none, as in Kafka.
+struct str refusal_text(int16_t error);
+
 #endif

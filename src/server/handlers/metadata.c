@@ -222,14 +222,18 @@ static int refuse(struct metadata *m, int16_t error)
     return 0;
 }
 
-static bool acceptable(const struct metadata *m)
+// What Kafka says of the request as a whole. From version 12 on it stumbles over a topic without a name where
+// none is named by its id.
+static int16_t check(const struct metadata *m)
 {
-    if (m->request->version >= TOPIC_ID_VERSION)
-        return true;
-    for (int32_t i = 0; i < m->message->topics_count; i++)
-        if (!m->message->topics[i].name.data || !uuid_is_zero(&m->message->topics[i].topic_id))
-            return false;
-    return true;
+    bool named = true, by_id = false;
+    for (int32_t i = 0; i < m->message->topics_count; i++) {
+        named &= m->message->topics[i].name.data != NULL;
+        by_id |= !uuid_is_zero(&m->message->topics[i].topic_id);
+    }
+    if (m->request->version < TOPIC_ID_VERSION)
+        return named && !by_id ? E_NONE : E_INVALID_REQUEST;
+    return named || by_id ? E_NONE : E_UNKNOWN_SERVER_ERROR;
 }
 
 static int build(struct metadata *m)
@@ -237,8 +241,9 @@ static int build(struct metadata *m)
     struct request *r = m->request;
     const struct metadata_request *q = m->message;
     message_init(&metadata_response_type, &m->response);
-    if (!acceptable(m))
-        return refuse(m, E_INVALID_REQUEST);
+    int16_t error = check(m);
+    if (error != E_NONE)
+        return refuse(m, error);
     m->response.cluster_id = str_from(broker_of(r)->cluster_id);
     if (q->include_cluster_authorized_operations)
         m->response.cluster_authorized_operations = authorized_cluster_operations(r);

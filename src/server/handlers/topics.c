@@ -7,11 +7,6 @@
 
 #define DELETE_BY_ID_VERSION 6
 
-static struct str refusal_text(int16_t error)
-{
-    return error == E_REQUEST_TIMED_OUT ? STR_NULL : str_from(error_code_message(error));
-}
-
 static void refuse_create(struct request *r, int16_t error)
 {
     const struct create_topics_request *q = r->message;

@@ -147,6 +147,107 @@ def pages_of_partitions(step, version, prefix):
     ask([], 4, ("bb", 7))
 
 
+def elections(step, version, prefix):
+    name = prefix + "e"
+    topic(step, name, 2)
+
+    def ask(kind, *topics, **more):
+        wanted = [{"Topic": name, "Partitions": partitions} for name, partitions in topics]
+        step("ElectLeaders", version, {"ElectionType": kind, "TopicPartitions": wanted, "TimeoutMs": 5000, **more})
+
+    for kind in (0, 1, 2, -1):
+        ask(kind)
+        ask(kind, (name, [0, 1, 5, -1, 0]), (prefix + "none", [0]), ("", [0]), ("no good!", [0]))
+        ask(kind, (name, []))
+        ask(kind, (name, [0]), (name, [1]))
+        ask(kind, TopicPartitions=None)
+    for timeout in (0, -1):
+        ask(0, (name, [0, 9]), TimeoutMs=timeout)
+        ask(7, TimeoutMs=timeout)
+        ask(0, TopicPartitions=None, TimeoutMs=timeout)
+
+
+def reassignments(step, version, prefix):
+    name = prefix + "r"
+    topic(step, name, 2)
+
+    def ask(*topics, **more):
+        wanted = [
+            {"Name": name, "Partitions": [{"PartitionIndex": i, "Replicas": replicas} for i, replicas in partitions]}
+            for name, partitions in topics
+        ]
+        step("AlterPartitionReassignments", version, {"TimeoutMs": 5000, "Topics": wanted, **more})
+
+    for replicas in (None, [], [1], [1, 1], [2], [1, 2], [2, 1], [-1]):
+        ask((name, [(0, replicas)]))
+        ask((name, [(0, replicas), (1, replicas)]), AllowReplicationFactorChange=False)
+    ask()
+    ask(AllowReplicationFactorChange=False)
+    ask((name, [(9, [1]), (-1, None), (0, [1]), (0, [1])]), (prefix + "none", [(0, [1])]), (name, []), ("", [(0, [1])]))
+    for timeout in (0, -1):
+        ask((name, [(0, [1])]), TimeoutMs=timeout)
+        ask(TimeoutMs=timeout)
+    for wanted in (None, [], [(name, [0, 1, 7])], [(prefix + "none", [0])], [("", [0])]):
+        topics = wanted and [{"Name": name, "PartitionIndexes": indexes} for name, indexes in wanted]
+        step("ListPartitionReassignments", None, {"TimeoutMs": 5000, "Topics": topics})
+        step("ListPartitionReassignments", None, {"TimeoutMs": 0, "Topics": topics})
+    step("Metadata", None, {"Topics": [{"Name": name}]})
+
+
+def features(step, version, prefix):
+    """Every feature at every level in every way, as far as the version can ask without doing it; and there and back."""
+    names = ["metadata.version", "kraft.version", "transaction.version", "group.version", "share.version",
+             "eligible.leader.replicas.version", "streams.version", "no.such", ""]  # fmt: skip
+
+    def ask(*updates, validate=True, **more):
+        wanted = [{"Feature": name, "MaxVersionLevel": level, "UpgradeType": how} for name, level, how in updates]
+        step("UpdateFeatures", version, {"timeoutMs": 5000, "FeatureUpdates": wanted, "ValidateOnly": validate, **more})
+
+    ask()
+    ask(("a", 1, 1))
+    ask(("transaction.version", 2, 1), ("group.version", 1, 1))
+    ask(("transaction.version", 2, 1), ("transaction.version", 2, 1), timeoutMs=0)
+    ask(("transaction.version", 7, 1), ("transaction.version", 2, 1))
+    if version == 0:
+        update = {"Feature": "transaction.version", "MaxVersionLevel": 1, "AllowDowngrade": True}
+        step("UpdateFeatures", 0, {"timeoutMs": 5000, "FeatureUpdates": [update]})
+        return
+    for name in names:
+        for level in range(-1, 33 if name == "metadata.version" else 4):
+            for how in (0, 1, 2, 3, 4) if level in (-1, 0, 1, 29, 30, 31) else (1, 2, 3):
+                ask((name, level, how))
+    for name, levels in (("transaction.version", (1, 0, 2)), ("share.version", (0, 1)), ("group.version", (0, 1)),
+                         ("eligible.leader.replicas.version", (0, 1)), ("streams.version", (0, 1))):  # fmt: skip
+        for level in levels:
+            for how in (2, 1):
+                ask((name, level, how), validate=False)
+            topic(step, f"{prefix}{name}.{level}")  # where it is led, what was changed before is known, too
+            step("ApiVersions", None, {"ClientSoftwareName": "kdiff", "ClientSoftwareVersion": "1"}, ignore=("ApiKeys",))
+
+
+def quorum(step, version, prefix):
+    metadata = "__cluster_metadata"
+    topic(step, prefix + "t")
+    for wanted in (
+        [],
+        [(metadata, [0])],
+        [(metadata, [1])],
+        [(metadata, [0, 0])],
+        [(metadata, [])],
+        [(prefix + "t", [0])],
+        [(prefix + "t", [0]), (metadata, [0])],
+        [("", [-1])],
+    ):
+        topics = [{"TopicName": name, "Partitions": [{"PartitionIndex": i} for i in indexes]} for name, indexes in wanted]
+        moving = ("HighWatermark", "LogEndOffset", "LeaderEpoch")
+        step("DescribeQuorum", version, {"Topics": topics}, ignore=moving)
+
+
+def unregister(step, version, prefix):
+    for broker in (99, 0, -1, 2147483647):
+        step("UnregisterBroker", version, {"BrokerId": broker})
+
+
 def no_time(step, version, prefix):
     """A request that may take no time is not carried out."""
     name = prefix + "t"
@@ -162,6 +263,11 @@ def no_time(step, version, prefix):
 SCENARIOS = [
     ("records deleted", "DeleteRecords", delete_records),
     ("pages of partitions", "DescribeTopicPartitions", pages_of_partitions),
+    ("elections", "ElectLeaders", elections),
+    ("reassignments", "AlterPartitionReassignments", reassignments),
+    ("levels", "UpdateFeatures", features),
+    ("quorum", "DescribeQuorum", quorum),
+    ("unregister", "UnregisterBroker", unregister),
     ("no time", "CreateTopics", no_time),
     ("more partitions", "CreatePartitions", create_partitions),
     ("too many partitions", "CreatePartitions", many_partitions),

@@ -52,6 +52,8 @@ def metadata(step, version, prefix):
         step("Metadata", version, {"Topics": [{"Name": prefix + "none"}], "AllowAutoTopicCreation": False})
     if version >= 10:
         step("Metadata", version, {"Topics": [{"Name": None, "TopicId": "33" * 16}]})
+        step("Metadata", version, {"Topics": [{"Name": None}, {"Name": name}]})
+        step("Metadata", version, {"Topics": [{"Name": None}, {"Name": None, "TopicId": "33" * 16}]})
 
 
 def partitions(step, version, prefix):
