@@ -26,3 +26,10 @@ int32_t authorized_topic_operations(const struct request *r, struct str topic)
         ACL_DELETE, ACL_ALTER, ACL_DESCRIBE_CONFIGS, ACL_ALTER_CONFIGS};
     return authorized(r, operations, sizeof operations / sizeof *operations, RESOURCE_TOPIC, topic);
 }
+
+int32_t authorized_group_operations(const struct request *r, struct str group)
+{
+    static const enum acl_operation operations[] = {ACL_READ, ACL_DELETE, ACL_DESCRIBE, ACL_DESCRIBE_CONFIGS,
+                                                    ACL_ALTER_CONFIGS};
+    return authorized(r, operations, sizeof operations / sizeof *operations, RESOURCE_GROUP, group);
+}

@@ -7,5 +7,6 @@
 
 int32_t authorized_cluster_operations(const struct request *request);
 int32_t authorized_topic_operations(const struct request *request, struct str topic);
+int32_t authorized_group_operations(const struct request *request, struct str group);
 
 #endif

@@ -3,6 +3,8 @@
 #define SERVER_BROKER_H
 
 #include "config/broker_config.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/group/group.h"
 #include "metadata/image.h"
 #include "replication/flusher.h"
 #include "replication/replica_manager.h"
@@ -25,6 +27,8 @@ struct broker {
     struct fetch_session_cache *fetch_sessions;
     struct reactors *reactors;
     struct producer_ids *producer_ids;
+    struct coordinator *groups; // __consumer_offsets
+    struct group_config group_config;
 };
 
 static inline struct broker *broker_of(const struct request *request)

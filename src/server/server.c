@@ -7,6 +7,7 @@
 #include "protocol/errors.h"
 #include "server/assignments.h"
 #include "server/broker.h"
+#include "server/coordinators.h"
 #include "server/directories.h"
 #include "server/listeners.h"
 #include "server/live_config.h"
@@ -71,8 +72,10 @@ static void on_metadata_change(void *context, const struct image_changes *change
     struct server *s = context;
     pthread_mutex_lock(&s->following);
     bool defaults_changed = live_config_follow(&s->broker, changes);
-    if (s->hosting)
+    if (s->hosting) {
         replica_manager_apply(s->broker.replicas, changes, defaults_changed);
+        coordinators_apply(&s->broker, changes);
+    }
     pthread_mutex_unlock(&s->following);
 }
 
@@ -172,11 +175,12 @@ static int host_partitions(struct server *s)
     pthread_mutex_lock(&s->following);
     qsbr_quiescent(&s->main_thread);
     int rc = replica_manager_load(s->broker.replicas, image_current());
+    int coordinators = coordinators_start(&s->broker, image_current());
     s->hosting = true;
     pthread_mutex_unlock(&s->following);
     if (rc)
         log_error("server", "some partitions are not served: %s", err_text(rc));
-    return log_manager_start(s->broker.logs);
+    return coordinators ? coordinators : log_manager_start(s->broker.logs);
 }
 
 static int join_cluster(struct server *s)
@@ -274,13 +278,17 @@ static int start(struct server *s)
     rc = rc ? rc : start_quorum(s);
     rc = rc ? rc : start_live_config(s);
     rc = rc ? rc : load_logs(s);
-    rc = rc ? rc : host_partitions(s);
     if (rc)
         return rc;
     s->broker.flusher = flusher_start(FLUSH_THREADS);
+    if (!s->broker.flusher)
+        return ERR_NOMEM;
+    rc = host_partitions(s);
+    if (rc)
+        return rc;
     s->broker.fetch_sessions = fetch_session_cache_new((size_t)c->fetch_session_slots, FETCH_SESSION_AGE_MS);
     s->broker.producer_ids = producer_ids_new(s->broker.quorum, c->node_id);
-    if (!s->broker.flusher || !s->broker.fetch_sessions || !s->broker.producer_ids)
+    if (!s->broker.fetch_sessions || !s->broker.producer_ids)
         return ERR_NOMEM;
     rc = join_cluster(s);
     return rc ? rc : reactors_serve(s->broker.reactors);
@@ -302,6 +310,7 @@ static void leave_cluster(struct server *s)
 static int stop(struct server *s)
 {
     int rc = 0;
+    coordinators_stop(&s->broker);
     if (s->broker.reactors) {
         reactors_stop(s->broker.reactors, STOP_BOUND_MS);
         for (unsigned i = 0; i < reactors_count(s->broker.reactors); i++)
@@ -321,6 +330,7 @@ static int stop(struct server *s)
     fetch_session_cache_free(s->broker.fetch_sessions);
     if (s->broker.reactors)
         reactors_free(s->broker.reactors);
+    coordinators_free(&s->broker);
     client_quotas_free(s->quotas);
     live_config_stop(&s->broker);
     listeners_free(&s->listeners);

@@ -1,4 +1,4 @@
-// InitProducerId for idempotent producers, DescribeProducers, and FindCoordinator.
+// InitProducerId for idempotent producers, and DescribeProducers.
 #include "base/error.h"
 #include "metadata/image.h"
 #include "metadata/topic_name.h"
@@ -140,46 +140,3 @@ const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .advertised_min_version = -1,
                                                        .listeners = LISTENER_BROKER,
                                                        .handle = handle_describe_producers};
-
-// FindCoordinator: there is no coordinator in this version, and that is what it says; clients try again.
-
-#define BATCHED_VERSION      4
-#define COORDINATOR_KIND_MAX 2 // group, transaction, share
-
-static void handle_find_coordinator(struct request *r)
-{
-    const struct find_coordinator_request *q = r->message;
-    struct find_coordinator_response out;
-    message_init(&find_coordinator_response_type, &out);
-    int16_t error = q->key_type < 0 || q->key_type > COORDINATOR_KIND_MAX ? E_INVALID_REQUEST
-                                                                          : E_COORDINATOR_NOT_AVAILABLE;
-    if (r->version < BATCHED_VERSION) {
-        out.error_code = error;
-        out.error_message = str_from(error_code_message(error));
-        out.node_id = -1;
-        out.port = -1;
-        request_respond(r, &out);
-        return;
-    }
-    out.coordinators = find_coordinator_response_coordinator_new(&r->arena, q->coordinator_keys_count);
-    if (!out.coordinators) {
-        request_close(r, "out of memory for the response to FindCoordinator");
-        return;
-    }
-    out.coordinators_count = q->coordinator_keys_count;
-    for (int32_t i = 0; i < q->coordinator_keys_count; i++) {
-        struct find_coordinator_response_coordinator *c = &out.coordinators[i];
-        c->key = q->coordinator_keys[i];
-        c->error_code = error;
-        c->node_id = -1;
-        c->port = -1;
-    }
-    request_respond(r, &out);
-}
-
-const struct api_handler find_coordinator_handler = {.api_key = 10,
-                                                     .min_version = 0,
-                                                     .max_version = 6,
-                                                     .advertised_min_version = -1,
-                                                     .listeners = LISTENER_BROKER,
-                                                     .handle = handle_find_coordinator};

@@ -1,0 +1,206 @@
+#include "coordinator/shard.h"
+
+#include "base/logger.h"
+#include "protocol/errors.h"
+
+#include <stdlib.h>
+
+struct coordinator *coordinator_new(const struct coordinator_params *params)
+{
+    struct coordinator *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->params = *params;
+    pthread_mutex_init(&c->lock, NULL);
+    list_init(&c->to_load);
+    return c;
+}
+
+static void load_queued(void *context)
+{
+    struct coordinator *c = context;
+    for (;;) {
+        pthread_mutex_lock(&c->lock);
+        struct list *node = c->stopping ? NULL : list_pop_front(&c->to_load);
+        c->loader_runs = node != NULL;
+        pthread_mutex_unlock(&c->lock);
+        if (!node)
+            return;
+        shard_load(container_of(node, struct shard, load_node));
+    }
+}
+
+// [lock] The thread exists only while there is something to load.
+static void start_loader(struct coordinator *c)
+{
+    if (c->stopping || c->loader_runs || list_empty(&c->to_load))
+        return;
+    if (c->loader_joinable)
+        thread_join(&c->loader); // it has nothing left to do but to return
+    c->loader_joinable = c->loader_runs = thread_start(&c->loader, "coordinator-load", load_queued, c) == 0;
+    if (!c->loader_runs)
+        log_error("coordinator", "no thread to load %s: its groups stay unavailable",
+                  c->params.machine->topic);
+}
+
+// [lock] The shards are made once: how many there are holds until the next start, as a group belongs to the
+// partition that this number says.
+static struct shard *need_shards(struct coordinator *c, const struct image_topic *topic)
+{
+    struct shard *shards = atomic_load(&c->shards);
+    if (shards)
+        return shards;
+    shards = calloc(topic->partitions_count, sizeof *shards);
+    if (!shards) {
+        log_error("coordinator", "out of memory: %s is not served", c->params.machine->topic);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < topic->partitions_count; i++)
+        shard_init(&shards[i], c, (int32_t)i);
+    atomic_store(&c->shard_count, (int32_t)topic->partitions_count);
+    atomic_store(&c->shards, shards);
+    return shards;
+}
+
+// [lock]
+static void follow(struct coordinator *c, const struct image_topic *topic)
+{
+    struct shard *shards = need_shards(c, topic);
+    int32_t count = atomic_load(&c->shard_count);
+    for (uint32_t i = 0; shards && i < topic->partitions_count && (int32_t)i < count; i++) {
+        const struct image_partition *p = topic->partitions[i];
+        struct shard *s = &shards[i];
+        struct partition *hosted =
+            p->leader == c->params.broker_id
+                ? replica_manager_get(c->params.replicas, &topic->id, (int32_t)i)
+                : NULL;
+        if (!hosted) {
+            shard_lose(s, E_NOT_COORDINATOR);
+        } else if (shard_gain(s, hosted, p->leader_epoch) && list_empty(&s->load_node)) {
+            list_push_back(&c->to_load, &s->load_node);
+        }
+        partition_unref(hosted);
+    }
+}
+
+void coordinator_load(struct coordinator *c, const struct image *image)
+{
+    const struct image_topic *topic = image_topic(image, str_from(c->params.machine->topic));
+    pthread_mutex_lock(&c->lock);
+    if (topic)
+        follow(c, topic);
+    start_loader(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+static void lose_all(struct coordinator *c, int16_t error)
+{
+    struct shard *shards = atomic_load(&c->shards);
+    for (int32_t i = 0; shards && i < atomic_load(&c->shard_count); i++)
+        shard_lose(&shards[i], error);
+}
+
+void coordinator_apply(struct coordinator *c, const struct image_changes *changes)
+{
+    pthread_mutex_lock(&c->lock);
+    for (uint32_t i = 0; i < changes->topics_count && !c->stopping; i++) {
+        const struct image_topic_delta *d = &changes->topics[i];
+        if (d->before && str_is(d->before->name, c->params.machine->topic) && !d->after)
+            lose_all(c, E_NOT_COORDINATOR);
+        if (d->after && str_is(d->after->name, c->params.machine->topic))
+            follow(c, d->after);
+    }
+    start_loader(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void coordinator_stop(struct coordinator *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    bool join = c->loader_joinable;
+    c->loader_joinable = false;
+    pthread_mutex_unlock(&c->lock);
+    if (join)
+        thread_join(&c->loader);
+    lose_all(c, E_COORDINATOR_NOT_AVAILABLE);
+}
+
+void coordinator_free(struct coordinator *c)
+{
+    if (!c)
+        return;
+    struct shard *shards = atomic_load(&c->shards);
+    for (int32_t i = 0; shards && i < atomic_load(&c->shard_count); i++)
+        shard_free(&shards[i]);
+    free(shards);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+// Characters outside the basic plane count as their two surrogates.
+int32_t java_string_hash(struct str text)
+{
+    uint32_t hash = 0;
+    for (size_t i = 0; i < text.size;) {
+        uint8_t first = (uint8_t)text.data[i];
+        size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+        uint32_t c = more == 0 ? first : first & (0x3fu >> more);
+        for (size_t k = 1; k <= more && i + k < text.size; k++)
+            c = c << 6 | ((uint8_t)text.data[i + k] & 0x3f);
+        i += more + 1;
+        if (c >= 0x10000) {
+            hash = hash * 31 + (0xd800 + ((c - 0x10000) >> 10));
+            c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+        }
+        hash = hash * 31 + c;
+    }
+    return (int32_t)hash;
+}
+
+int32_t coordinator_shards(struct coordinator *c)
+{
+    int32_t count = atomic_load(&c->shard_count);
+    return count > 0 ? count : c->params.partitions;
+}
+
+int32_t coordinator_partition(struct coordinator *c, struct str key)
+{
+    int32_t hash = java_string_hash(key);
+    int32_t positive = hash == INT32_MIN ? 0 : hash < 0 ? -hash : hash;
+    return positive % coordinator_shards(c);
+}
+
+bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_request *request)
+{
+    struct shard *shards = atomic_load(&c->shards);
+    request->response = NULL;
+    request->error = E_NOT_COORDINATOR;
+    if (!shards || shard >= atomic_load(&c->shard_count))
+        return true;
+    request->error = E_NONE;
+    return shard_ask(&shards[shard], request);
+}
+
+static void told(struct coordinator_request *r)
+{
+    arena_free(&r->arena);
+    free(r);
+}
+
+void coordinator_tell_all(struct coordinator *c, int kind, const void *message)
+{
+    struct shard *shards = atomic_load(&c->shards);
+    for (int32_t i = 0; shards && i < atomic_load(&c->shard_count); i++) {
+        struct coordinator_request *r = state_alloc(sizeof *r);
+        r->kind = kind;
+        r->message = message;
+        r->complete = told;
+        r->reply_to = shards[i].home;
+        arena_init(&r->arena, 0);
+        if (shard_ask(&shards[i], r))
+            told(r);
+    }
+}

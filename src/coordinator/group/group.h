@@ -1,0 +1,56 @@
+// Groups: members that share the partitions of topics, and offsets that are committed in a group's name. The
+// machine of the shards of __consumer_offsets.
+#ifndef COORDINATOR_GROUP_GROUP_H
+#define COORDINATOR_GROUP_GROUP_H
+
+#include "base/uuid.h"
+#include "config/broker_config.h"
+#include "coordinator/machine.h"
+
+extern const struct coordinator_machine group_machine;
+
+// What the machine goes by; server.properties gives it (group_config_init).
+struct group_config {
+    int32_t initial_rebalance_delay_ms;
+    int32_t min_session_timeout_ms, max_session_timeout_ms;
+    int32_t max_size;
+    int32_t offset_metadata_max_bytes;
+    int64_t offsets_retention_ms;
+    int64_t retention_check_interval_ms;
+    struct uuid (*new_id)(void *context); // of members
+    void *new_id_context;
+};
+
+// 0, or ERR_NOMEM.
+int group_config_init(struct group_config *config, const struct broker_config *broker);
+
+// Requests (coordinator_request.kind), each with its message and its response.
+enum group_request {
+    GROUP_JOIN,         // join_group_request; join_group_response. Waits until the rebalance is complete
+    GROUP_SYNC,         // sync_group_request; sync_group_response. Waits for the leader's
+    GROUP_HEARTBEAT,    // heartbeat_request; heartbeat_response
+    GROUP_LEAVE,        // leave_group_request with `members`; leave_group_response
+    GROUP_COMMIT,       // offset_commit_request with names and ids of topics that exist; offset_commit_response
+    GROUP_FETCH,        // struct group_fetch; offset_fetch_response_offset_fetch_response_group
+    GROUP_OFFSET_DELETE, // offset_delete_request; offset_delete_response
+    GROUP_LIST,         // list_groups_request; list_groups_response: the shard's
+    GROUP_DESCRIBE,     // struct str, the group's id; describe_groups_response_described_group
+    GROUP_DELETE,       // struct str; none but the error
+    GROUP_TOPIC_DELETED, // struct str, the topic's name; none
+    GROUP_REQUESTS
+};
+
+struct group_fetch {
+    struct str group_id;
+    struct str member_id; // null unless the client gives it
+    int32_t member_epoch;
+    // topics: NULL: every committed offset of the group. With ids where they are known.
+    const struct offset_fetch_request_offset_fetch_request_topics *topics;
+    int32_t topics_count;
+    bool require_stable; // an offset that a transaction may still change is an error
+};
+
+// How long a text is for Java: characters of UTF-16.
+size_t utf16_length(struct str text);
+
+#endif

@@ -1,0 +1,334 @@
+// The machine of a shard of groups: its state as a whole, its timers, and who serves which request.
+#include "coordinator/group/state.h"
+
+#include "base/error.h"
+#include "base/logger.h"
+
+#include <stdlib.h>
+
+#define NEVER INT64_MAX
+
+// Groups
+
+struct group *group_find(const struct groups *s, struct str id)
+{
+    return map_get(&s->groups, id);
+}
+
+struct group *group_create(struct groups *s, struct str id, int64_t wall_ms)
+{
+    struct group *g = state_alloc(sizeof *g + id.size);
+    char *name = (char *)(g + 1);
+    if (id.size > 0)
+        memcpy(name, id.data, id.size);
+    g->groups = s;
+    g->id = (struct str){name, id.size};
+    g->state = GROUP_EMPTY;
+    g->previous = GROUP_DEAD;
+    g->state_ms = wall_ms;
+    g->protocol_type = g->protocol = STR_NULL;
+    g->join.kind = TIMER_JOIN;
+    g->sync.kind = TIMER_SYNC;
+    list_init(&g->members);
+    list_init(&g->pendings);
+    if (map_put(&s->groups, g->id, g))
+        state_array(NULL, SIZE_MAX, 1); // ends the process
+    return g;
+}
+
+static void free_str(struct str *s)
+{
+    free((void *)(uintptr_t)s->data);
+    *s = STR_NULL;
+}
+
+void group_remove(struct group *g)
+{
+    struct groups *s = g->groups;
+    struct turn t = {.groups = s};
+    map_remove(&s->groups, g->id);
+    struct list *n;
+    while (!list_empty(&g->members))
+        member_remove(&t, container_of(list_first(&g->members), struct member, node));
+    while ((n = list_first(&g->pendings)) != &g->pendings)
+        pending_remove(container_of(n, struct pending, node));
+    timer_cancel(s, &g->join);
+    timer_cancel(s, &g->sync);
+    map_free(&g->members_by_id);
+    map_free(&g->static_members);
+    for (uint32_t i = 0; i < g->votes_count; i++)
+        free_str(&g->votes[i].name);
+    free(g->votes);
+    group_forget_topics(g);
+    free_str(&g->protocol_type);
+    free_str(&g->protocol);
+    offsets_free(&g->offsets);
+    free(g);
+}
+
+void set_state(struct turn *t, struct group *g, enum group_state state)
+{
+    g->previous = g->state;
+    g->state = state;
+    g->state_ms = t->now.wall_ms;
+}
+
+const char *group_state_name(enum group_state state)
+{
+    static const char *const names[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"};
+    return names[state];
+}
+
+bool group_uses_consumer_protocol(const struct group *g)
+{
+    return str_is(g->protocol_type, "consumer");
+}
+
+// A group whose topics are not known may be subscribed to any when it is of consumers.
+bool group_subscribes(const struct group *g, struct str topic)
+{
+    if (!g->knows_topics)
+        return group_uses_consumer_protocol(g);
+    return map_get(&g->topics, topic) != NULL;
+}
+
+// Answers
+
+void answer(struct turn *t, struct coordinator_request *r, void *response)
+{
+    r->response = response;
+    r->error = response ? E_NONE : E_UNKNOWN_SERVER_ERROR; // out of memory for the answer alone
+    list_push_back(&t->effects->answered, &r->node);
+}
+
+void refuse(struct turn *t, struct coordinator_request *r, int16_t error)
+{
+    r->response = NULL;
+    r->error = error;
+    list_push_back(&t->effects->answered, &r->node);
+}
+
+// Timers
+
+void timer_cancel(struct groups *s, struct timer *timer)
+{
+    heap_remove(&s->timers, &timer->node);
+}
+
+void timer_arm(struct turn *t, struct timer *timer, int64_t delay_ms)
+{
+    int64_t due = t->now.monotonic_ms + (delay_ms > 0 ? delay_ms : 0);
+    if (heap_has(&timer->node))
+        heap_move(&t->groups->timers, &timer->node, due);
+    else if (heap_push(&t->groups->timers, &timer->node, due))
+        state_array(NULL, SIZE_MAX, 1); // ends the process
+}
+
+static void fire(struct turn *t, struct timer *timer)
+{
+    switch (timer->kind) {
+    case TIMER_EXPIRY:
+        on_expiry_timer(t);
+        break;
+    case TIMER_JOIN:
+        on_join_timer(t, container_of(timer, struct group, join));
+        break;
+    case TIMER_SYNC:
+        on_sync_timer(t, container_of(timer, struct group, sync));
+        break;
+    case TIMER_HEARTBEAT:
+        on_heartbeat_timer(t, container_of(timer, struct member, heartbeat));
+        break;
+    case TIMER_PENDING:
+        on_pending_timer(t, container_of(timer, struct pending, timer));
+        break;
+    }
+}
+
+static bool tick(void *state, struct coordinator_now now, struct coordinator_effects *effects)
+{
+    struct groups *s = state;
+    struct heap_node *first = heap_first(&s->timers);
+    if (!first || first->key > now.monotonic_ms)
+        return false;
+    heap_remove(&s->timers, first);
+    struct turn t = {s, now, effects};
+    s->then = THEN_NOTHING;
+    fire(&t, container_of(first, struct timer, node));
+    return true;
+}
+
+static int64_t next_due(const void *state)
+{
+    const struct groups *s = state;
+    struct heap_node *first = heap_first(&s->timers);
+    return first ? first->key : NEVER;
+}
+
+// Life
+
+static void *create(const void *config)
+{
+    struct groups *s = state_alloc(sizeof *s);
+    s->config = config;
+    s->expiry.kind = TIMER_EXPIRY;
+    return s;
+}
+
+static void destroy(void *state)
+{
+    struct groups *s = state;
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&s->groups, &i)); i = 0)
+        group_remove(e->value);
+    for (size_t i = 0; (e = map_next(&s->transactions, &i)); i = 0)
+        replay_transaction_end(s, ((struct transaction *)e->value)->producer_id, false);
+    map_free(&s->groups);
+    map_free(&s->transactions);
+    heap_free(&s->timers);
+    free(s);
+}
+
+static void loaded(void *state, struct coordinator_now now)
+{
+    struct groups *s = state;
+    struct turn t = {.groups = s, .now = now};
+    timer_arm(&t, &s->expiry, s->config->retention_check_interval_ms);
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&s->groups, &i));) {
+        struct group *g = e->value;
+        for (struct list *n = list_first(&g->members), *next; list_each(&g->members, n, next); n = next)
+            heartbeat_restart(&t, container_of(n, struct member, node));
+        // The limit may have changed: who is too much is found when everybody joins anew.
+        if (g->members_count > (uint32_t)s->config->max_size)
+            prepare_rebalance(&t, g);
+    }
+}
+
+static void unload(void *state, int16_t error, struct coordinator_effects *effects)
+{
+    struct groups *s = state;
+    struct turn t = {.groups = s, .effects = effects};
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&s->groups, &i));) {
+        struct group *g = e->value;
+        for (struct list *n = list_first(&g->members), *next; list_each(&g->members, n, next); n = next) {
+            struct member *m = container_of(n, struct member, node);
+            if (m->joining)
+                refuse(&t, m->joining, error);
+            if (m->syncing)
+                refuse(&t, m->syncing, error);
+            m->joining = m->syncing = NULL;
+        }
+    }
+}
+
+static void (*const served[GROUP_REQUESTS])(struct turn *t, struct coordinator_request *r) = {
+    [GROUP_JOIN] = on_join,
+    [GROUP_SYNC] = on_sync,
+    [GROUP_HEARTBEAT] = on_heartbeat,
+    [GROUP_LEAVE] = on_leave,
+    [GROUP_COMMIT] = on_commit,
+    [GROUP_FETCH] = on_fetch,
+    [GROUP_OFFSET_DELETE] = on_offset_delete,
+    [GROUP_LIST] = on_list,
+    [GROUP_DESCRIBE] = on_describe,
+    [GROUP_DELETE] = on_delete,
+    [GROUP_TOPIC_DELETED] = on_topic_deleted,
+};
+
+static void step(void *state, struct coordinator_request *r, struct coordinator_now now,
+                 struct coordinator_effects *effects)
+{
+    struct groups *s = state;
+    struct turn t = {s, now, effects};
+    s->then = THEN_NOTHING;
+    served[r->kind](&t, r);
+}
+
+static void settle(void *state, int16_t error, struct coordinator_now now, struct coordinator_effects *effects)
+{
+    struct groups *s = state;
+    struct turn t = {s, now, effects};
+    enum continuation then = s->then;
+    s->then = THEN_NOTHING;
+    switch (then) {
+    case THEN_NOTHING:
+        break;
+    case THEN_ANSWER:
+        if (error == E_NONE)
+            answer(&t, s->then_request, s->then_request->response);
+        else
+            refuse(&t, s->then_request, error);
+        break;
+    case THEN_CREATED:
+        settle_created(&t, error);
+        break;
+    case THEN_ASSIGN:
+        settle_assigned(&t, error);
+        break;
+    case THEN_REPLACED:
+        settle_replaced(&t, error);
+        break;
+    }
+}
+
+const struct coordinator_machine group_machine = {.topic = "__consumer_offsets",
+                                                  .create = create,
+                                                  .destroy = destroy,
+                                                  .replay = replay_record,
+                                                  .replay_end = replay_transaction_end,
+                                                  .loaded = loaded,
+                                                  .unload = unload,
+                                                  .step = step,
+                                                  .settle = settle,
+                                                  .tick = tick,
+                                                  .next_due = next_due};
+
+// Configuration
+
+static int64_t number(const struct broker_config *broker, struct arena *arena, struct str name, int *rc)
+{
+    struct setting_value value = {0};
+    int one = broker_config_value(broker, name, arena, &value);
+    *rc = *rc ? *rc : one;
+    return value.integer;
+}
+
+static struct uuid random_id(void *context)
+{
+    (void)context;
+    return uuid_random();
+}
+
+int group_config_init(struct group_config *c, const struct broker_config *broker)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    int rc = 0;
+#define NUMBER(name) number(broker, &arena, STR(name), &rc)
+    *c = (struct group_config){
+        .initial_rebalance_delay_ms = (int32_t)NUMBER("group.initial.rebalance.delay.ms"),
+        .min_session_timeout_ms = (int32_t)NUMBER("group.min.session.timeout.ms"),
+        .max_session_timeout_ms = (int32_t)NUMBER("group.max.session.timeout.ms"),
+        .max_size = (int32_t)NUMBER("group.max.size"),
+        .offset_metadata_max_bytes = (int32_t)NUMBER("offset.metadata.max.bytes"),
+        .offsets_retention_ms = NUMBER("offsets.retention.minutes") * 60000,
+        .retention_check_interval_ms = NUMBER("offsets.retention.check.interval.ms"),
+        .new_id = random_id,
+    };
+#undef NUMBER
+    arena_free(&arena);
+    return rc;
+}
+
+size_t utf16_length(struct str text)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = (uint8_t)text.data[i];
+        length += (byte & 0xc0) != 0x80;
+        length += byte >= 0xf0; // a surrogate pair
+    }
+    return length;
+}

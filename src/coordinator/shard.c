@@ -1,0 +1,357 @@
+#include "coordinator/shard.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/logger.h"
+#include "protocol/errors.h"
+#include "replication/flusher.h"
+#include "storage/batch.h"
+
+#define NEVER INT64_MAX
+
+static struct coordinator_now now(void)
+{
+    return (struct coordinator_now){clock_monotonic_ms(), clock_wall_ms()};
+}
+
+static const struct coordinator_machine *machine_of(const struct shard *s)
+{
+    return s->coordinator->params.machine;
+}
+
+// Answers
+
+static void complete(struct task *task)
+{
+    struct coordinator_request *r = container_of(task, struct coordinator_request, task);
+    r->complete(r);
+}
+
+static void release(struct coordinator_request *r)
+{
+    r->task = TASK_INIT(complete);
+    loop_post(r->reply_to, &r->task);
+}
+
+// [lock] Releases what the high watermark covers; the rest waits for it.
+static void release_replicated(struct shard *s)
+{
+    for (;;) {
+        if (s->waiter.partition)
+            partition_wait_cancel(&s->waiter);
+        if (list_empty(&s->unreplicated))
+            return;
+        int64_t high_watermark = log_high_watermark(s->partition->log);
+        while (!list_empty(&s->unreplicated)) {
+            struct coordinator_request *r =
+                container_of(list_first(&s->unreplicated), struct coordinator_request, node);
+            if (r->offset >= high_watermark)
+                break;
+            list_remove(&r->node);
+            release(r);
+        }
+        if (list_empty(&s->unreplicated))
+            return;
+        s->waiter.kind = PARTITION_WAIT_HIGH_WATERMARK;
+        s->waiter.offset =
+            container_of(list_first(&s->unreplicated), struct coordinator_request, node)->offset;
+        if (partition_wait(s->partition, &s->waiter) || log_is_offline(s->partition->log) ||
+            atomic_load(&s->partition->gone))
+            return;
+    }
+}
+
+static void wake(struct partition_waiter *waiter)
+{
+    struct shard *s = container_of(waiter, struct shard, waiter);
+    loop_post(s->home, &s->wake);
+}
+
+static void on_wake(struct task *task)
+{
+    struct shard *s = container_of(task, struct shard, wake);
+    pthread_mutex_lock(&s->lock);
+    if (s->state == SHARD_ACTIVE)
+        release_replicated(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+// [lock] Lets the answers go, or has them wait. Returns whether `own` may be answered at once.
+static bool give_answers(struct shard *s, struct coordinator_effects *effects,
+                         const struct coordinator_request *own)
+{
+    bool at_once = false;
+    bool replicated = list_empty(&s->unreplicated) &&
+                      (s->last_offset < 0 || log_high_watermark(s->partition->log) > s->last_offset);
+    struct list *node;
+    while ((node = list_pop_front(&effects->answered))) {
+        struct coordinator_request *r = container_of(node, struct coordinator_request, node);
+        r->offset = s->last_offset;
+        if (!replicated)
+            list_push_back(&s->unreplicated, &r->node);
+        else if (r == own)
+            at_once = true;
+        else
+            release(r);
+    }
+    if (!replicated)
+        release_replicated(s);
+    return at_once;
+}
+
+// Appending
+
+// The error of an append as the coordinator's clients are to read it.
+static int16_t client_error(int16_t error)
+{
+    switch (error) {
+    case E_UNKNOWN_TOPIC_OR_PARTITION:
+    case E_NOT_ENOUGH_REPLICAS:
+    case E_REQUEST_TIMED_OUT:
+        return E_COORDINATOR_NOT_AVAILABLE;
+    case E_NOT_LEADER_OR_FOLLOWER:
+    case E_KAFKA_STORAGE_ERROR:
+        return E_NOT_COORDINATOR;
+    case E_MESSAGE_TOO_LARGE:
+    case E_RECORD_LIST_TOO_LARGE:
+    case E_INVALID_FETCH_SIZE:
+        return E_UNKNOWN_SERVER_ERROR;
+    default:
+        return error;
+    }
+}
+
+// [lock] Records [from, to) as one batch.
+static int16_t append_batch(struct shard *s, const struct coordinator_effects *effects, size_t from, size_t to,
+                            int64_t wall_ms)
+{
+    struct batch_options options = BATCH_OPTIONS;
+    options.compression = (enum compression)s->coordinator->params.compression;
+    struct batch_builder builder = {0};
+    batch_builder_init(&builder, &options);
+    for (size_t i = from; i < to; i++)
+        batch_builder_add(&builder, wall_ms, effects->records[i].key, effects->records[i].value, NULL, 0);
+    struct bytes batch;
+    int rc = batch_builder_finish(&builder, &batch);
+    struct log_config config;
+    log_get_config(s->partition->log, &config);
+    int16_t error = rc ? E_UNKNOWN_SERVER_ERROR
+                       : batch.size > (size_t)config.max_message_bytes ? E_MESSAGE_TOO_LARGE : E_NONE;
+    if (error == E_NONE) {
+        struct log_append_info info;
+        int64_t wait_for;
+        bool flush_due;
+        error = partition_append(s->partition, (uint8_t *)(uintptr_t)batch.data, batch.size, -1, wall_ms,
+                                 &info, &wait_for, &flush_due);
+        if (error == E_NONE)
+            s->last_offset = info.last_offset;
+        if (flush_due)
+            flusher_submit(s->coordinator->params.flusher, s->partition);
+    }
+    batch_builder_free(&builder);
+    if (error != E_NONE)
+        log_limited(LOG_LEVEL_WARN, "coordinator", "cannot append to %s: %s", log_name(s->partition->log),
+                    error_code_name(error));
+    return error;
+}
+
+// Each of its own needs a batch no larger than this.
+#define DIVISIBLE_BATCH_BYTES 65536
+
+static size_t batch_end(const struct coordinator_effects *effects, size_t from)
+{
+    if (!effects->divisible)
+        return effects->records_count;
+    size_t bytes = 0, i = from;
+    while (i < effects->records_count && (i == from || bytes < DIVISIBLE_BATCH_BYTES)) {
+        bytes += effects->records[i].key.size + effects->records[i].value.size;
+        i++;
+    }
+    return i;
+}
+
+// [lock] Appends and replays. The error is the one that clients read.
+static int16_t append(struct shard *s, struct coordinator_effects *effects, int64_t wall_ms)
+{
+    for (size_t from = 0, to; from < effects->records_count; from = to) {
+        to = batch_end(effects, from);
+        int16_t error = append_batch(s, effects, from, to, wall_ms);
+        if (error != E_NONE)
+            return client_error(error);
+        int64_t base = s->last_offset - (int64_t)(to - from) + 1;
+        for (size_t i = from; effects->replay && i < to; i++)
+            machine_of(s)->replay(s->machine, &effects->records[i], base + (int64_t)(i - from), -1);
+    }
+    return E_NONE;
+}
+
+// [lock] Does what a step or a tick wants done.
+static bool execute(struct shard *s, struct coordinator_effects *effects, struct coordinator_now at,
+                    const struct coordinator_request *own)
+{
+    if (effects->records_count > 0) {
+        int16_t error = append(s, effects, at.wall_ms);
+        machine_of(s)->settle(s->machine, error, at, effects);
+    }
+    bool at_once = give_answers(s, effects, own);
+    coordinator_effects_reset(effects);
+    return at_once;
+}
+
+// Timers
+
+// [lock] The home loop's timer follows a due time that comes earlier; later ones wait until it fires.
+static void arm(struct shard *s)
+{
+    int64_t due = s->machine ? machine_of(s)->next_due(s->machine) : NEVER;
+    if (due < atomic_load(&s->armed_ms)) {
+        atomic_store(&s->armed_ms, due);
+        loop_post(s->home, &s->rearm);
+    }
+}
+
+static void on_rearm(struct task *task)
+{
+    struct shard *s = container_of(task, struct shard, rearm);
+    int64_t due = atomic_load(&s->armed_ms);
+    if (due != NEVER)
+        loop_timer_arm(s->home, &s->timer, due);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+    struct shard *s = container_of(timer, struct shard, timer);
+    struct coordinator_effects effects;
+    coordinator_effects_init(&effects);
+    pthread_mutex_lock(&s->lock);
+    atomic_store(&s->armed_ms, NEVER);
+    struct coordinator_now at = now();
+    while (s->state == SHARD_ACTIVE && s->machine && machine_of(s)->tick(s->machine, at, &effects))
+        execute(s, &effects, at, NULL);
+    if (s->state == SHARD_ACTIVE)
+        arm(s);
+    pthread_mutex_unlock(&s->lock);
+    coordinator_effects_free(&effects);
+}
+
+// Requests
+
+static void need_machine(struct shard *s, struct coordinator_now at)
+{
+    if (s->machine)
+        return;
+    s->machine = machine_of(s)->create(s->coordinator->params.config);
+    machine_of(s)->loaded(s->machine, at);
+}
+
+bool shard_ask(struct shard *s, struct coordinator_request *r)
+{
+    struct coordinator_effects effects;
+    coordinator_effects_init(&effects);
+    pthread_mutex_lock(&s->lock);
+    bool at_once = true;
+    if (s->state == SHARD_ACTIVE) {
+        struct coordinator_now at = now();
+        need_machine(s, at);
+        machine_of(s)->step(s->machine, r, at, &effects);
+        at_once = execute(s, &effects, at, r);
+        arm(s);
+    } else {
+        r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;
+    }
+    pthread_mutex_unlock(&s->lock);
+    coordinator_effects_free(&effects);
+    return at_once;
+}
+
+// Leadership
+
+void shard_init(struct shard *s, struct coordinator *c, int32_t index)
+{
+    *s = (struct shard){.coordinator = c,
+                        .index = index,
+                        .home = c->params.loop_at(c->params.arg, (unsigned)index % c->params.loop_count),
+                        .leader_epoch = -1,
+                        .last_offset = -1,
+                        .waiter.wake = wake,
+                        .wake = TASK_INIT(on_wake),
+                        .timer.fire = on_timer,
+                        .rearm = TASK_INIT(on_rearm),
+                        .armed_ms = NEVER};
+    pthread_mutex_init(&s->lock, NULL);
+    list_init(&s->unreplicated);
+    list_init(&s->waiter.node);
+    list_init(&s->load_node);
+}
+
+void shard_free(struct shard *s)
+{
+    pthread_mutex_destroy(&s->lock);
+}
+
+// [lock] Everything that waits gets the error.
+static void drop(struct shard *s, int16_t error)
+{
+    if (s->waiter.partition)
+        partition_wait_cancel(&s->waiter);
+    struct coordinator_effects effects;
+    coordinator_effects_init(&effects);
+    struct list *node;
+    while ((node = list_pop_front(&s->unreplicated))) {
+        struct coordinator_request *r = container_of(node, struct coordinator_request, node);
+        r->response = NULL;
+        r->error = error;
+        release(r);
+    }
+    if (s->machine) {
+        machine_of(s)->unload(s->machine, error, &effects);
+        while ((node = list_pop_front(&effects.answered)))
+            release(container_of(node, struct coordinator_request, node));
+        machine_of(s)->destroy(s->machine);
+    }
+    coordinator_effects_free(&effects);
+    s->machine = NULL;
+    s->last_offset = -1;
+    s->state = SHARD_ABSENT;
+    partition_unref(s->partition);
+    s->partition = NULL;
+}
+
+bool shard_gain(struct shard *s, struct partition *p, int32_t leader_epoch)
+{
+    pthread_mutex_lock(&s->lock);
+    bool same = s->state != SHARD_ABSENT && s->partition == p && s->leader_epoch == leader_epoch;
+    if (!same) {
+        if (s->state != SHARD_ABSENT)
+            drop(s, E_NOT_COORDINATOR);
+        s->partition = partition_ref(p);
+        s->leader_epoch = leader_epoch;
+        s->state = log_end_offset(p->log) == 0 ? SHARD_ACTIVE : SHARD_LOADING;
+    }
+    bool load = !same && s->state == SHARD_LOADING;
+    pthread_mutex_unlock(&s->lock);
+    return load;
+}
+
+void shard_lose(struct shard *s, int16_t error)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->state != SHARD_ABSENT)
+        drop(s, error);
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool shard_loaded(struct shard *s, int32_t leader_epoch, void *machine, int64_t last_offset)
+{
+    pthread_mutex_lock(&s->lock);
+    bool wanted = s->state == SHARD_LOADING && s->leader_epoch == leader_epoch;
+    if (wanted) {
+        s->machine = machine;
+        s->last_offset = last_offset;
+        s->state = SHARD_ACTIVE;
+        machine_of(s)->loaded(s->machine, now());
+        arm(s);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return wanted;
+}

@@ -1,0 +1,83 @@
+#include "server/handlers/coordinator_call.h"
+
+#include <stdlib.h>
+
+void coordinator_call_discard(struct coordinator_call *call)
+{
+    for (int32_t i = 0; i < call->count; i++)
+        arena_free(&call->parts[i].arena);
+    free(call);
+}
+
+static void finish(struct coordinator_call *call)
+{
+    if (call->request)
+        call->finish(call);
+    coordinator_call_discard(call);
+}
+
+
+static void complete(struct coordinator_request *part)
+{
+    struct coordinator_call *call = part->context;
+    if (--call->left == 0)
+        finish(call);
+}
+
+static void on_cancel(struct request *r)
+{
+    struct coordinator_call *call = r->parked;
+    call->request = NULL; // the parts cannot be taken back: what they do is done all the same
+}
+
+// As Java writes the client's address.
+static struct str client_host(struct request *r)
+{
+    struct str peer = str_from(request_peer(r));
+    while (peer.size > 0 && peer.data[peer.size - 1] != ':')
+        peer.size--;
+    peer.size -= peer.size > 0;
+    if (peer.size > 1 && peer.data[0] == '[')
+        peer = (struct str){peer.data + 1, peer.size - 2};
+    return arena_printf(&r->arena, "/%.*s", STR_ARG(peer));
+}
+
+struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,
+                                              void (*finish_call)(struct coordinator_call *call))
+{
+    struct coordinator_call *call = calloc(1, sizeof *call + (size_t)count * sizeof call->parts[0]);
+    if (!call)
+        return NULL;
+    call->request = r;
+    call->finish = finish_call;
+    call->count = call->left = count;
+    struct str host = client_host(r);
+    for (int32_t i = 0; i < count; i++) {
+        struct coordinator_request *part = &call->parts[i];
+        part->version = r->version;
+        part->client_id = r->client_id;
+        part->client_host = host;
+        part->complete = complete;
+        part->context = call;
+        part->reply_to = &r->reactor->loop;
+        arena_init(&part->arena, 0);
+    }
+    return call;
+}
+
+void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator, const int32_t *shards)
+{
+    for (int32_t i = 0; i < call->count; i++)
+        call->left -=
+            shards[i] == COORDINATOR_CALL_ANSWERED || coordinator_ask(coordinator, shards[i], &call->parts[i]);
+    if (call->left == 0)
+        finish(call);
+    else
+        request_park(call->request, PARK_STALL, on_cancel, call);
+}
+
+void coordinator_call_run_key(struct coordinator_call *call, struct coordinator *coordinator, struct str key)
+{
+    int32_t shard = coordinator_partition(coordinator, key);
+    coordinator_call_run(call, coordinator, &shard);
+}

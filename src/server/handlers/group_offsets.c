@@ -1,0 +1,299 @@
+// OffsetCommit and OffsetDelete. Topics are looked up here, groups in their coordinator.
+#include "base/error.h"
+#include "coordinator/group/group.h"
+#include "metadata/image.h"
+#include "protocol/errors.h"
+#include "protocol/messages.h"
+#include "server/handlers/coordinator_call.h"
+#include "server/handlers/handlers.h"
+
+#define TOPIC_ID_VERSION 10 // of OffsetCommit
+
+static void out_of_memory(struct request *r)
+{
+    request_close(r, "out of memory for a request about committed offsets");
+}
+
+// OffsetCommit
+
+// What a request comes to before the group is asked: the topics that exist, and an answer for the others.
+struct commit {
+    struct offset_commit_request known;
+    struct offset_commit_response answer;
+};
+
+static struct offset_commit_response_offset_commit_response_topic *answer_topic(struct commit *c,
+                                                                               const struct str *name,
+                                                                               const struct uuid *id)
+{
+    for (int32_t i = 0; i < c->answer.topics_count; i++) {
+        struct offset_commit_response_offset_commit_response_topic *t = &c->answer.topics[i];
+        if (uuid_is_zero(id) ? str_equal(t->name, *name) : uuid_equal(&t->topic_id, id))
+            return t;
+    }
+    return NULL;
+}
+
+static int add_answers(struct request *r, struct commit *c,
+                       const struct offset_commit_response_offset_commit_response_topic *from)
+{
+    struct offset_commit_response_offset_commit_response_topic *to =
+        answer_topic(c, &from->name, &from->topic_id);
+    if (!to) {
+        c->answer.topics[c->answer.topics_count++] = *from;
+        return 0;
+    }
+    struct offset_commit_response_offset_commit_response_partition *both =
+        offset_commit_response_offset_commit_response_partition_new(&r->arena,
+                                                                   to->partitions_count + from->partitions_count);
+    if (!both)
+        return ERR_NOMEM;
+    memcpy(both, to->partitions, (size_t)to->partitions_count * sizeof *both);
+    memcpy(both + to->partitions_count, from->partitions, (size_t)from->partitions_count * sizeof *both);
+    to->partitions = both;
+    to->partitions_count += from->partitions_count;
+    return 0;
+}
+
+static int16_t topic_error(struct request *r, const struct image_topic *topic, struct str name)
+{
+    if (r->version >= TOPIC_ID_VERSION && !topic)
+        return E_UNKNOWN_TOPIC_ID;
+    if (!request_authorize(r, ACL_READ, RESOURCE_TOPIC, name))
+        return E_TOPIC_AUTHORIZATION_FAILED;
+    return topic ? E_NONE : E_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+// Splits one topic: partitions that exist go to the coordinator.
+static int sort_topic(struct request *r, struct commit *c, const struct offset_commit_request_offset_commit_request_topic *q)
+{
+    const struct image *image = image_current();
+    const struct image_topic *topic =
+        r->version >= TOPIC_ID_VERSION ? image_topic_by_id(image, &q->topic_id) : image_topic(image, q->name);
+    struct str name = topic ? topic->name : q->name;
+    int16_t error = topic_error(r, topic, name);
+    struct offset_commit_request_offset_commit_request_topic *known = &c->known.topics[c->known.topics_count];
+    struct offset_commit_response_offset_commit_response_topic answers = {.name = q->name, .topic_id = q->topic_id};
+    known->partitions =
+        offset_commit_request_offset_commit_request_partition_new(&r->arena, q->partitions_count);
+    answers.partitions =
+        offset_commit_response_offset_commit_response_partition_new(&r->arena, q->partitions_count);
+    if (!known->partitions || !answers.partitions)
+        return ERR_NOMEM;
+    for (int32_t i = 0; i < q->partitions_count; i++) {
+        int32_t partition = q->partitions[i].partition_index;
+        if (error == E_NONE && image_partition(topic, partition)) {
+            known->partitions[known->partitions_count++] = q->partitions[i];
+            continue;
+        }
+        struct offset_commit_response_offset_commit_response_partition *o =
+            &answers.partitions[answers.partitions_count++];
+        o->partition_index = partition;
+        o->error_code = error != E_NONE ? error : E_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    if (known->partitions_count > 0) {
+        known->name = arena_str(&r->arena, name);
+        known->topic_id = topic->id;
+        c->known.topics_count++;
+    }
+    return answers.partitions_count > 0 || error != E_NONE ? add_answers(r, c, &answers) : 0;
+}
+
+static void finish_commit(struct coordinator_call *call)
+{
+    struct request *r = call->request;
+    struct commit *c = call->context;
+    const struct offset_commit_request *q = r->message;
+    struct offset_commit_response *part = call->parts[0].response;
+    if (!part) { // the group's error is everybody's
+        c->answer.topics_count = 0;
+        for (int32_t i = 0; i < q->topics_count; i++) {
+            struct offset_commit_response_offset_commit_response_topic *o =
+                &c->answer.topics[c->answer.topics_count++];
+            *o = offset_commit_response_offset_commit_response_topic_default;
+            o->name = q->topics[i].name;
+            o->topic_id = q->topics[i].topic_id;
+            o->partitions =
+                offset_commit_response_offset_commit_response_partition_new(&r->arena, q->topics[i].partitions_count);
+            if (!o->partitions) {
+                out_of_memory(r);
+                return;
+            }
+            o->partitions_count = q->topics[i].partitions_count;
+            for (int32_t k = 0; k < o->partitions_count; k++) {
+                o->partitions[k].partition_index = q->topics[i].partitions[k].partition_index;
+                o->partitions[k].error_code = call->parts[0].error;
+            }
+        }
+        request_respond(r, &c->answer);
+        return;
+    }
+    bool merge = c->answer.topics_count > 0;
+    int rc = 0;
+    for (int32_t i = 0; i < part->topics_count && rc == 0; i++) {
+        if (r->version < TOPIC_ID_VERSION)
+            part->topics[i].topic_id = (struct uuid){{0}};
+        if (merge)
+            rc = add_answers(r, c, &part->topics[i]);
+        else
+            c->answer.topics[i] = part->topics[i];
+    }
+    if (!merge)
+        c->answer.topics_count = part->topics_count;
+    if (rc)
+        out_of_memory(r);
+    else
+        request_respond(r, &c->answer);
+}
+
+static void handle_offset_commit(struct request *r)
+{
+    const struct offset_commit_request *q = r->message;
+    struct commit *c = arena_zalloc(&r->arena, 1, sizeof *c);
+    struct coordinator_call *call = c ? coordinator_call_new(r, 1, finish_commit) : NULL;
+    if (!call) {
+        out_of_memory(r);
+        return;
+    }
+    call->context = c;
+    c->known = *q;
+    c->known.topics_count = 0;
+    c->known.topics = offset_commit_request_offset_commit_request_topic_new(&r->arena, q->topics_count);
+    message_init(&offset_commit_response_type, &c->answer);
+    c->answer.topics = offset_commit_response_offset_commit_response_topic_new(&r->arena, 2 * q->topics_count);
+    call->parts[0].kind = GROUP_COMMIT;
+    call->parts[0].message = &c->known;
+    int32_t shard = COORDINATOR_CALL_ANSWERED;
+    if (!request_authorize(r, ACL_READ, RESOURCE_GROUP, q->group_id)) {
+        call->parts[0].error = E_GROUP_AUTHORIZATION_FAILED;
+    } else {
+        int rc = c->known.topics && c->answer.topics ? 0 : ERR_NOMEM;
+        for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
+            rc = sort_topic(r, c, &q->topics[i]);
+        call->parts[0].response = offset_commit_response_new(&r->arena, 1);
+        if (c->known.topics_count > 0)
+            shard = coordinator_partition(broker_of(r)->groups, q->group_id);
+        if (rc)
+            call->parts[0].response = NULL;
+        call->parts[0].error = rc ? E_UNKNOWN_SERVER_ERROR : E_NONE;
+    }
+    coordinator_call_run(call, broker_of(r)->groups, &shard);
+}
+
+const struct api_handler offset_commit_handler = {.api_key = 8,
+                                                  .min_version = 2,
+                                                  .max_version = 10,
+                                                  .advertised_min_version = -1,
+                                                  .listeners = LISTENER_BROKER,
+                                                  .handle = handle_offset_commit};
+
+// OffsetDelete
+
+struct offset_delete {
+    struct offset_delete_request known;
+    struct offset_delete_response answer;
+};
+
+static int add_deletions(struct request *r, struct offset_delete *d, const struct offset_delete_response_offset_delete_response_topic *from)
+{
+    for (int32_t i = 0; i < d->answer.topics_count; i++) {
+        struct offset_delete_response_offset_delete_response_topic *to = &d->answer.topics[i];
+        if (!str_equal(to->name, from->name))
+            continue;
+        int32_t count = to->partitions_count + from->partitions_count;
+        struct offset_delete_response_offset_delete_response_partition *both =
+            offset_delete_response_offset_delete_response_partition_new(&r->arena, count);
+        if (!both)
+            return ERR_NOMEM;
+        memcpy(both, to->partitions, (size_t)to->partitions_count * sizeof *both);
+        memcpy(both + to->partitions_count, from->partitions, (size_t)from->partitions_count * sizeof *both);
+        to->partitions = both;
+        to->partitions_count = count;
+        return 0;
+    }
+    d->answer.topics[d->answer.topics_count++] = *from;
+    return 0;
+}
+
+static int sort_deletion(struct request *r, struct offset_delete *d,
+                         const struct offset_delete_request_offset_delete_request_topic *q)
+{
+    const struct image_topic *topic = image_topic(image_current(), q->name);
+    bool allowed = request_authorize(r, ACL_READ, RESOURCE_TOPIC, q->name);
+    struct offset_delete_request_offset_delete_request_topic *known = &d->known.topics[d->known.topics_count];
+    struct offset_delete_response_offset_delete_response_topic answers = {.name = q->name};
+    known->name = q->name;
+    known->partitions =
+        offset_delete_request_offset_delete_request_partition_new(&r->arena, q->partitions_count);
+    answers.partitions =
+        offset_delete_response_offset_delete_response_partition_new(&r->arena, q->partitions_count);
+    if (!known->partitions || !answers.partitions)
+        return ERR_NOMEM;
+    for (int32_t i = 0; i < q->partitions_count; i++) {
+        if (allowed && topic && image_partition(topic, q->partitions[i].partition_index)) {
+            known->partitions[known->partitions_count++] = q->partitions[i];
+            continue;
+        }
+        struct offset_delete_response_offset_delete_response_partition *o =
+            &answers.partitions[answers.partitions_count++];
+        o->partition_index = q->partitions[i].partition_index;
+        o->error_code = allowed ? E_UNKNOWN_TOPIC_OR_PARTITION : E_TOPIC_AUTHORIZATION_FAILED;
+    }
+    d->known.topics_count += known->partitions_count > 0;
+    return answers.partitions_count > 0 || !topic ? add_deletions(r, d, &answers) : 0;
+}
+
+static void finish_offset_delete(struct coordinator_call *call)
+{
+    struct request *r = call->request;
+    struct offset_delete *d = call->context;
+    const struct offset_delete_response *part = call->parts[0].response;
+    int rc = 0;
+    for (int32_t i = 0; part && i < part->topics_count && rc == 0; i++)
+        rc = add_deletions(r, d, &part->topics[i]);
+    if (!part) {
+        d->answer.topics_count = 0;
+        d->answer.error_code = call->parts[0].error;
+    }
+    if (rc)
+        out_of_memory(r);
+    else
+        request_respond(r, &d->answer);
+}
+
+static void handle_offset_delete(struct request *r)
+{
+    const struct offset_delete_request *q = r->message;
+    struct offset_delete *d = arena_zalloc(&r->arena, 1, sizeof *d);
+    struct coordinator_call *call = d ? coordinator_call_new(r, 1, finish_offset_delete) : NULL;
+    if (!call) {
+        out_of_memory(r);
+        return;
+    }
+    call->context = d;
+    call->parts[0].kind = GROUP_OFFSET_DELETE;
+    call->parts[0].message = &d->known;
+    message_init(&offset_delete_response_type, &d->answer);
+    d->known.group_id = q->group_id;
+    d->known.topics = offset_delete_request_offset_delete_request_topic_new(&r->arena, q->topics_count);
+    d->answer.topics = offset_delete_response_offset_delete_response_topic_new(&r->arena, 2 * q->topics_count);
+    int rc = d->known.topics && d->answer.topics ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
+        rc = sort_deletion(r, d, &q->topics[i]);
+    bool allowed = request_authorize(r, ACL_DELETE, RESOURCE_GROUP, q->group_id);
+    int32_t shard = COORDINATOR_CALL_ANSWERED;
+    if (rc)
+        call->parts[0].error = E_UNKNOWN_SERVER_ERROR;
+    else if (!allowed || q->group_id.size == 0)
+        call->parts[0].error = allowed ? E_INVALID_GROUP_ID : E_GROUP_AUTHORIZATION_FAILED;
+    else
+        shard = coordinator_partition(broker_of(r)->groups, q->group_id);
+    coordinator_call_run(call, broker_of(r)->groups, &shard);
+}
+
+const struct api_handler offset_delete_handler = {.api_key = 47,
+                                                  .min_version = 0,
+                                                  .max_version = 0,
+                                                  .advertised_min_version = -1,
+                                                  .listeners = LISTENER_BROKER,
+                                                  .handle = handle_offset_delete};
