@@ -70,10 +70,9 @@ static void follow(struct coordinator *c, const struct image_topic *topic)
     for (uint32_t i = 0; shards && i < topic->partitions_count && (int32_t)i < count; i++) {
         const struct image_partition *p = topic->partitions[i];
         struct shard *s = &shards[i];
-        struct partition *hosted =
-            p->leader == c->params.broker_id
-                ? replica_manager_get(c->params.replicas, &topic->id, (int32_t)i)
-                : NULL;
+        struct partition *hosted = p->leader == c->params.broker_id
+                                       ? replica_manager_get(c->params.replicas, &topic->id, (int32_t)i)
+                                       : NULL;
         if (!hosted) {
             shard_lose(s, E_NOT_COORDINATOR);
         } else if (shard_gain(s, hosted, p->leader_epoch) && list_empty(&s->load_node)) {

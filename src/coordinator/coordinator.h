@@ -51,8 +51,8 @@ int32_t coordinator_shards(struct coordinator *c);
 // Any thread that holds none of the locks below.
 bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_request *request);
 
-// Runs an event of this broker itself in every active shard, e.g. topics that were deleted; `ask` fills in the
-// request. Waits for nothing. Any thread.
+// Runs an event of this broker itself in every active shard, e.g. topics that were deleted; `ask` fills in
+// the request. Waits for nothing. Any thread.
 void coordinator_tell_all(struct coordinator *c, int kind, const void *message);
 
 // java.lang.String.hashCode of a UTF-8 text.

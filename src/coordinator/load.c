@@ -9,16 +9,16 @@
 
 #include <stdlib.h>
 
-#define LOAD_BYTES       (4 << 20)
-#define UNPACKED_BYTES   (64 << 20) // of one batch
-#define PROGRESS_MS      1000
+#define LOAD_BYTES     (4 << 20)
+#define UNPACKED_BYTES (64 << 20) // of one batch
+#define PROGRESS_MS    1000
 
 struct loading {
     const struct coordinator_machine *machine;
     void *state;
     struct log *log;
     struct buffer scratch;
-    int64_t next;    // offset
+    int64_t next; // offset
     int64_t records, bytes;
     int64_t started_ms, told_ms;
 };
@@ -126,7 +126,8 @@ void shard_load(struct shard *s)
     int rc = read_all(&l, s);
     int64_t took_ms = clock_monotonic_ms() - l.started_ms;
     if (rc)
-        log_error("coordinator", "cannot load %s at offset %lld: %s; its requests are answered with NOT_COORDINATOR",
+        log_error("coordinator",
+                  "cannot load %s at offset %lld: %s; its requests are answered with NOT_COORDINATOR",
                   log_name(p->log), (long long)l.next, err_text(rc));
     else if (took_ms >= PROGRESS_MS)
         log_info("coordinator", "loaded %s: %lld records in %lld ms", log_name(p->log), (long long)l.records,

@@ -44,7 +44,8 @@ int coordinator_effects_add(struct coordinator_effects *e, struct bytes key, str
 static void *or_die(void *memory)
 {
     if (!memory) {
-        log_error("coordinator", "out of memory in a coordinator's state: the broker ends, and its log says where it was");
+        log_error("coordinator",
+                  "out of memory in a coordinator's state: the broker ends, and its log says where it was");
         abort();
     }
     return memory;

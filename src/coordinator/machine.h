@@ -1,5 +1,5 @@
-// What a coordinator's state machine offers to the runtime, and what it gives back. A machine is a function of
-// (state, event, now): it opens nothing, sends nothing, reads no clock. Everything here is called with the
+// What a coordinator's state machine offers to the runtime, and what it gives back. A machine is a function
+// of (state, event, now): it opens nothing, sends nothing, reads no clock. Everything here is called with the
 // shard's lock held, by one thread at a time.
 #ifndef COORDINATOR_MACHINE_H
 #define COORDINATOR_MACHINE_H
@@ -18,9 +18,9 @@ struct coordinator_now {
 // One request to a shard, embedded in (or owned by) whoever asks. It is answered exactly once and cannot be
 // taken back: it outlives the client that sent it.
 struct coordinator_request {
-    int kind;            // the machine's own, e.g. enum group_request
-    const void *message; // what is asked, by kind; needed during the call that hands it in only
-    int16_t version;     // of the API, where the answer depends on it
+    int kind;                          // the machine's own, e.g. enum group_request
+    const void *message;               // what is asked, by kind; needed during the call that hands it in only
+    int16_t version;                   // of the API, where the answer depends on it
     struct str client_id, client_host; // the same
 
     // The answer: a response message in `arena` by kind, or NULL and a protocol error for the request as a
@@ -49,8 +49,8 @@ struct coordinator_effects {
     struct arena arena; // holds the records
     struct coordinator_record *records;
     size_t records_count, records_capacity;
-    bool replay;   // they are replayed into the state once they are appended
-    bool divisible; // they need not be one batch: each stands for itself
+    bool replay;          // they are replayed into the state once they are appended
+    bool divisible;       // they need not be one batch: each stands for itself
     struct list answered; // coordinator_requests with their answers
 };
 

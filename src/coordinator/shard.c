@@ -122,8 +122,8 @@ static int16_t client_error(int16_t error)
 }
 
 // [lock] Records [from, to) as one batch.
-static int16_t append_batch(struct shard *s, const struct coordinator_effects *effects, size_t from, size_t to,
-                            int64_t wall_ms)
+static int16_t append_batch(struct shard *s, const struct coordinator_effects *effects, size_t from,
+                            size_t to, int64_t wall_ms)
 {
     struct batch_options options = BATCH_OPTIONS;
     options.compression = (enum compression)s->coordinator->params.compression;
@@ -135,8 +135,9 @@ static int16_t append_batch(struct shard *s, const struct coordinator_effects *e
     int rc = batch_builder_finish(&builder, &batch);
     struct log_config config;
     log_get_config(s->partition->log, &config);
-    int16_t error = rc ? E_UNKNOWN_SERVER_ERROR
-                       : batch.size > (size_t)config.max_message_bytes ? E_MESSAGE_TOO_LARGE : E_NONE;
+    int16_t error = rc                                              ? E_UNKNOWN_SERVER_ERROR
+                    : batch.size > (size_t)config.max_message_bytes ? E_MESSAGE_TOO_LARGE
+                                                                    : E_NONE;
     if (error == E_NONE) {
         struct log_append_info info;
         int64_t wait_for;

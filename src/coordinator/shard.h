@@ -55,8 +55,8 @@ bool shard_ask(struct shard *s, struct coordinator_request *request);
 // Rebuilds the state of a shard that was gained. On the loader's thread.
 void shard_load(struct shard *s);
 
-// The shard was read: `machine` contains it up to last_offset. For load.c; gives the machine back (false) when
-// the shard was lost or gained anew meanwhile.
+// The shard was read: `machine` contains it up to last_offset. For load.c; gives the machine back (false)
+// when the shard was lost or gained anew meanwhile.
 bool shard_loaded(struct shard *s, int32_t leader_epoch, void *machine, int64_t last_offset);
 
 #endif

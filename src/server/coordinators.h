@@ -4,7 +4,8 @@
 
 #include "server/broker.h"
 
-// Begins to load what the image makes this broker coordinate. Once the partitions are hosted. 0, or ERR_NOMEM.
+// Begins to load what the image makes this broker coordinate. Once the partitions are hosted. 0, or
+// ERR_NOMEM.
 int coordinators_start(struct broker *broker, const struct image *image);
 
 // Follows a change of the metadata, after the replica manager did. On the controller's thread.

@@ -5,8 +5,10 @@
 
 // ListGroups
 
-static const char *const type_names[] = {
-    [GROUP_CLASSIC] = "classic", [GROUP_CONSUMER] = "consumer", [GROUP_SHARE] = "share", [GROUP_STREAMS] = "streams"};
+static const char *const type_names[] = {[GROUP_CLASSIC] = "classic",
+                                         [GROUP_CONSUMER] = "consumer",
+                                         [GROUP_SHARE] = "share",
+                                         [GROUP_STREAMS] = "streams"};
 
 static struct str trim(struct str s)
 {

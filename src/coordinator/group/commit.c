@@ -1,4 +1,5 @@
-// OffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or their topic's end.
+// OffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or their topic's
+// end.
 #include "coordinator/group/state.h"
 
 // OffsetCommit
@@ -10,7 +11,7 @@ static int16_t check_commit(const struct group *g, const struct coordinator_requ
 {
     int32_t generation = q->generation_id_or_member_epoch;
     if (!g)
-        return generation < 0                            ? E_NONE // a consumer without a group, or an administrator
+        return generation < 0 ? E_NONE // a consumer without a group, or an administrator
                : r->version >= GROUP_NOT_FOUND_VERSION ? E_GROUP_ID_NOT_FOUND
                                                        : E_ILLEGAL_GENERATION;
     if (generation < 0 && g->state == GROUP_EMPTY)
@@ -113,8 +114,8 @@ static void fill_offset(struct turn *t, const struct group *g, const struct grou
         out->metadata = arena_str(arena, str_from(has->metadata));
 }
 
-static bool fetch_named(struct turn *t, const struct group *g, const struct group_fetch *q, struct arena *arena,
-                        struct offset_fetch_response_offset_fetch_response_group *out)
+static bool fetch_named(struct turn *t, const struct group *g, const struct group_fetch *q,
+                        struct arena *arena, struct offset_fetch_response_offset_fetch_response_group *out)
 {
     out->topics = offset_fetch_response_offset_fetch_response_topics_new(arena, q->topics_count);
     for (int32_t i = 0; out->topics && i < q->topics_count; i++) {
@@ -129,7 +130,8 @@ static bool fetch_named(struct turn *t, const struct group *g, const struct grou
         o->partitions_count = topic->partition_indexes_count;
         for (int32_t k = 0; k < o->partitions_count; k++) {
             o->partitions[k].partition_index = topic->partition_indexes[k];
-            const struct offset *has = g ? offsets_find(&g->offsets, topic->name, topic->partition_indexes[k]) : NULL;
+            const struct offset *has =
+                g ? offsets_find(&g->offsets, topic->name, topic->partition_indexes[k]) : NULL;
             fill_offset(t, g, q, topic->name, &topic->topic_id, has, arena, &o->partitions[k]);
         }
     }
@@ -146,7 +148,8 @@ static bool fetch_all(struct turn *t, const struct group *g, const struct group_
         struct offset_fetch_response_offset_fetch_response_topics *o = &out->topics[out->topics_count++];
         o->name = arena_str(arena, topic->topic);
         o->topic_id = topic->offsets[0].topic_id;
-        o->partitions = offset_fetch_response_offset_fetch_response_partitions_new(arena, (int32_t)topic->count);
+        o->partitions =
+            offset_fetch_response_offset_fetch_response_partitions_new(arena, (int32_t)topic->count);
         if (!o->partitions)
             return false;
         o->partitions_count = (int32_t)topic->count;
@@ -211,7 +214,7 @@ void on_offset_delete(struct turn *t, struct coordinator_request *r)
     }
     struct offset_delete_response *out = offset_delete_response_new(&r->arena, 1);
     bool ok = out && (out->topics = offset_delete_response_offset_delete_response_topic_new(&r->arena,
-                                                                                          q->topics_count));
+                                                                                            q->topics_count));
     for (int32_t i = 0; ok && i < q->topics_count; i++)
         ok = delete_topic(t, g, &r->arena, &q->topics[i], &out->topics[out->topics_count++]);
     if (!ok || t->effects->records_count == 0) {

@@ -26,16 +26,16 @@ int group_config_init(struct group_config *config, const struct broker_config *b
 
 // Requests (coordinator_request.kind), each with its message and its response.
 enum group_request {
-    GROUP_JOIN,         // join_group_request; join_group_response. Waits until the rebalance is complete
-    GROUP_SYNC,         // sync_group_request; sync_group_response. Waits for the leader's
-    GROUP_HEARTBEAT,    // heartbeat_request; heartbeat_response
-    GROUP_LEAVE,        // leave_group_request with `members`; leave_group_response
-    GROUP_COMMIT,       // offset_commit_request with names and ids of topics that exist; offset_commit_response
-    GROUP_FETCH,        // struct group_fetch; offset_fetch_response_offset_fetch_response_group
+    GROUP_JOIN,      // join_group_request; join_group_response. Waits until the rebalance is complete
+    GROUP_SYNC,      // sync_group_request; sync_group_response. Waits for the leader's
+    GROUP_HEARTBEAT, // heartbeat_request; heartbeat_response
+    GROUP_LEAVE,     // leave_group_request with `members`; leave_group_response
+    GROUP_COMMIT,    // offset_commit_request with names and ids of topics that exist; offset_commit_response
+    GROUP_FETCH,     // struct group_fetch; offset_fetch_response_offset_fetch_response_group
     GROUP_OFFSET_DELETE, // offset_delete_request; offset_delete_response
-    GROUP_LIST,         // list_groups_request; list_groups_response: the shard's
-    GROUP_DESCRIBE,     // struct str, the group's id; describe_groups_response_described_group
-    GROUP_DELETE,       // struct str; none but the error
+    GROUP_LIST,          // list_groups_request; list_groups_response: the shard's
+    GROUP_DESCRIBE,      // struct str, the group's id; describe_groups_response_described_group
+    GROUP_DELETE,        // struct str; none but the error
     GROUP_TOPIC_DELETED, // struct str, the topic's name; none
     GROUP_REQUESTS
 };

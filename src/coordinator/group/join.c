@@ -135,7 +135,7 @@ static void revert(struct turn *t, struct member *m, const struct replaced *old)
         state_array(NULL, old->protocols_count, sizeof *protocols);
     for (uint32_t i = 0; i < old->protocols_count; i++)
         protocols[i] = (struct join_group_request_join_group_request_protocol){old->protocols[i].name,
-                                                                              old->protocols[i].metadata};
+                                                                               old->protocols[i].metadata};
     member_set_protocols(m, protocols, (int32_t)old->protocols_count);
     free(protocols);
     m->rebalance_timeout_ms = old->rebalance_timeout_ms;
@@ -248,8 +248,8 @@ static void join_again(struct turn *t, struct group *g, struct coordinator_reque
     }
     struct member *m = member_find(g, q->member_id);
     bool leads = m == g->leader, same = member_has_protocols(m, q->protocols, q->protocols_count);
-    // The leader of a stable group joins because it knows of a reason, e.g. that a topic has grown. Others who
-    // bring nothing new have lost an answer.
+    // The leader of a stable group joins because it knows of a reason, e.g. that a topic has grown. Others
+    // who bring nothing new have lost an answer.
     bool lost_answer = same && (g->state == GROUP_COMPLETING || (g->state == GROUP_STABLE && !leads));
     if (lost_answer) {
         answer(t, r, join_result(r, m, g->state == GROUP_COMPLETING && leads));

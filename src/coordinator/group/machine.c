@@ -75,7 +75,8 @@ void set_state(struct turn *t, struct group *g, enum group_state state)
 
 const char *group_state_name(enum group_state state)
 {
-    static const char *const names[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Dead"};
+    static const char *const names[] = {"Empty", "PreparingRebalance", "CompletingRebalance", "Stable",
+                                        "Dead"};
     return names[state];
 }
 
@@ -246,7 +247,8 @@ static void step(void *state, struct coordinator_request *r, struct coordinator_
     served[r->kind](&t, r);
 }
 
-static void settle(void *state, int16_t error, struct coordinator_now now, struct coordinator_effects *effects)
+static void settle(void *state, int16_t error, struct coordinator_now now,
+                   struct coordinator_effects *effects)
 {
     struct groups *s = state;
     struct turn t = {s, now, effects};

@@ -116,7 +116,8 @@ static void forget_protocols(struct member *m)
     m->protocols_count = 0;
 }
 
-void member_set_protocols(struct member *m, const struct join_group_request_join_group_request_protocol *protocols,
+void member_set_protocols(struct member *m,
+                          const struct join_group_request_join_group_request_protocol *protocols,
                           int32_t count)
 {
     struct protocol *copies = state_array(NULL, (size_t)count, sizeof *copies);
@@ -143,7 +144,8 @@ static bool same_bytes(struct bytes a, struct bytes b)
 }
 
 bool member_has_protocols(const struct member *m,
-                          const struct join_group_request_join_group_request_protocol *protocols, int32_t count)
+                          const struct join_group_request_join_group_request_protocol *protocols,
+                          int32_t count)
 {
     if ((uint32_t)count != m->protocols_count)
         return false;
@@ -175,7 +177,8 @@ void member_remove(struct turn *t, struct member *m)
         map_remove(&g->static_members, m->instance_id);
     g->members_count--;
     if (g->leader == m)
-        g->leader = list_empty(&g->members) ? NULL : container_of(list_first(&g->members), struct member, node);
+        g->leader =
+            list_empty(&g->members) ? NULL : container_of(list_first(&g->members), struct member, node);
     free_view(m->id.data);
     free_view(m->instance_id.data);
     free_view(m->client_id.data);
@@ -290,8 +293,8 @@ static bool learn_member(struct group *g, const struct member *m)
     size_t used;
     bool ok = (int16_t)load_be16(p->metadata.data) >= 0 &&
               message_decode(&consumer_protocol_subscription_type, 0,
-                             (struct bytes){p->metadata.data + 2, p->metadata.size - 2}, &arena, &subscription,
-                             &used) == 0;
+                             (struct bytes){p->metadata.data + 2, p->metadata.size - 2}, &arena,
+                             &subscription, &used) == 0;
     for (int32_t i = 0; ok && i < subscription.topics_count; i++)
         learn_topic(g, subscription.topics[i]);
     arena_free(&arena);

@@ -1,5 +1,5 @@
-// Committed offsets of a group: sorted arrays, as a group commits few topics and reads them more often than it
-// adds to them.
+// Committed offsets of a group: sorted arrays, as a group commits few topics and reads them more often than
+// it adds to them.
 #include "coordinator/group/state.h"
 
 #include <stdlib.h>

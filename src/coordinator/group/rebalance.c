@@ -15,12 +15,14 @@ struct join_group_response *join_response(struct coordinator_request *r, int16_t
     struct join_group_response *out = join_group_response_new(&r->arena, 1);
     if (out) {
         out->error_code = error;
+        out->protocol_name = STR_NULL;
         out->member_id = arena_str(&r->arena, member_id);
     }
     return out;
 }
 
-static bool list_members(struct coordinator_request *r, const struct group *g, struct join_group_response *out)
+static bool list_members(struct coordinator_request *r, const struct group *g,
+                         struct join_group_response *out)
 {
     out->members = join_group_response_join_group_response_member_new(&r->arena, (int32_t)g->members_count);
     if (!out->members)
@@ -251,7 +253,8 @@ void remove_member_and_rebalance(struct turn *t, struct member *m)
 
 void on_heartbeat_timer(struct turn *t, struct member *m)
 {
-    // Whoever waits for an answer shows that it is there; not so a new member, whose client may have given up.
+    // Whoever waits for an answer shows that it is there; not so a new member, whose client may have given
+    // up.
     if (m->is_new || (!m->joining && !m->syncing))
         remove_member_and_rebalance(t, m);
 }

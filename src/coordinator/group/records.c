@@ -6,8 +6,8 @@
 #define OFFSET_EXPIRE_VALUE_VERSION 1 // the only one that has a time of expiry
 
 // A message with its version, or for a key its type, in front.
-static struct bytes encode(struct arena *arena, int16_t prefix, const struct message_type *type, int16_t version,
-                           const void *message)
+static struct bytes encode(struct arena *arena, int16_t prefix, const struct message_type *type,
+                           int16_t version, const void *message)
 {
     size_t size;
     if (message_size(type, version, message, &size, NULL))

@@ -31,8 +31,8 @@ static struct offsets *pending_offsets(struct groups *s, struct group *g, int64_
     return &p->offsets;
 }
 
-static void put_offset(struct offsets *o, const struct offset_commit_key *key, const struct offset_commit_value *v,
-                       int64_t record_offset)
+static void put_offset(struct offsets *o, const struct offset_commit_key *key,
+                       const struct offset_commit_value *v, int64_t record_offset)
 {
     struct offset *place = offsets_put(o, key->topic, key->partition);
     free(place->metadata);
@@ -59,8 +59,8 @@ static void forget_pending(struct groups *s, const struct group *g, const struct
     }
 }
 
-static void replay_offset(struct groups *s, const struct offset_commit_key *key, const struct offset_commit_value *v,
-                          int64_t record_offset, int64_t producer_id)
+static void replay_offset(struct groups *s, const struct offset_commit_key *key,
+                          const struct offset_commit_value *v, int64_t record_offset, int64_t producer_id)
 {
     struct group *g = group_find(s, key->group);
     if (!v) {
@@ -132,8 +132,8 @@ static void replay_member(struct group *g, const struct group_metadata_value *v,
                           const struct group_metadata_value_member_metadata *in)
 {
     struct member *m = member_add(g, in->member_id, in->group_instance_id, in->client_id, in->client_host);
-    struct join_group_request_join_group_request_protocol protocol = {.name = v->protocol.data ? v->protocol : STR(""),
-                                                                     .metadata = in->subscription};
+    struct join_group_request_join_group_request_protocol protocol = {
+        .name = v->protocol.data ? v->protocol : STR(""), .metadata = in->subscription};
     member_set_protocols(m, &protocol, 1);
     m->session_timeout_ms = in->session_timeout;
     m->rebalance_timeout_ms = in->rebalance_timeout >= 0 ? in->rebalance_timeout : in->session_timeout;
@@ -143,7 +143,8 @@ static void replay_member(struct group *g, const struct group_metadata_value *v,
 }
 
 // The offsets of a group do not depend on the record of the group: they stay when that is replaced.
-static void replay_group(struct groups *s, const struct group_metadata_key *key, const struct group_metadata_value *v)
+static void replay_group(struct groups *s, const struct group_metadata_key *key,
+                         const struct group_metadata_value *v)
 {
     struct group *old = group_find(s, key->group);
     struct offsets offsets = {0};
@@ -191,14 +192,15 @@ static void replay_other(struct groups *s, struct str id, enum group_type type, 
 #define KEY_SHARE         11
 #define KEY_STREAMS       17
 
-static int decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena, void *out)
+static int decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena,
+                  void *out)
 {
     int16_t version = is_key ? 0 : (int16_t)load_be16(in.data);
     return message_decode(type, version, (struct bytes){in.data + 2, in.size - 2}, arena, out, NULL);
 }
 
-static int replay_typed(struct groups *s, int16_t type, const struct coordinator_record *record, int64_t offset,
-                        int64_t producer_id, struct arena *arena)
+static int replay_typed(struct groups *s, int16_t type, const struct coordinator_record *record,
+                        int64_t offset, int64_t producer_id, struct arena *arena)
 {
     bool lives = record->value.data != NULL;
     int rc;
@@ -244,7 +246,7 @@ void replay_record(void *state, const struct coordinator_record *record, int64_t
     arena_init(&arena, 0);
     int rc = replay_typed(state, (int16_t)load_be16(key.data), record, offset, producer_id, &arena);
     if (rc)
-        log_limited(LOG_LEVEL_WARN, "coordinator", "record %lld of __consumer_offsets is not understood: passed over",
-                    (long long)offset);
+        log_limited(LOG_LEVEL_WARN, "coordinator",
+                    "record %lld of __consumer_offsets is not understood: passed over", (long long)offset);
     arena_free(&arena);
 }

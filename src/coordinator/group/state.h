@@ -140,15 +140,15 @@ struct group {
 // What is to follow the append of a step's records.
 enum continuation {
     THEN_NOTHING,
-    THEN_ANSWER,    // the request, with the response that is ready
-    THEN_CREATED,   // a group came to be; it goes again when that could not be written
-    THEN_ASSIGN,    // the leader's assignment is stored
-    THEN_REPLACED,  // a static member came back under another id
+    THEN_ANSWER,   // the request, with the response that is ready
+    THEN_CREATED,  // a group came to be; it goes again when that could not be written
+    THEN_ASSIGN,   // the leader's assignment is stored
+    THEN_REPLACED, // a static member came back under another id
 };
 
 struct groups {
     const struct group_config *config;
-    struct map groups; // by id
+    struct map groups;       // by id
     struct map transactions; // struct transaction by producer id
     struct heap timers;
     struct timer expiry;
@@ -192,14 +192,17 @@ struct pending *pending_add(struct turn *t, struct group *g, struct str id, int3
 void pending_remove(struct pending *p);
 struct member *member_add(struct group *g, struct str id, struct str instance_id, struct str client_id,
                           struct str client_host);
-void member_remove(struct turn *t, struct member *m); // a waiting join or sync is the caller's to answer before
+void member_remove(struct turn *t,
+                   struct member *m); // a waiting join or sync is the caller's to answer before
 void member_rename(struct member *m, struct str id);
 // Takes copies of what the request supports.
-void member_set_protocols(struct member *m, const struct join_group_request_join_group_request_protocol *protocols,
+void member_set_protocols(struct member *m,
+                          const struct join_group_request_join_group_request_protocol *protocols,
                           int32_t count);
 struct protocol *member_protocol(const struct member *m, struct str name);
 bool member_has_protocols(const struct member *m,
-                          const struct join_group_request_join_group_request_protocol *protocols, int32_t count);
+                          const struct join_group_request_join_group_request_protocol *protocols,
+                          int32_t count);
 void member_set_assignment(struct member *m, struct bytes assignment);
 // E_NONE, E_UNKNOWN_MEMBER_ID or E_FENCED_INSTANCE_ID.
 int16_t member_check(const struct group *g, struct str id, struct str instance_id);

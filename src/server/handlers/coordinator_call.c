@@ -4,7 +4,7 @@
 
 void coordinator_call_discard(struct coordinator_call *call)
 {
-    for (int32_t i = 0; i < call->count; i++)
+    for (int32_t i = 0; call && i < call->count; i++)
         arena_free(&call->parts[i].arena);
     free(call);
 }
@@ -15,7 +15,6 @@ static void finish(struct coordinator_call *call)
         call->finish(call);
     coordinator_call_discard(call);
 }
-
 
 static void complete(struct coordinator_request *part)
 {
@@ -65,11 +64,12 @@ struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,
     return call;
 }
 
-void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator, const int32_t *shards)
+void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator,
+                          const int32_t *shards)
 {
     for (int32_t i = 0; i < call->count; i++)
-        call->left -=
-            shards[i] == COORDINATOR_CALL_ANSWERED || coordinator_ask(coordinator, shards[i], &call->parts[i]);
+        call->left -= shards[i] == COORDINATOR_CALL_ANSWERED ||
+                      coordinator_ask(coordinator, shards[i], &call->parts[i]);
     if (call->left == 0)
         finish(call);
     else

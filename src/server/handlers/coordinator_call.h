@@ -1,4 +1,5 @@
-// One client's request that shards of a coordinator answer: one of them, or several whose answers come together.
+// One client's request that shards of a coordinator answer: one of them, or several whose answers come
+// together.
 #ifndef SERVER_COORDINATOR_CALL_H
 #define SERVER_COORDINATOR_CALL_H
 
@@ -18,13 +19,14 @@ struct coordinator_call {
 struct coordinator_call *coordinator_call_new(struct request *request, int32_t count,
                                               void (*finish)(struct coordinator_call *call));
 
-// Frees a call that was not run; the request is the caller's to answer.
+// Frees a call that was not run (may be NULL); the request is the caller's to answer.
 void coordinator_call_discard(struct coordinator_call *call);
 
 #define COORDINATOR_CALL_ANSWERED (-1) // as a shard: the part has its answer already
 
 // Asks shards[i] for part i. The call answers the request now or later, and frees itself.
-void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator, const int32_t *shards);
+void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator,
+                          const int32_t *shards);
 
 // The same for a call of one part that one key's shard answers.
 void coordinator_call_run_key(struct coordinator_call *call, struct coordinator *coordinator, struct str key);

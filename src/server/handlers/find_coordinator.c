@@ -1,5 +1,5 @@
-// FindCoordinator: the leader of the internal topic's partition that a group belongs to. The topic is made when
-// it is first asked for.
+// FindCoordinator: the leader of the internal topic's partition that a group belongs to. The topic is made
+// when it is first asked for.
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -19,7 +19,8 @@ static const struct image_endpoint *alive(struct request *r, const struct image 
     return b && !b->fenced ? image_broker_endpoint(b, str_from(request_listener(r)->name)) : NULL;
 }
 
-static int16_t find_group(struct request *r, struct str key, struct find_coordinator_response_coordinator *out)
+static int16_t find_group(struct request *r, struct str key,
+                          struct find_coordinator_response_coordinator *out)
 {
     struct broker *b = broker_of(r);
     const struct image *image = image_current();
@@ -41,7 +42,8 @@ static int16_t find_group(struct request *r, struct str key, struct find_coordin
     return E_NONE;
 }
 
-static void find(struct request *r, int8_t kind, struct str key, struct find_coordinator_response_coordinator *out)
+static void find(struct request *r, int8_t kind, struct str key,
+                 struct find_coordinator_response_coordinator *out)
 {
     out->key = key;
     out->node_id = -1;
@@ -54,6 +56,8 @@ static void find(struct request *r, int8_t kind, struct str key, struct find_coo
         out->error_code = E_COORDINATOR_NOT_AVAILABLE; // there is none in this version
     else
         out->error_code = E_INVALID_REQUEST;
+    if (out->error_code == E_INVALID_REQUEST)
+        out->error_message = str_from(error_code_message(out->error_code));
 }
 
 static void handle_find_coordinator(struct request *r)

@@ -20,7 +20,8 @@ static void out_of_memory(struct request *r)
 struct fetch {
     const struct offset_fetch_request_offset_fetch_request_group *groups;
     struct group_fetch *parts;
-    struct offset_fetch_response_offset_fetch_response_group *refused; // of each group: topics that nobody may see, or that are not there
+    struct offset_fetch_response_offset_fetch_response_group
+        *refused; // of each group: topics that nobody may see, or that are not there
 };
 
 // A request of one group in the shape of later versions.
@@ -45,7 +46,8 @@ static struct offset_fetch_request_offset_fetch_request_group *one_group(struct 
     return g->topics ? g : NULL;
 }
 
-static int refuse_topic(struct request *r, struct offset_fetch_response_offset_fetch_response_group *refused, const struct offset_fetch_request_offset_fetch_request_topics *q, int16_t error)
+static int refuse_topic(struct request *r, struct offset_fetch_response_offset_fetch_response_group *refused,
+                        const struct offset_fetch_request_offset_fetch_request_topics *q, int16_t error)
 {
     struct offset_fetch_response_offset_fetch_response_topics *o = &refused->topics[refused->topics_count++];
     o->name = q->name;
@@ -65,7 +67,8 @@ static int refuse_topic(struct request *r, struct offset_fetch_response_offset_f
 }
 
 static int prepare_group(struct request *r, const struct offset_fetch_request_offset_fetch_request_group *q,
-                         struct group_fetch *part, struct offset_fetch_response_offset_fetch_response_group *refused)
+                         struct group_fetch *part,
+                         struct offset_fetch_response_offset_fetch_response_group *refused)
 {
     part->group_id = q->group_id;
     part->member_id = q->member_id;
@@ -73,7 +76,8 @@ static int prepare_group(struct request *r, const struct offset_fetch_request_of
     part->require_stable = ((const struct offset_fetch_request *)r->message)->require_stable;
     if (q->topics_count < 0)
         return 0;
-    struct offset_fetch_request_offset_fetch_request_topics *topics = offset_fetch_request_offset_fetch_request_topics_new(&r->arena, q->topics_count);
+    struct offset_fetch_request_offset_fetch_request_topics *topics =
+        offset_fetch_request_offset_fetch_request_topics_new(&r->arena, q->topics_count);
     refused->topics = offset_fetch_response_offset_fetch_response_topics_new(&r->arena, q->topics_count);
     if (!topics || !refused->topics)
         return ERR_NOMEM;
@@ -100,7 +104,8 @@ static int prepare_group(struct request *r, const struct offset_fetch_request_of
     return 0;
 }
 
-// Of all offsets of a group those of topics that the client may see; with ids, those of topics that are there.
+// Of all offsets of a group those of topics that the client may see; with ids, those of topics that are
+// there.
 static void filter_all(struct request *r, struct offset_fetch_response_offset_fetch_response_group *out)
 {
     int32_t kept = 0;
@@ -117,7 +122,8 @@ static void filter_all(struct request *r, struct offset_fetch_response_offset_fe
     out->topics_count = kept;
 }
 
-static int merge_group(struct request *r, const struct fetch *f, int32_t i, const struct coordinator_request *part,
+static int merge_group(struct request *r, const struct fetch *f, int32_t i,
+                       const struct coordinator_request *part,
                        struct offset_fetch_response_offset_fetch_response_group *out)
 {
     *out = offset_fetch_response_offset_fetch_response_group_default;
@@ -134,7 +140,8 @@ static int merge_group(struct request *r, const struct fetch *f, int32_t i, cons
     if (refused->topics_count == 0)
         return 0;
     struct offset_fetch_response_offset_fetch_response_topics *both =
-        offset_fetch_response_offset_fetch_response_topics_new(&r->arena, out->topics_count + refused->topics_count);
+        offset_fetch_response_offset_fetch_response_topics_new(&r->arena,
+                                                               out->topics_count + refused->topics_count);
     if (!both)
         return ERR_NOMEM;
     memcpy(both, out->topics, (size_t)out->topics_count * sizeof *both);
@@ -145,14 +152,16 @@ static int merge_group(struct request *r, const struct fetch *f, int32_t i, cons
 }
 
 // The group's answer in the shape of the versions that know one group only.
-static int respond_one(struct request *r, const struct fetch *f, const struct offset_fetch_response_offset_fetch_response_group *g)
+static int respond_one(struct request *r, const struct fetch *f,
+                       const struct offset_fetch_response_offset_fetch_response_group *g)
 {
     struct offset_fetch_response out;
     message_init(&offset_fetch_response_type, &out);
     out.error_code = g->error_code;
     struct offset_fetch_response_offset_fetch_response_group failed = {0};
     if (g->error_code != E_NONE && r->version < TOP_ERROR_VERSION) { // there the partitions tell it
-        failed.topics = offset_fetch_response_offset_fetch_response_topics_new(&r->arena, f->groups->topics_count);
+        failed.topics =
+            offset_fetch_response_offset_fetch_response_topics_new(&r->arena, f->groups->topics_count);
         for (int32_t i = 0; failed.topics && i < f->groups->topics_count; i++)
             if (refuse_topic(r, &failed, &f->groups->topics[i], g->error_code))
                 return ERR_NOMEM;
@@ -218,7 +227,7 @@ static void handle_offset_fetch(struct request *r)
     f->groups = many ? q->groups : one_group(r);
     f->parts = arena_zalloc(&r->arena, (size_t)count, sizeof *f->parts);
     f->refused = offset_fetch_response_offset_fetch_response_group_new(&r->arena, count);
-    int rc = f->groups && f->parts && f->refused ? 0 : ERR_NOMEM;
+    int rc = (f->groups || count == 0) && f->parts && f->refused ? 0 : ERR_NOMEM;
     for (int32_t i = 0; i < count && rc == 0; i++) {
         bool allowed = request_authorize(r, ACL_DESCRIBE, RESOURCE_GROUP, f->groups[i].group_id);
         shards[i] =

@@ -36,6 +36,7 @@ static void refuse_join(struct request *r, int16_t error, struct str member_id)
     struct join_group_response out;
     message_init(&join_group_response_type, &out);
     out.error_code = error;
+    out.protocol_name = STR_NULL;
     out.member_id = member_id;
     respond_join(r, &out);
 }
@@ -59,7 +60,8 @@ static void handle_join_group(struct request *r)
         refuse_join(r, E_GROUP_AUTHORIZATION_FAILED, STR(""));
     else if (q->group_id.size == 0)
         refuse_join(r, E_INVALID_GROUP_ID, q->member_id);
-    else if (q->session_timeout_ms < c->min_session_timeout_ms || q->session_timeout_ms > c->max_session_timeout_ms)
+    else if (q->session_timeout_ms < c->min_session_timeout_ms ||
+             q->session_timeout_ms > c->max_session_timeout_ms)
         refuse_join(r, E_INVALID_SESSION_TIMEOUT, q->member_id);
     else
         ask_group(r, GROUP_JOIN, q, q->group_id, finish_join);

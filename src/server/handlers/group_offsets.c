@@ -22,13 +22,12 @@ struct commit {
     struct offset_commit_response answer;
 };
 
-static struct offset_commit_response_offset_commit_response_topic *answer_topic(struct commit *c,
-                                                                               const struct str *name,
-                                                                               const struct uuid *id)
+static struct offset_commit_response_offset_commit_response_topic *
+answer_topic(const struct request *r, struct commit *c, struct str name, const struct uuid *id)
 {
     for (int32_t i = 0; i < c->answer.topics_count; i++) {
         struct offset_commit_response_offset_commit_response_topic *t = &c->answer.topics[i];
-        if (uuid_is_zero(id) ? str_equal(t->name, *name) : uuid_equal(&t->topic_id, id))
+        if (r->version >= TOPIC_ID_VERSION ? uuid_equal(&t->topic_id, id) : str_equal(t->name, name))
             return t;
     }
     return NULL;
@@ -38,14 +37,14 @@ static int add_answers(struct request *r, struct commit *c,
                        const struct offset_commit_response_offset_commit_response_topic *from)
 {
     struct offset_commit_response_offset_commit_response_topic *to =
-        answer_topic(c, &from->name, &from->topic_id);
+        answer_topic(r, c, from->name, &from->topic_id);
     if (!to) {
         c->answer.topics[c->answer.topics_count++] = *from;
         return 0;
     }
     struct offset_commit_response_offset_commit_response_partition *both =
-        offset_commit_response_offset_commit_response_partition_new(&r->arena,
-                                                                   to->partitions_count + from->partitions_count);
+        offset_commit_response_offset_commit_response_partition_new(&r->arena, to->partitions_count +
+                                                                                   from->partitions_count);
     if (!both)
         return ERR_NOMEM;
     memcpy(both, to->partitions, (size_t)to->partitions_count * sizeof *both);
@@ -65,7 +64,8 @@ static int16_t topic_error(struct request *r, const struct image_topic *topic, s
 }
 
 // Splits one topic: partitions that exist go to the coordinator.
-static int sort_topic(struct request *r, struct commit *c, const struct offset_commit_request_offset_commit_request_topic *q)
+static int sort_topic(struct request *r, struct commit *c,
+                      const struct offset_commit_request_offset_commit_request_topic *q)
 {
     const struct image *image = image_current();
     const struct image_topic *topic =
@@ -73,7 +73,8 @@ static int sort_topic(struct request *r, struct commit *c, const struct offset_c
     struct str name = topic ? topic->name : q->name;
     int16_t error = topic_error(r, topic, name);
     struct offset_commit_request_offset_commit_request_topic *known = &c->known.topics[c->known.topics_count];
-    struct offset_commit_response_offset_commit_response_topic answers = {.name = q->name, .topic_id = q->topic_id};
+    struct offset_commit_response_offset_commit_response_topic answers = {.name = q->name,
+                                                                          .topic_id = q->topic_id};
     known->partitions =
         offset_commit_request_offset_commit_request_partition_new(&r->arena, q->partitions_count);
     answers.partitions =
@@ -99,51 +100,70 @@ static int sort_topic(struct request *r, struct commit *c, const struct offset_c
     return answers.partitions_count > 0 || error != E_NONE ? add_answers(r, c, &answers) : 0;
 }
 
+// The group's error for every partition that it was asked for.
+static struct offset_commit_response *group_error(struct request *r,
+                                                  const struct offset_commit_request *known, int16_t error)
+{
+    struct offset_commit_response *out = offset_commit_response_new(&r->arena, 1);
+    if (!out || !(out->topics = offset_commit_response_offset_commit_response_topic_new(&r->arena,
+                                                                                        known->topics_count)))
+        return NULL;
+    out->topics_count = known->topics_count;
+    for (int32_t i = 0; i < known->topics_count; i++) {
+        const struct offset_commit_request_offset_commit_request_topic *q = &known->topics[i];
+        struct offset_commit_response_offset_commit_response_topic *o = &out->topics[i];
+        o->name = q->name;
+        o->topic_id = q->topic_id;
+        o->partitions =
+            offset_commit_response_offset_commit_response_partition_new(&r->arena, q->partitions_count);
+        if (!o->partitions)
+            return NULL;
+        o->partitions_count = q->partitions_count;
+        for (int32_t k = 0; k < q->partitions_count; k++) {
+            o->partitions[k].partition_index = q->partitions[k].partition_index;
+            o->partitions[k].error_code = error;
+        }
+    }
+    return out;
+}
+
 static void finish_commit(struct coordinator_call *call)
 {
     struct request *r = call->request;
     struct commit *c = call->context;
-    const struct offset_commit_request *q = r->message;
     struct offset_commit_response *part = call->parts[0].response;
-    if (!part) { // the group's error is everybody's
-        c->answer.topics_count = 0;
-        for (int32_t i = 0; i < q->topics_count; i++) {
-            struct offset_commit_response_offset_commit_response_topic *o =
-                &c->answer.topics[c->answer.topics_count++];
-            *o = offset_commit_response_offset_commit_response_topic_default;
-            o->name = q->topics[i].name;
-            o->topic_id = q->topics[i].topic_id;
-            o->partitions =
-                offset_commit_response_offset_commit_response_partition_new(&r->arena, q->topics[i].partitions_count);
-            if (!o->partitions) {
-                out_of_memory(r);
-                return;
-            }
-            o->partitions_count = q->topics[i].partitions_count;
-            for (int32_t k = 0; k < o->partitions_count; k++) {
-                o->partitions[k].partition_index = q->topics[i].partitions[k].partition_index;
-                o->partitions[k].error_code = call->parts[0].error;
-            }
-        }
-        request_respond(r, &c->answer);
-        return;
-    }
+    if (!part)
+        part = group_error(r, &c->known, call->parts[0].error);
     bool merge = c->answer.topics_count > 0;
-    int rc = 0;
-    for (int32_t i = 0; i < part->topics_count && rc == 0; i++) {
-        if (r->version < TOPIC_ID_VERSION)
-            part->topics[i].topic_id = (struct uuid){{0}};
+    int rc = part ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; rc == 0 && i < part->topics_count; i++) {
         if (merge)
             rc = add_answers(r, c, &part->topics[i]);
         else
             c->answer.topics[i] = part->topics[i];
     }
+    if (rc) {
+        out_of_memory(r);
+        return;
+    }
     if (!merge)
         c->answer.topics_count = part->topics_count;
-    if (rc)
-        out_of_memory(r);
-    else
-        request_respond(r, &c->answer);
+    request_respond(r, &c->answer);
+}
+
+static int sort_topics(struct request *r, struct commit *c)
+{
+    const struct offset_commit_request *q = r->message;
+    c->known = *q;
+    c->known.topics_count = 0;
+    c->known.topics = offset_commit_request_offset_commit_request_topic_new(&r->arena, q->topics_count);
+    message_init(&offset_commit_response_type, &c->answer);
+    c->answer.topics =
+        offset_commit_response_offset_commit_response_topic_new(&r->arena, 2 * q->topics_count);
+    int rc = c->known.topics && c->answer.topics ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
+        rc = sort_topic(r, c, &q->topics[i]);
+    return rc;
 }
 
 static void handle_offset_commit(struct request *r)
@@ -151,31 +171,21 @@ static void handle_offset_commit(struct request *r)
     const struct offset_commit_request *q = r->message;
     struct commit *c = arena_zalloc(&r->arena, 1, sizeof *c);
     struct coordinator_call *call = c ? coordinator_call_new(r, 1, finish_commit) : NULL;
-    if (!call) {
+    if (!call || sort_topics(r, c)) {
+        coordinator_call_discard(call);
         out_of_memory(r);
         return;
     }
     call->context = c;
-    c->known = *q;
-    c->known.topics_count = 0;
-    c->known.topics = offset_commit_request_offset_commit_request_topic_new(&r->arena, q->topics_count);
-    message_init(&offset_commit_response_type, &c->answer);
-    c->answer.topics = offset_commit_response_offset_commit_response_topic_new(&r->arena, 2 * q->topics_count);
     call->parts[0].kind = GROUP_COMMIT;
     call->parts[0].message = &c->known;
     int32_t shard = COORDINATOR_CALL_ANSWERED;
     if (!request_authorize(r, ACL_READ, RESOURCE_GROUP, q->group_id)) {
+        c->known = *q;
+        c->answer.topics_count = 0;
         call->parts[0].error = E_GROUP_AUTHORIZATION_FAILED;
-    } else {
-        int rc = c->known.topics && c->answer.topics ? 0 : ERR_NOMEM;
-        for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
-            rc = sort_topic(r, c, &q->topics[i]);
-        call->parts[0].response = offset_commit_response_new(&r->arena, 1);
-        if (c->known.topics_count > 0)
-            shard = coordinator_partition(broker_of(r)->groups, q->group_id);
-        if (rc)
-            call->parts[0].response = NULL;
-        call->parts[0].error = rc ? E_UNKNOWN_SERVER_ERROR : E_NONE;
+    } else if (c->known.topics_count > 0) {
+        shard = coordinator_partition(broker_of(r)->groups, q->group_id);
     }
     coordinator_call_run(call, broker_of(r)->groups, &shard);
 }
@@ -194,7 +204,8 @@ struct offset_delete {
     struct offset_delete_response answer;
 };
 
-static int add_deletions(struct request *r, struct offset_delete *d, const struct offset_delete_response_offset_delete_response_topic *from)
+static int add_deletions(struct request *r, struct offset_delete *d,
+                         const struct offset_delete_response_offset_delete_response_topic *from)
 {
     for (int32_t i = 0; i < d->answer.topics_count; i++) {
         struct offset_delete_response_offset_delete_response_topic *to = &d->answer.topics[i];
@@ -276,7 +287,8 @@ static void handle_offset_delete(struct request *r)
     message_init(&offset_delete_response_type, &d->answer);
     d->known.group_id = q->group_id;
     d->known.topics = offset_delete_request_offset_delete_request_topic_new(&r->arena, q->topics_count);
-    d->answer.topics = offset_delete_response_offset_delete_response_topic_new(&r->arena, 2 * q->topics_count);
+    d->answer.topics =
+        offset_delete_response_offset_delete_response_topic_new(&r->arena, 2 * q->topics_count);
     int rc = d->known.topics && d->answer.topics ? 0 : ERR_NOMEM;
     for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
         rc = sort_deletion(r, d, &q->topics[i]);

@@ -15,10 +15,12 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     DescribeTopicPartitions DescribeCluster ElectLeaders ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     Fetch Fetch Produce Produce""".split()
-COORDINATED = set(
+GROUPS = set(
     """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup
-    SyncGroup AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeTransactions ListTransactions
-    ConsumerGroupDescribe""".split()
+    SyncGroup ConsumerGroupDescribe TxnOffsetCommit""".split()
+)
+TRANSACTIONS = set(
+    "AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeTransactions ListTransactions".split()
 )
 # Values by what a field names, then by the field's own name; anything else by its type.
 BY_ENTITY = {
@@ -134,6 +136,7 @@ class Body:
     """Makes random bodies of one request in one version. '@t-a' stands for a topic's id on either side."""
 
     def __init__(self, request, version, rnd, transactions):
+        """transactions: whether transactional ids and their coordinators may be asked for."""
         self.request, self.version, self.rnd, self.transactions = request, version, rnd, transactions
 
     def make(self):
@@ -163,6 +166,8 @@ class Body:
 
     def _one(self, field):
         choice, kind = self.rnd.choice, field.type
+        if field.name == "KeyType" and not self.transactions:
+            return choice([0, 0, 7])
         if field.name in BY_NAME:
             return choice(BY_NAME[field.name])
         if field.entity in BY_ENTITY:
@@ -189,19 +194,20 @@ class RandomRun:
         self.run, self.rnd, self.only = run, random.Random(seed), set(only)
         self.norms = {side.name: Normal("\0") for side in run.sides}
         self.ids = {side.name: {} for side in run.sides}
-        self.coordinated = not self.only or bool(self.only & COORDINATED)
+        self.transactions = not self.only or bool(self.only & TRANSACTIONS)
+        self.kinds = [0] if not self.only or self.only & GROUPS else []
+        self.kinds += [1] if self.transactions else []
 
     def go(self, count):
         self._set_up()
-        if self.coordinated:
-            for side in self.run.sides:
-                self._await_coordinators(side)
+        for side in self.run.sides:
+            self._await_coordinators(side)
         self._refresh()
         apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
         for number in range(count):
             api = self.rnd.choice(apis)
             version = self.rnd.choice(list(self.run.common(api)))
-            body = Body(requests()[api], version, self.rnd, self.coordinated).make()
+            body = Body(requests()[api], version, self.rnd, self.transactions).make()
             answers = self.run.step(api, version, body, self.norms, f"#{number}", rebind=self._rebind)
             self._await_topics(api, body, answers)
             self.run.await_image(api, body, answers)
@@ -228,8 +234,7 @@ class RandomRun:
         body = {"TransactionalId": None, "TransactionTimeoutMs": 60000}
         wait_until(lambda: side.call("InitProducerId", 4, body).get("ErrorCode") != LOADING, 10, "producer ids")
 
-    @staticmethod
-    def _await_coordinators(side):
+    def _await_coordinators(self, side):
         """Coordinators exist and have loaded before the first comparison."""
         groups, transactions = (list(filter(None, BY_ENTITY[kind])) for kind in ("groupId", "transactionalId"))
 
@@ -243,14 +248,14 @@ class RandomRun:
             except TimeoutError:
                 pass  # the comparison will say what is wrong
 
-        for kind, keys in ((0, groups), (1, transactions)):
-            body = {"KeyType": kind, "CoordinatorKeys": keys}
+        for kind in self.kinds:
+            body = {"KeyType": kind, "CoordinatorKeys": (groups, transactions)[kind]}
             wait("FindCoordinator", 4, body, lambda r: all(c["ErrorCode"] == 0 for c in r["Coordinators"]))
         loading = (14, 15, 16)
-        for name in transactions:
+        for name in transactions if 1 in self.kinds else ():
             ready = lambda r: r["TransactionStates"][0]["ErrorCode"] not in loading  # noqa: E731
             wait("DescribeTransactions", 0, {"TransactionalIds": [name]}, ready)
-        for name in groups:
+        for name in groups if 0 in self.kinds else ():
             wait("DescribeGroups", 5, {"Groups": [name]}, lambda r: r["Groups"][0]["ErrorCode"] not in loading)
 
     def _topics(self, side):
