@@ -11,12 +11,24 @@ struct entry {
     size_t index;
 };
 
-uint32_t java_string_hash(struct str s)
+// Characters outside the basic plane count as their two surrogates.
+uint32_t java_string_hash(struct str text)
 {
-    uint32_t h = 0;
-    for (size_t i = 0; i < s.size; i++)
-        h = h * 31 + (uint8_t)s.data[i];
-    return h;
+    uint32_t hash = 0;
+    for (size_t i = 0; i < text.size;) {
+        uint8_t first = (uint8_t)text.data[i];
+        size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+        uint32_t c = more == 0 ? first : first & (0x3fu >> more);
+        for (size_t k = 1; k <= more && i + k < text.size; k++)
+            c = c << 6 | ((uint8_t)text.data[i + k] & 0x3f);
+        i += more + 1;
+        if (c >= 0x10000) {
+            hash = hash * 31 + (0xd800 + ((c - 0x10000) >> 10));
+            c = 0xdc00 + ((c - 0x10000) & 0x3ff);
+        }
+        hash = hash * 31 + c;
+    }
+    return hash;
 }
 
 static int by_slot(const void *a, const void *b)

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 
-// String.hashCode of an ASCII text.
+// String.hashCode of a UTF-8 text.
 uint32_t java_string_hash(struct str s);
 
 // Writes to *order (in the arena) the indexes of the names, which are all different, as a HashMap that they

@@ -1,5 +1,6 @@
 #include "coordinator/shard.h"
 
+#include "base/java_order.h"
 #include "base/logger.h"
 #include "protocol/errors.h"
 
@@ -139,26 +140,6 @@ void coordinator_free(struct coordinator *c)
     free(c);
 }
 
-// Characters outside the basic plane count as their two surrogates.
-int32_t java_string_hash(struct str text)
-{
-    uint32_t hash = 0;
-    for (size_t i = 0; i < text.size;) {
-        uint8_t first = (uint8_t)text.data[i];
-        size_t more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-        uint32_t c = more == 0 ? first : first & (0x3fu >> more);
-        for (size_t k = 1; k <= more && i + k < text.size; k++)
-            c = c << 6 | ((uint8_t)text.data[i + k] & 0x3f);
-        i += more + 1;
-        if (c >= 0x10000) {
-            hash = hash * 31 + (0xd800 + ((c - 0x10000) >> 10));
-            c = 0xdc00 + ((c - 0x10000) & 0x3ff);
-        }
-        hash = hash * 31 + c;
-    }
-    return (int32_t)hash;
-}
-
 int32_t coordinator_shards(struct coordinator *c)
 {
     int32_t count = atomic_load(&c->shard_count);
@@ -167,7 +148,7 @@ int32_t coordinator_shards(struct coordinator *c)
 
 int32_t coordinator_partition(struct coordinator *c, struct str key)
 {
-    int32_t hash = java_string_hash(key);
+    int32_t hash = (int32_t)java_string_hash(key);
     int32_t positive = hash == INT32_MIN ? 0 : hash < 0 ? -hash : hash;
     return positive % coordinator_shards(c);
 }

@@ -55,7 +55,4 @@ bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_re
 // the request. Waits for nothing. Any thread.
 void coordinator_tell_all(struct coordinator *c, int kind, const void *message);
 
-// java.lang.String.hashCode of a UTF-8 text.
-int32_t java_string_hash(struct str text);
-
 #endif
