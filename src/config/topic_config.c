@@ -201,6 +201,8 @@ void topic_config_resolve(const struct broker_config *broker, const struct confi
         out->timestamp_log_append = str_is(v.text, "LogAppendTime");
     if (topic_value(broker, layers, entries, n, "unclean.leader.election.enable", &arena, &v) == 0)
         out->unclean_leader_election_enable = v.boolean;
+    if (topic_value(broker, layers, entries, n, "preallocate", &arena, &v) == 0)
+        out->preallocate = v.boolean;
     if (topic_value(broker, layers, entries, n, "min.cleanable.dirty.ratio", &arena, &v) == 0)
         out->min_cleanable_dirty_ratio = v.real;
     if (topic_value(broker, layers, entries, n, "cleanup.policy", &arena, &v) == 0) {

@@ -25,6 +25,7 @@ struct log_config {
     int32_t segment_index_bytes;  // segment.index.bytes: the most an offset or time index may hold
     int32_t index_interval_bytes; // index.interval.bytes
     int64_t file_delete_delay_ms; // file.delete.delay.ms
+    bool preallocate;             // preallocate: a new segment takes its room on the disk at once
 
     // What a produced batch may be.
     int32_t max_message_bytes;           // max.message.bytes

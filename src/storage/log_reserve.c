@@ -6,6 +6,8 @@
 #include "os/file.h"
 #include "storage/log_state.h"
 
+#include <fcntl.h>
+
 // Small logs, of which a node may have tens of thousands, reserve nothing; but for the metadata log, which
 // must go on when the disk is full.
 #define RESERVE_FROM_BYTES (1 << 20)
@@ -39,6 +41,16 @@ void log_reserve(struct log *log, struct segment *s, int fd, int64_t end)
     a->reserved_end = rc == ERR_UNSUPPORTED ? INT64_MAX
                       : upto > end          ? upto
                                             : end; // a full disk fails the write
+}
+
+void log_preallocate(const struct log *log, struct segment *s)
+{
+    int fd = segment_open(s, SEGMENT_LOG_SUFFIX, O_RDWR);
+    if (fd < 0)
+        return;
+    if (file_reserve(fd, 0, log->config.segment_bytes) == 0)
+        s->active->reserved_end = log->config.segment_bytes;
+    file_close(fd);
 }
 
 void log_give_back_reserve(struct segment *s)

@@ -44,6 +44,8 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
     if (rc == 0)
         rc =
             make_empty(s, SEGMENT_LOG_SUFFIX); // last: without it the others are orphans that a start removes
+    if (rc == 0 && log->config.preallocate)
+        log_preallocate(log, s);
     pthread_mutex_lock(&log->publish);
     log->directory_dirty = true;
     pthread_mutex_unlock(&log->publish);

@@ -201,6 +201,9 @@ void log_index_batch(struct segment *s, const struct batch_place *b, int32_t ind
 
 // [lock] Makes sure, at best, that there is room ahead of an append that ends at `end`.
 void log_reserve(struct log *log, struct segment *s, int fd, int64_t end);
+// [lock] preallocate: takes the room of a whole segment for a new one. Without so much room the writes find
+// it, or do not.
+void log_preallocate(const struct log *log, struct segment *s);
 // [lock] Gives back what the active segment has reserved beyond its size.
 void log_give_back_reserve(struct segment *s);
 
