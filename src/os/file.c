@@ -259,7 +259,7 @@ bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only)
+int file_space(const char *path, int64_t *total_bytes, int64_t *usable_bytes, bool *read_only)
 {
     struct statvfs s;
     int rc;
@@ -268,7 +268,8 @@ int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only)
     } while (rc && errno == EINTR);
     if (rc)
         return error_of_errno();
-    *free_bytes = (int64_t)s.f_bavail * (int64_t)s.f_frsize;
+    *total_bytes = (int64_t)s.f_blocks * (int64_t)s.f_frsize;
+    *usable_bytes = (int64_t)s.f_bavail * (int64_t)s.f_frsize;
     *read_only = s.f_flag & ST_RDONLY;
     return 0;
 }

@@ -52,9 +52,9 @@ int file_stat(const char *path, int64_t *size, int64_t *modified_ms);
 bool file_exists(const char *path);
 int file_set_modified(int fd, int64_t modified_ms);
 
-// What processes without privileges may still write to the file system of a path, and whether it is mounted
-// read-only (statvfs).
-int file_free_bytes(const char *path, int64_t *free_bytes, bool *read_only);
+// The file system of a path: its size, what processes without privileges may still write to it, and whether
+// it is mounted read-only (statvfs).
+int file_space(const char *path, int64_t *total_bytes, int64_t *usable_bytes, bool *read_only);
 
 int file_unlink(const char *path);
 int file_rename(const char *from, const char *to);

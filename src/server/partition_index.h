@@ -38,6 +38,17 @@ static inline void **partition_index_slot(struct partition_index *x, struct str 
     return &slot->value;
 }
 
+// Whether it was given a slot.
+static inline bool partition_index_has(const struct partition_index *x, struct str topic, int32_t partition)
+{
+    char key[512];
+    if (topic.size + sizeof partition > sizeof key) // longer than any topic's name
+        return false;
+    memcpy(key, topic.data, topic.size);
+    memcpy(key + topic.size, &partition, sizeof partition);
+    return map_get(&x->slots, (struct str){key, topic.size + sizeof partition}) != NULL;
+}
+
 static inline void partition_index_free(struct partition_index *x)
 {
     map_free(&x->slots);

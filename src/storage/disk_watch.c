@@ -57,11 +57,11 @@ static int64_t look(const struct disk_watch *w)
     int64_t wait_ms = LOOK_MS;
     for (size_t i = 0; i < w->count; i++) {
         struct dir_health *h = w->dirs[i];
-        int64_t free_bytes;
+        int64_t total_bytes, free_bytes;
         bool read_only;
         if (dir_health_failed(h))
             continue;
-        int rc = file_free_bytes(h->path, &free_bytes, &read_only);
+        int rc = file_space(h->path, &total_bytes, &free_bytes, &read_only);
         if (rc == 0 && read_only) {
             errno = EROFS;
             rc = ERR_IO;

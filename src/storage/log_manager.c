@@ -289,6 +289,35 @@ int64_t log_manager_checkpointed_watermark(struct log_manager *m, const struct l
     return offset;
 }
 
+struct visit {
+    void (*fn)(void *arg, size_t dir, struct log *log);
+    void *arg;
+};
+
+static bool visit_one(void *arg, struct managed_log *managed)
+{
+    const struct visit *v = arg;
+    v->fn(v->arg, managed->dir, managed->log);
+    return true;
+}
+
+void log_manager_visit(struct log_manager *m, void (*fn)(void *arg, size_t dir, struct log *log), void *arg)
+{
+    log_manager_walk(m, visit_one, &(struct visit){fn, arg});
+}
+
+size_t log_manager_dir_count(const struct log_manager *m)
+{
+    return m->params.dir_count;
+}
+
+void log_manager_dir(const struct log_manager *m, size_t dir, struct log_manager_dir *out)
+{
+    const struct managed_dir *d = &m->dirs[dir];
+    *out =
+        (struct log_manager_dir){d->dir->path, dir_health_failed(&d->dir->health), atomic_load(&d->cordoned)};
+}
+
 const struct log_dir *log_manager_dir_of(struct log_manager *m, const struct log *log)
 {
     pthread_mutex_lock(&m->lock);

@@ -106,6 +106,18 @@ void log_manager_save_start(struct log_manager *manager, struct log_start_save *
 // Stops waiting. Afterwards `done` does not start any more; it may have run.
 void log_manager_save_cancel(struct log_manager *manager, struct log_start_save *save);
 
+// Calls fn for every loaded log, with the place of its directory in params.dirs; the log stays while fn runs.
+void log_manager_visit(struct log_manager *manager, void (*fn)(void *arg, size_t dir, struct log *log),
+                       void *arg);
+
+struct log_manager_dir {
+    const char *path;
+    bool failed, cordoned;
+};
+
+size_t log_manager_dir_count(const struct log_manager *manager);
+void log_manager_dir(const struct log_manager *manager, size_t dir, struct log_manager_dir *out);
+
 // The directory a log lives in.
 const struct log_dir *log_manager_dir_of(struct log_manager *manager, const struct log *log);
 

@@ -1,5 +1,8 @@
 """What people do to topics, and that it lasts."""
 
+import pathlib
+import shutil
+
 import pytest
 
 from harness.process import wait_until
@@ -79,3 +82,39 @@ def test_the_controller_listener_decides_too(brokers):
         assert error(grow(connection, "asked", 2)) == 0
     with connect(broker) as connection:
         assert error(produce(connection, "asked", [(b"k", b"v")], 1)) == 0
+
+
+def described(connection, version=5, topics=None):
+    answer = connection.call("DescribeLogDirs", version, {"Topics": topics})
+    return {one["LogDir"]: one for one in answer["Results"]}
+
+
+def test_log_directories_are_described(brokers, tmp_path):
+    """Two directories, one of which goes away while the broker is down."""
+    broker = brokers.start(settings={"log.dirs": f"{tmp_path}/a,{tmp_path}/b"})
+    create_topic(broker, "spread", 4)
+    with connect(broker) as connection:
+        for partition in range(4):
+            produce(connection, "spread", [(b"k", b"v" * 1000)], partition)
+        dirs = described(connection)
+        assert set(dirs) == {f"{tmp_path}/a", f"{tmp_path}/b"}
+        seen = []
+        for path, one in dirs.items():
+            assert one["ErrorCode"] == 0 and not one["IsCordoned"]
+            assert 0 < one["UsableBytes"] < one["TotalBytes"]
+            for partition in one["Topics"][0]["Partitions"]:
+                folder = pathlib.Path(path, f"spread-{partition['PartitionIndex']}")
+                sizes = [file.stat().st_size for file in folder.glob("*.log")]
+                assert partition["PartitionSize"] == sum(sizes) > 1000
+                seen.append(partition["PartitionIndex"])
+        assert sorted(seen) == [0, 1, 2, 3]
+        assert all(not one["Topics"] for one in described(connection, topics=[]).values())
+    broker.stop()
+    shutil.rmtree(f"{tmp_path}/b")
+    pathlib.Path(tmp_path, "b").write_text("no directory")
+    broker.start()
+    with connect(broker) as connection:
+        dirs = described(connection)
+        lost = dirs[f"{tmp_path}/b"]
+        assert (lost["ErrorCode"], lost["Topics"], lost["TotalBytes"]) == (56, [], -1)  # KAFKA_STORAGE_ERROR
+        assert dirs[f"{tmp_path}/a"]["ErrorCode"] == 0 and len(dirs[f"{tmp_path}/a"]["Topics"][0]["Partitions"]) == 2

@@ -40,4 +40,5 @@ APIS = [
     "ListGroups",
     "DescribeGroups",
     "DeleteGroups",
+    "DescribeLogDirs",
 ]

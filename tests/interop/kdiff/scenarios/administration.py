@@ -147,6 +147,23 @@ def pages_of_partitions(step, version, prefix):
     ask([], 4, ("bb", 7))
 
 
+def log_dirs(step, version, prefix):
+    name = prefix + "l"
+    topic(step, name, 3)
+    topic(step, name + "2")
+    step("Produce", 9, produce(name, RECORDS))
+    step("Produce", 9, produce(name, RECORDS + RECORDS, partition=2))
+
+    def ask(*topics):
+        step("DescribeLogDirs", version, {"Topics": [{"Topic": name, "Partitions": partitions} for name, partitions in topics]})
+
+    ask()
+    ask((name, [0, 1, 2, 0, 5, -1]), (name + "2", [0]), (prefix + "none", [0]), ("", [0]))
+    ask((name, []))
+    ask((name, [2]), (name, [1]))
+    ask(("__cluster_metadata", [0]))
+
+
 def elections(step, version, prefix):
     name = prefix + "e"
     topic(step, name, 2)
@@ -263,6 +280,7 @@ def no_time(step, version, prefix):
 SCENARIOS = [
     ("records deleted", "DeleteRecords", delete_records),
     ("pages of partitions", "DescribeTopicPartitions", pages_of_partitions),
+    ("log dirs", "DescribeLogDirs", log_dirs),
     ("elections", "ElectLeaders", elections),
     ("reassignments", "AlterPartitionReassignments", reassignments),
     ("levels", "UpdateFeatures", features),
