@@ -12,6 +12,15 @@
 
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_RETRY_MS  100
+#define REFUSED_MOST     1024 // that are held open; beyond, they are closed at once
+
+// A connection over its address's rate. To close it at once would only make the client try again at once.
+struct refused {
+    struct list node;
+    struct loop_timer timer;
+    struct acceptor *acceptor;
+    int fd;
+};
 
 static void on_ready(struct loop_source *source, uint32_t events)
 {
@@ -29,12 +38,18 @@ static void on_retry(struct loop_timer *timer)
     acceptor_accept(container_of(timer, struct acceptor, retry));
 }
 
+static void on_held(struct loop_timer *timer);
+static void refused_close(struct refused *r);
+
 int acceptor_open(struct acceptor *a, struct reactors *group, const struct listener_spec *config,
                   char *reason, size_t reason_bytes)
 {
     const char *host = config->host ? config->host : "";
     *a = (struct acceptor){.group = group, .source = {.fd = -1, .ready = on_ready}, .work.run = on_work};
     a->retry.fire = on_retry;
+    a->held_fd = -1;
+    a->held_timer.fire = on_held;
+    list_init(&a->refused);
     list_init(&a->work.node);
     a->listener = (struct listener){.name = strdup(config->name),
                                     .host = strdup(host),
@@ -74,6 +89,14 @@ void acceptor_stop(struct acceptor *a)
     loop_remove(loop_of(a), &a->source);
     loop_work_cancel(&a->work);
     loop_timer_cancel(loop_of(a), &a->retry);
+    loop_timer_cancel(loop_of(a), &a->held_timer);
+    if (a->held_fd >= 0) {
+        socket_close(a->held_fd);
+        quota_release(&a->group->quota, NULL);
+        a->held_fd = -1;
+    }
+    while (!list_empty(&a->refused))
+        refused_close(container_of(list_first(&a->refused), struct refused, node));
 }
 
 void acceptor_close(struct acceptor *a)
@@ -120,10 +143,52 @@ static struct reactor_state *least_busy(struct reactors *group)
     return best;
 }
 
+static void refused_close(struct refused *r)
+{
+    struct acceptor *a = r->acceptor;
+    loop_timer_cancel(loop_of(a), &r->timer);
+    list_remove(&r->node);
+    a->refused_count--;
+    socket_close(r->fd);
+    free(r);
+}
+
+static void on_refused(struct loop_timer *timer)
+{
+    refused_close(container_of(timer, struct refused, timer));
+}
+
+// Over its address's rate: gives its place back, and closes it after a while.
+static void refuse(struct acceptor *a, int fd, const struct socket_peer *peer, int32_t throttle_ms)
+{
+    struct refused *r = a->refused_count < REFUSED_MOST ? calloc(1, sizeof *r) : NULL;
+    quota_release(&a->group->quota, NULL);
+    atomic_fetch_add(&a->group->refused, 1);
+    log_limited(LOG_LEVEL_INFO, "server",
+                "%s: connection refused: its address makes more than connection_creation_rate allows",
+                peer->text);
+    if (!r || loop_timer_arm(loop_of(a), &r->timer, loop_now_ms(loop_of(a)) + throttle_ms)) {
+        socket_close(fd);
+        free(r);
+        return;
+    }
+    r->timer.fire = on_refused;
+    r->acceptor = a;
+    r->fd = fd;
+    list_push_back(&a->refused, &r->node);
+    a->refused_count++;
+}
+
 // A connection with a reserved place.
 static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
 {
     struct reactors *group = a->group;
+    int32_t throttle_ms = connection_rates_of_ip(&group->rates, a->listener.index, a->listener.is_protected,
+                                                 peer->ip, loop_now_ms(loop_of(a)));
+    if (throttle_ms > 0) {
+        refuse(a, fd, peer, throttle_ms);
+        return;
+    }
     int err = quota_add(&group->quota, peer->ip);
     bool counted = err == 0;
     if (!err)
@@ -138,6 +203,32 @@ static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
     log_limited(LOG_LEVEL_INFO, "server", "%s: connection refused: %s", peer->text,
                 err == ERR_LIMIT ? "its address has max.connections.per.ip connections already"
                                  : err_text(err));
+}
+
+static void on_held(struct loop_timer *timer)
+{
+    struct acceptor *a = container_of(timer, struct acceptor, held_timer);
+    int fd = a->held_fd;
+    a->held_fd = -1;
+    admit(a, fd, &a->held_peer);
+    acceptor_accept(a);
+}
+
+// At once, or, over the broker's or the listener's rate, when the time has come. Returns whether to go on.
+static bool admit_in_time(struct acceptor *a, int fd, const struct socket_peer *peer)
+{
+    int64_t now_ms = loop_now_ms(loop_of(a));
+    int32_t throttle_ms =
+        connection_rates_accepted(&a->group->rates, a->listener.index, a->listener.is_protected, now_ms);
+    if (throttle_ms <= 0 || loop_timer_arm(loop_of(a), &a->held_timer, now_ms + throttle_ms)) {
+        admit(a, fd, peer);
+        return true;
+    }
+    log_limited(LOG_LEVEL_INFO, "server", "%s: connections wait: max.connection.creation.rate is reached",
+                a->listener.name);
+    a->held_fd = fd;
+    a->held_peer = *peer;
+    return false;
 }
 
 // Accepts one. Returns whether to go on.
@@ -155,8 +246,7 @@ static bool accept_one(struct acceptor *a)
     if (fd >= 0) {
         if (answer == QUOTA_EVICT)
             reactors_evict(group);
-        admit(a, fd, &peer);
-        return true;
+        return admit_in_time(a, fd, &peer);
     }
     int saved = errno;
     quota_release(&group->quota, NULL);
@@ -169,7 +259,7 @@ static bool accept_one(struct acceptor *a)
 
 void acceptor_accept(struct acceptor *a)
 {
-    if (!a->serving)
+    if (!a->serving || a->held_fd >= 0)
         return;
     for (int i = 0; i < ACCEPTS_PER_TURN; i++)
         if (!accept_one(a))

@@ -6,6 +6,7 @@
 #ifndef SERVER_ACCEPTOR_H
 #define SERVER_ACCEPTOR_H
 
+#include "os/socket.h"
 #include "server/reactor.h"
 
 struct acceptor {
@@ -15,6 +16,14 @@ struct acceptor {
     struct loop_work work;   // goes on in the next turn
     struct loop_timer retry; // after an error that time may mend
     bool serving;
+
+    // One that was accepted over the broker's or the listener's rate: it is admitted, and others are
+    // accepted, when its time has come.
+    int held_fd; // -1: none
+    struct socket_peer held_peer;
+    struct loop_timer held_timer;
+    struct list refused; // over their address's rate: open for a while, and then closed
+    unsigned refused_count;
 };
 
 // Binds. 0, or an error and the reason. Before the reactors run.

@@ -10,6 +10,12 @@ struct ip_override {
     int32_t max_connections;
 };
 
+// listener.name.NAME.max.connection.creation.rate.
+struct listener_rate {
+    struct str name; // as written, in any case
+    int32_t rate;
+};
+
 struct server_limits {
     int32_t socket_request_max_bytes;    // socket.request.max.bytes: a larger request closes its connection
     int64_t queued_max_request_bytes;    // queued.max.request.bytes: request buffers in all; -1: no limit. At
@@ -18,6 +24,10 @@ struct server_limits {
     int32_t max_connections_per_ip;      // max.connections.per.ip: above it, the new connection is closed
     const struct ip_override *overrides; // max.connections.per.ip.overrides
     size_t override_count;
+    int32_t max_connection_creation_rate; // max.connection.creation.rate, of the broker and each listener
+    struct listener_rate *listener_rates; // of those that have one of their own
+    size_t listener_rate_count;
+    int32_t quota_window_num, quota_window_size_seconds; // quota.window.*: of those rates
     int64_t connections_max_idle_ms;     // connections.max.idle.ms: no progress for so long closes; -1: never
     int32_t socket_send_buffer_bytes;    // socket.send.buffer.bytes; -1: the system's
     int32_t socket_receive_buffer_bytes; // socket.receive.buffer.bytes; -1: the system's

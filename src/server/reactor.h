@@ -62,7 +62,13 @@ void reactors_free(struct reactors *group);
 
 // Other max.connections, max.connections.per.ip and overrides from now on; open connections stay. Any thread.
 // 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
+// The rates at which connections are made, too.
 int reactors_limit_connections(struct reactors *group, const struct server_limits *limits);
+
+// Takes the addresses' limits of making connections from the image. Not on a reactor; for threads that may
+// read the image.
+struct image;
+void reactors_limit_ips(struct reactors *group, const struct image *image);
 
 // reactors_config.quotas.
 struct client_quotas *reactors_quotas(const struct reactors *group);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -43,6 +44,8 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->close_task.run = on_close;
     sem_init(&group->closed, 0, 0);
     int err = quota_init(&group->quota, &config->limits);
+    if (!err)
+        err = connection_rates_init(&group->rates, &config->limits, LISTENERS_MAX);
     group->states = calloc(config->count, sizeof *group->states);
     group->threads = calloc(config->count, sizeof *group->threads);
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
@@ -130,6 +133,7 @@ void reactors_free(struct reactors *group)
     if (group->spare_fd >= 0)
         socket_close(group->spare_fd);
     quota_free(&group->quota);
+    connection_rates_free(&group->rates);
     sem_destroy(&group->closed);
     free(group->states);
     free(group->threads);
@@ -152,9 +156,29 @@ void reactors_connection_gone(struct reactors *group, const struct socket_peer *
         reactor_post(&group->states[0].reactor, &group->accept_task);
 }
 
+static int32_t listener_rate(const struct server_limits *limits, const char *name)
+{
+    int32_t rate = limits->max_connection_creation_rate;
+    for (size_t i = 0; i < limits->listener_rate_count; i++) {
+        struct str one = limits->listener_rates[i].name;
+        if (one.size == strlen(name) && strncasecmp(one.data, name, one.size) == 0)
+            rate = limits->listener_rates[i].rate;
+    }
+    return rate;
+}
+
+void reactors_limit_ips(struct reactors *group, const struct image *image)
+{
+    connection_rates_follow(&group->rates, image);
+}
+
 int reactors_limit_connections(struct reactors *group, const struct server_limits *limits)
 {
     bool wake;
+    connection_rates_limit(&group->rates, -1, limits->max_connection_creation_rate);
+    for (unsigned i = 0; i < group->acceptor_count; i++)
+        connection_rates_limit(&group->rates, (int)i,
+                               listener_rate(limits, group->acceptors[i].listener.name));
     int err = quota_configure(&group->quota, limits, &wake);
     if (wake)
         reactor_post(&group->states[0].reactor, &group->accept_task);

@@ -5,6 +5,7 @@
 #include "os/thread.h"
 #include "server/acceptor.h"
 #include "server/connection.h"
+#include "server/connection_rates.h"
 #include "server/quota.h"
 
 #include <semaphore.h>
@@ -22,6 +23,7 @@ struct reactors {
     struct workers *readahead, *workers;
     int spare_fd; // for when no descriptor is left
     struct connection_quota quota;
+    struct connection_rates rates;
     struct task accept_task;     // to the first reactor: a place is free
     struct task close_task;      // to the first reactor: stop accepting
     sem_t closed;                // posted by close_task

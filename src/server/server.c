@@ -72,6 +72,8 @@ static void on_metadata_change(void *context, const struct image_changes *change
     struct server *s = context;
     pthread_mutex_lock(&s->following);
     bool defaults_changed = live_config_follow(&s->broker, changes);
+    if (changes->quotas)
+        reactors_limit_ips(s->broker.reactors, changes->after);
     if (s->hosting) {
         replica_manager_apply(s->broker.replicas, changes, defaults_changed);
         coordinators_apply(&s->broker, changes);
@@ -132,6 +134,7 @@ static int start_live_config(struct server *s)
     pthread_mutex_lock(&s->following);
     qsbr_quiescent(&s->main_thread);
     int rc = live_config_start(&s->broker, image_current());
+    reactors_limit_ips(s->broker.reactors, image_current());
     pthread_mutex_unlock(&s->following);
     return rc;
 }

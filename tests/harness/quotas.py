@@ -1,5 +1,6 @@
 """Quotas as tests set them, and what a client that does not wait by itself comes to under them."""
 
+import socket
 import time
 
 from harness.process import wait_until
@@ -73,3 +74,24 @@ def fetch_flow(broker, client_id, topic, seconds, max_bytes=20500):
         return sum(len(p["Records"] or b"") for t in answer["Responses"] for p in t["Partitions"])
 
     return run_flow(broker, client_id, seconds, lambda: ("Fetch", 11, fetch_body(topic, max_bytes=max_bytes)), size_of)
+
+
+def try_connections(broker, count, source="127.0.0.2", timeout_s=10):
+    """Makes connections one after the other, asks on each, and returns (answered, seconds until answer or close) of each."""
+    sockets, out = [], []
+    try:
+        for _ in range(count):
+            before = time.monotonic()
+            one = socket.create_connection(("127.0.0.1", broker.port), timeout_s, source_address=(source, 0))
+            sockets.append((one, before))
+            one.sendall(b"\0\0\0\x0a\0\x12\0\0\0\0\0\x01\xff\xff")  # ApiVersions 0
+        for one, before in sockets:
+            try:
+                answered = bool(one.recv(4))
+            except ConnectionResetError:
+                answered = False
+            out.append((answered, time.monotonic() - before))
+    finally:
+        for one, _ in sockets:
+            one.close()
+    return out

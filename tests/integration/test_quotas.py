@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.quotas import set_quota
+from harness.quotas import set_quota, try_connections
 from harness.requests import connect, create_topic, fetch_body, produce, produce_body
 from harness.wire import Connection
 
@@ -164,3 +164,45 @@ def test_a_muted_client_that_leaves_is_forgotten(limited, slow):
     slow.close()
     with connect(limited) as connection:
         assert produce(connection, TOPIC, KB20)["ErrorCode"] == 0
+
+
+IP = {"ip": "127.0.0.2"}
+
+
+def test_an_address_makes_so_many_connections_a_second(limited):
+    set_quota(limited, IP, connection_creation_rate=5)
+    try:
+        made = try_connections(limited, 8)
+        assert [answered for answered, _ in made] == [True] * 5 + [False] * 3
+        assert all(after > 0.1 for answered, after in made if not answered), made  # held, and closed then
+        assert all(answered for answered, _ in try_connections(limited, 8, "127.0.0.3"))
+        set_quota(limited, {"ip": None}, connection_creation_rate=3)
+        assert [answered for answered, _ in try_connections(limited, 5, "127.0.0.4")] == [True] * 3 + [False] * 2
+    finally:
+        set_quota(limited, {"ip": None}, connection_creation_rate=None)
+        set_quota(limited, IP, connection_creation_rate=None)
+    assert all(answered for answered, _ in try_connections(limited, 8))
+
+
+def test_a_broker_and_a_listener_accept_so_many_connections_a_second(brokers):
+    for setting in ("max.connection.creation.rate", "listener.name.plaintext.max.connection.creation.rate"):
+        broker = brokers.start(settings={**SETTINGS, setting: "20"})
+        time_of = [after for answered, after in try_connections(broker, 26) if answered]
+        assert len(time_of) == 26  # nobody is refused
+        assert max(time_of) > 0.2 and min(time_of) < 0.2, time_of
+        assert time_of == sorted(time_of) or max(time_of) - min(time_of) > 0.2
+
+
+def test_the_brokers_rate_changes_at_run_time(limited):
+    def change(value):
+        config = {"Name": "max.connection.creation.rate", "ConfigOperation": 0 if value else 1, "Value": value}
+        resource = {"ResourceType": 4, "ResourceName": "", "Configs": [config]}
+        with connect(limited) as connection:
+            answer = connection.call("IncrementalAlterConfigs", 1, {"Resources": [resource], "ValidateOnly": False})
+            assert answer["Responses"][0]["ErrorCode"] == 0, answer
+
+    assert max(after for _, after in try_connections(limited, 30)) < 1
+    change("10")
+    slow = [after for _, after in try_connections(limited, 14)]
+    change(None)
+    assert max(slow) > 0.3, slow

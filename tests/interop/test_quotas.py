@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness.quotas import fetch_flow, produce_flow, set_quota
+from harness.quotas import fetch_flow, produce_flow, set_quota, try_connections
 from harness.requests import connect, create_topic, produce
 from harness.wire import Connection
 
@@ -143,3 +143,16 @@ def test_controller_mutations_are_limited_as_by_kafka(pair, api):
         assert by["odradek"] == by["kafka"], (version, by)
         assert by["odradek"][1], (version, by)
         assert by["odradek"][0][0][0] == (THROTTLED if version >= STRICT[api] else 0), (version, by)
+
+
+def test_addresses_make_as_many_connections_as_with_kafka(pair):
+    """2 a second, of which two samples' worth may come at once."""
+    made = {}
+    for kind, broker in pair.items():
+        set_quota(broker, {"ip": "127.0.0.2"}, connection_creation_rate=2)
+        made[kind] = try_connections(broker, 8)
+        assert all(answered for answered, _ in try_connections(broker, 8, "127.0.0.3")), kind
+    answered = {kind: [a for a, _ in them] for kind, them in made.items()}
+    assert answered["odradek"] == answered["kafka"] == [True] * 4 + [False] * 4, made
+    for kind, them in made.items():  # closed after the throttle time, at most a second
+        assert all(0.2 < after < 2.5 for a, after in them if not a), (kind, them)
