@@ -20,7 +20,7 @@ struct command {
 };
 
 extern const struct command server_command, format_command, topic_command, config_command, produce_command,
-    consume_command, log_command;
+    consume_command, log_command, quota_command;
 
 // Runs the command that argv[0] names out of `commands` (ends with NULL), or prints the list of them.
 int commands_run(const char *program, const char *help, const struct command *const *commands, int argc,

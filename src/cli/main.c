@@ -14,6 +14,7 @@ static const char help[] =
     "format    make a node's directories ready for a cluster\n"
     "topic     create, list, describe, change and delete topics\n"
     "config    read and change settings of topics, brokers, groups\n"
+    "quota     list, set and unset quotas of clients\n"
     "produce   write records from standard input or files\n"
     "consume   read records\n"
     "log       look into the files of a log directory\n"
@@ -22,9 +23,9 @@ static const char help[] =
 
 int main(int argc, char **argv)
 {
-    static const struct command *const commands[] = {
-        &server_command,  &format_command,  &topic_command, &config_command,
-        &produce_command, &consume_command, &log_command,   NULL};
+    static const struct command *const commands[] = {&server_command,  &format_command, &topic_command,
+                                                     &config_command,  &quota_command,  &produce_command,
+                                                     &consume_command, &log_command,    NULL};
     if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
         puts("odradek " ODRADEK_VERSION);
         return EXIT_OK;

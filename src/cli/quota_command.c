@@ -8,14 +8,14 @@
 
 enum { API_DESCRIBE_CLIENT_QUOTAS = 48, API_ALTER_CLIENT_QUOTAS = 49 };
 
-#define WHOM                                                                            \
-    "  -u, --user NAME                   of a user\n"                                    \
+#define WHOM                                                                              \
+    "  -u, --user NAME                   of a user\n"                                     \
     "  -c, --client-id ID                of a client id; with a user: of both together\n" \
-    "  -i, --ip ADDRESS                  of an address\n"                                \
-    "  --default-user, --default-client-id, --default-ip\n"                              \
+    "  -i, --ip ADDRESS                  of an address\n"                                 \
+    "  --default-user, --default-client-id, --default-ip\n"                               \
     "                                    of each that has no quota of its own\n"
 
-#define COMMON                                                           \
+#define COMMON                                                                 \
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n" \
     "  -t, --timeout SECONDS             how long to wait (30)\n"
 
@@ -26,6 +26,8 @@ static const char help[] =
     "\n"
     "How much a client may do; `odradek quota set --help` and so on say more. All take\n" COMMON
     "  -j, --json                        for programs\n";
+
+static const struct command quota_list_command, quota_set_command, quota_unset_command;
 
 static int run_quota(const struct command *self, int argc, char **argv)
 {
@@ -134,7 +136,8 @@ static int by_entity(const void *left, const void *right)
 {
     for (int type = 0; type < TYPES; type++) {
         struct str x = STR_NULL, y = STR_NULL;
-        int a = part_of(left, type, &x) ? x.data ? 2 : 1 : 0, b = part_of(right, type, &y) ? y.data ? 2 : 1 : 0;
+        int a = part_of(left, type, &x) ? x.data ? 2 : 1 : 0,
+            b = part_of(right, type, &y) ? y.data ? 2 : 1 : 0;
         int order = a != b ? a - b : str_compare(x, y);
         if (order)
             return order;
@@ -221,13 +224,14 @@ static void print_list(struct quota_call *q, struct describe_client_quotas_respo
     table_free(&table);
 }
 
-static const char list_help[] = "  odradek quota list\n"
-                                "  odradek quota list --client-id reports --json\n"
-                                "\n"
-                                "Lists the quotas of clients, all of them or those\n" WHOM COMMON
-                                "  -j, --json                        one array of {user, clientId, ip, "
-                                "quotas: {name: value}}; a name of null is\n"
-                                "                                    the default\n";
+static const char list_help[] =
+    "  odradek quota list\n"
+    "  odradek quota list --client-id reports --json\n"
+    "\n"
+    "Lists the quotas of clients, all of them or those\n" WHOM COMMON
+    "  -j, --json                        one array of {user, clientId, ip, "
+    "quotas: {name: value}}; a name of null is\n"
+    "                                    the default\n";
 
 static int run_list(const struct command *self, int argc, char **argv)
 {
@@ -246,7 +250,7 @@ static int run_list(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-const struct command quota_list_command = {"quota list", "list quotas", list_help, run_list};
+static const struct command quota_list_command = {"quota list", "list quotas", list_help, run_list};
 
 // --- set, unset ---
 
@@ -293,8 +297,8 @@ static int read_setting(const struct quota_call *q, struct str text, struct op_d
     char *end;
     if (!equals || equals == text.data || !equals[1])
         return cli_misuse(q->t.command, "%.*s is not NAME=VALUE", STR_ARG(text));
-    *out = (struct op_data){.key = {text.data, (size_t)(equals - text.data)},
-                            .value = strtod(equals + 1, &end)};
+    *out =
+        (struct op_data){.key = {text.data, (size_t)(equals - text.data)}, .value = strtod(equals + 1, &end)};
     return *end ? cli_misuse(q->t.command, "%s is no number", equals + 1) : EXIT_OK;
 }
 
@@ -316,7 +320,7 @@ static int run_set(const struct command *self, int argc, char **argv)
     if (done)
         return topic_finish(&q.t, status);
     struct op_data *ops = alter_client_quotas_request_op_data_new(&q.t.arena, q.t.names_count);
-    status = !ops ? cli_fail(self, "out of memory")
+    status = !ops                   ? cli_fail(self, "out of memory")
              : q.t.names_count == 0 ? cli_misuse(self, "no NAME=VALUE is given")
                                     : check_whom(&q);
     for (int32_t i = 0; status == EXIT_OK && i < q.t.names_count; i++)
@@ -328,7 +332,7 @@ static int run_set(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-const struct command quota_set_command = {"quota set", "set quotas", set_help, run_set};
+static const struct command quota_set_command = {"quota set", "set quotas", set_help, run_set};
 
 // The quotas that the entity has, as names.
 static int find_all(struct quota_call *q)
@@ -347,11 +351,12 @@ static int find_all(struct quota_call *q)
     return EXIT_OK;
 }
 
-static const char unset_help[] = "  odradek quota unset --client-id reports consumer_byte_rate\n"
-                                 "  odradek quota unset --default-user\n"
-                                 "\n"
-                                 "Takes quotas away: those that are named, or all\n" WHOM COMMON
-                                 "  -j, --json                        {unset: how many}\n";
+static const char unset_help[] =
+    "  odradek quota unset --client-id reports consumer_byte_rate\n"
+    "  odradek quota unset --default-user\n"
+    "\n"
+    "Takes quotas away: those that are named, or all\n" WHOM COMMON
+    "  -j, --json                        {unset: how many}\n";
 
 static int run_unset(const struct command *self, int argc, char **argv)
 {
@@ -375,4 +380,4 @@ static int run_unset(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-const struct command quota_unset_command = {"quota unset", "take quotas away", unset_help, run_unset};
+static const struct command quota_unset_command = {"quota unset", "take quotas away", unset_help, run_unset};

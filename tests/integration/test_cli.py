@@ -43,7 +43,7 @@ def at(broker):
 def test_version_and_help_are_told():
     assert odradek("--version")[0].startswith("odradek ")
     assert odradek("--help")[0].startswith("  odradek server")
-    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete", "config", "config get", "config set", "config unset", "produce", "consume", "log", "log dump"):
+    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete", "config", "config get", "config set", "config unset", "quota", "quota list", "quota set", "quota unset", "produce", "consume", "log", "log dump"):
         text = odradek(*command.split(), "--help")[0]
         assert text.startswith("  "), f"{command} --help begins with an example"
         assert f"odradek {command}" in text
