@@ -2,7 +2,8 @@
 // coordinator is lost and rebuilt from its log.
 //
 // Checked: a generation is assigned once, by one leader; of one assignment every part has one owner; an owner
-// gets what its leader gave it; nobody waits for ever: after the faults all live members are in one generation.
+// gets what its leader gave it; nobody waits for ever: after the faults all live members are in one
+// generation.
 //
 //     sim_groups [SEED]      one seed; without it, many. A failure prints its seed.
 #include "../unit/group_fixture.h"
@@ -59,7 +60,7 @@ struct sim {
     struct agent agents[AGENTS];
     struct asked *orphans[4096]; // requests of members that have crashed
     size_t orphans_count;
-    uint64_t assignments;              // made so far
+    uint64_t assignments;                // made so far
     uint64_t of_generation[GENERATIONS]; // the assignment that a generation was given; 0: none yet
     bool faults;
 };
@@ -154,7 +155,8 @@ static void on_synced(struct sim *s, struct agent *a, struct asked *asked)
     CHECK(r->assignment.size == sizeof a->part, "%zu bytes", r->assignment.size);
     memcpy(&a->part, r->assignment.data, sizeof a->part);
     uint64_t *assigned = &s->of_generation[a->generation];
-    CHECK(*assigned == 0 || *assigned == a->part.assignment, "generation %d was assigned twice", a->generation);
+    CHECK(*assigned == 0 || *assigned == a->part.assignment, "generation %d was assigned twice",
+          a->generation);
     *assigned = a->part.assignment;
     for (int i = 0; i < AGENTS; i++) {
         const struct agent *b = &s->agents[i];

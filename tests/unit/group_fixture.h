@@ -1,5 +1,5 @@
-// The machine of groups without a broker: a clock that is set by hand, a log in memory, appends that fail when
-// they are told to.
+// The machine of groups without a broker: a clock that is set by hand, a log in memory, appends that fail
+// when they are told to.
 #ifndef GROUP_FIXTURE_H
 #define GROUP_FIXTURE_H
 
@@ -76,12 +76,14 @@ static void shard_execute(struct shard_fixture *f, struct coordinator_effects *e
     }
     struct list *node;
     while ((node = list_pop_front(&effects->answered)))
-        container_of(container_of(node, struct coordinator_request, node), struct asked, request)->done = true;
+        container_of(container_of(node, struct coordinator_request, node), struct asked, request)->done =
+            true;
     coordinator_effects_reset(effects);
 }
 
 // Hands a request in; the caller frees it (asked_free) once it is done.
-static struct asked *shard_ask_version(struct shard_fixture *f, int kind, const void *message, int16_t version)
+static struct asked *shard_ask_version(struct shard_fixture *f, int kind, const void *message,
+                                       int16_t version)
 {
     struct asked *a = calloc(1, sizeof *a);
     a->request.kind = kind;

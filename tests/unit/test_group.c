@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#define GROUP "g"
+#define GROUP        "g"
 #define JOIN_VERSION 9
 
 static struct shard_fixture f;
@@ -205,7 +205,8 @@ static void test_protocol_that_most_prefer(void **state)
     for (int i = 0; i < 3; i++)
         new_id(ids[i], sizeof ids[i]);
     for (int i = 0; i < 3; i++)
-        joins[i] = join((struct join){.member = ids[i], .protocols = {prefers[i][0], prefers[i][1], prefers[i][2]}});
+        joins[i] =
+            join((struct join){.member = ids[i], .protocols = {prefers[i][0], prefers[i][1], prefers[i][2]}});
     expect_join(join((struct join){.protocols = {"robin"}}), E_INCONSISTENT_GROUP_PROTOCOL, -1);
     shard_advance(&f, 20000);
     for (int i = 0; i < 3; i++) {
@@ -388,7 +389,8 @@ static int64_t committed(bool stable)
     int32_t partition = 1;
     struct offset_fetch_request_offset_fetch_request_topics t = {
         .name = STR("t"), .partition_indexes = &partition, .partition_indexes_count = 1};
-    struct group_fetch q = {.group_id = STR(GROUP), .topics = &t, .topics_count = 1, .require_stable = stable};
+    struct group_fetch q = {
+        .group_id = STR(GROUP), .topics = &t, .topics_count = 1, .require_stable = stable};
     struct asked *a = shard_ask_version(&f, GROUP_FETCH, &q, 9);
     const struct offset_fetch_response_offset_fetch_response_group *r = a->request.response;
     const struct offset_fetch_response_offset_fetch_response_partitions *p = &r->topics[0].partitions[0];
@@ -569,8 +571,12 @@ static void test_garbage_is_passed_over(void **state)
         size_t key_size;
         const char *value;
         size_t value_size;
-    } records[] = {{"", 0, "", 0},           {"\0", 1, NULL, 0},       {"\0\1", 2, "\0\3", 2},
-                   {"\0\2\0\1g", 5, "\0", 1}, {"\0\2\0\1g", 5, "\0\3x", 3}, {"\177\177abc", 5, "\0\0", 2},
+    } records[] = {{"", 0, "", 0},
+                   {"\0", 1, NULL, 0},
+                   {"\0\1", 2, "\0\3", 2},
+                   {"\0\2\0\1g", 5, "\0", 1},
+                   {"\0\2\0\1g", 5, "\0\3x", 3},
+                   {"\177\177abc", 5, "\0\0", 2},
                    {"\0\2\0\1g", 5, "\0\143", 2}};
     for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
         struct coordinator_record r = {{(const uint8_t *)records[i].key, records[i].key_size},

@@ -70,10 +70,13 @@ void coordinator_call_run(struct coordinator_call *call, struct coordinator *coo
     for (int32_t i = 0; i < call->count; i++)
         call->left -= shards[i] == COORDINATOR_CALL_ANSWERED ||
                       coordinator_ask(coordinator, shards[i], &call->parts[i]);
-    if (call->left == 0)
+    if (call->left == 0) {
         finish(call);
-    else
-        request_park(call->request, PARK_STALL, on_cancel, call);
+        return;
+    }
+    request_park(call->request, PARK_STALL, on_cancel, call);
+    if (call->may_wait_long)
+        request_release_input(call->request);
 }
 
 void coordinator_call_run_key(struct coordinator_call *call, struct coordinator *coordinator, struct str key)

@@ -10,7 +10,8 @@ struct coordinator_call {
     struct request *request; // NULL once its client has left
     // Answers call->request with what the parts brought. On the request's reactor.
     void (*finish)(struct coordinator_call *call);
-    void *context; // in the request's arena
+    void *context;      // in the request's arena
+    bool may_wait_long; // the request's buffer goes while it waits: finish does not look at its message
     int32_t count, left;
     struct coordinator_request parts[];
 };

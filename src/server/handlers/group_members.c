@@ -17,6 +17,7 @@ static void ask_group(struct request *r, int kind, const void *message, struct s
     }
     call->parts[0].kind = kind;
     call->parts[0].message = message;
+    call->may_wait_long = true;
     coordinator_call_run_key(call, broker_of(r)->groups, group);
 }
 
