@@ -128,6 +128,9 @@ class Broker(Server):
         """Fresh and, where that is a step of its own, formatted. more: settings beside its own, until the next call."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.data.mkdir(parents=True)
+        self.write_settings(more)
+
+    def write_settings(self, more=None):
         settings = {**self.settings, **(more or {})}
         self.properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 

@@ -32,6 +32,7 @@ ROWS = [
     ("perf_produce_cpu_s_per_gb", "broker CPU per GB, kafka-producer-perf-test", "s", 1, 2),
     ("perf_consume_cpu_s_per_gb", "broker CPU per GB, kafka-consumer-perf-test", "s", 1, 2),
     ("keyed_cpu_s_per_gb", "broker CPU per GB, 50 keyed producers, 100 partitions, retention active", "s", 1, 2),
+    ("compact_cpu_s_per_gb", "broker CPU per GB compacted", "s", 1, 2),
     ("idle_threads", "threads, idle", "", 1, 0),
     ("idle_files", "open files, idle", "", 1, 0),
     ("many_start_clean_s", "start after a clean stop, {partitions:,} partitions", "s", 1, 2),

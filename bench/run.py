@@ -15,13 +15,14 @@ import sys
 import time
 
 import brokers
+import compaction
 import many
 import measure
 import report
 from brokers import BenchError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed"]
+PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed", "compact"]
 SIDES = ["kafka", "odradek", "limit"]
 TOUCH_BYTES = 12 << 30
 KEEP_FREE_BYTES = 3 << 30
@@ -53,13 +54,14 @@ def make_plan(a):
     """How much of each; the same for both brokers."""
     plan = argparse.Namespace(
         only=a.only, partitions=a.partitions, libs=a.kafka_libs, rounds=a.rounds or (1 if a.quick else 3),
-        warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, stream_bytes=500_000_000, keyed_warmup_bytes=2_000_000_000, keyed_bytes=4_000_000_000,
+        warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, stream_bytes=500_000_000, keyed_warmup_bytes=2_000_000_000, keyed_bytes=4_000_000_000, compact_bytes=2_000_000_000,
         latency_warmup=20_000,
         latency_count=20_000, java_warmup=20_000, java_count=20_000, java_records=5_000_000)
     if a.quick:
         plan.warmup_bytes, plan.bytes, plan.fetches = 1_000_000_000, 500_000_000, 2
         plan.stream_bytes = 200_000_000
         plan.keyed_warmup_bytes, plan.keyed_bytes = 1_500_000_000, 1_500_000_000
+        plan.compact_bytes = 700_000_000
         plan.latency_warmup = plan.latency_count = plan.java_warmup = plan.java_count = 5_000
         plan.java_records = 1_000_000
     return plan
@@ -106,6 +108,8 @@ def broker_round(broker, plan):
             broker.start()
             figures.update(measure.keyed(broker, plan))
             broker.stop()
+        if "compact" in plan.only:
+            figures.update(compaction.compact(broker, plan))
         if plan.partitions:
             broker.make_directory()
             broker.start()
