@@ -5,6 +5,8 @@ import time
 from harness.batch import batch, parse
 from harness.wire import Connection
 
+TOPIC, BROKER = 2, 4  # kinds of resources that have settings
+
 
 def connect(broker, timeout_s=20):
     return Connection("127.0.0.1", broker.port, timeout_s)
@@ -69,6 +71,18 @@ def delete_records(connection, topic, *wanted):
     body = {"Topics": [{"Name": topic, "Partitions": partitions}], "TimeoutMs": 10000}
     answered = connection.call("DeleteRecords", 2, body)["Topics"][0]["Partitions"]
     return {one["PartitionIndex"]: (one["ErrorCode"], one["LowWatermark"]) for one in answered}
+
+
+def alter(broker, kind, name, **settings):
+    """Sets settings, or with None takes them back; underscores stand for dots."""
+    changes = [
+        {"Name": key.replace("_", "."), "ConfigOperation": 1 if value is None else 0, "Value": value}
+        for key, value in settings.items()
+    ]
+    resource = {"ResourceType": kind, "ResourceName": name, "Configs": changes}
+    with connect(broker) as connection:
+        [answer] = connection.call("IncrementalAlterConfigs", 1, {"Resources": [resource]})["Responses"]
+        assert error(answer) == 0, answer
 
 
 def values(batches):

@@ -1,5 +1,6 @@
 """What a log sheds, when, and that nobody who reads it notices. Against Apache Kafka, too: --broker kafka."""
 
+import pathlib
 import socket
 import struct
 
@@ -8,7 +9,7 @@ import pytest
 from harness.batch import batch, parse
 from harness.compaction import COMPACTED, EAGER, bases, last_values, records, wait_compacted
 from harness.process import wait_until
-from harness.requests import connect, create_topic, delete_records, end_offset, error, fetch_body, now_ms, produce
+from harness.requests import BROKER, TOPIC, alter, connect, create_topic, delete_records, end_offset, error, fetch_body, now_ms, produce
 from harness.wire import decode_response, encode_request
 
 QUICK = {
@@ -106,6 +107,37 @@ def test_by_policy(brokers, policy):
     wait_until(lambda: bases(broker, "kept")[0] == 5, 20, f"segments below the start to go: {before}")
 
 
+@pytest.fixture
+def ours_alone(broker_kind):
+    if broker_kind == "kafka":
+        pytest.skip("says something of Odradek alone: Apache Kafka closes such a connection, and has no thread names to look at")
+
+
+def cleaner_threads(broker):
+    tasks = f"/proc/{broker.process.pid}/task"
+    return sorted(name for task in pathlib.Path(tasks).glob("*/comm") if (name := task.read_text().strip()).startswith("log-compact"))
+
+
+def test_compaction_follows_its_settings(ours_alone, brokers):
+    """A topic that becomes compacted, and the pace, the threads and the memory of all: without a restart."""
+    broker = brokers.start(settings={"log.cleaner.backoff.ms": "3600000", "log.cleaner.io.max.bytes.per.second": "1"})
+    create_topic(broker, "changing", **{**COMPACTED, "cleanup_policy": "delete"}, retention_ms="-1")
+    with connect(broker) as connection:
+        for number in range(8):
+            raw = batch([(b"key", b"%d" % number * 9000)], ts=now_ms())
+            assert error(produce(connection, "changing", raw)) == 0
+    wait_until(lambda: cleaner_threads(broker) == ["log-compact-0"], 10, "the cleaner to start")
+    alter(broker, TOPIC, "changing", cleanup_policy="compact")
+    alter(broker, BROKER, "", log_cleaner_backoff_ms="100")  # the round begins, and waits: a byte a second
+    alter(broker, BROKER, "", log_cleaner_threads="2")
+    wait_until(lambda: cleaner_threads(broker) == ["log-compact-0", "log-compact-1"], 10, "a second thread")
+    alter(broker, BROKER, "", log_cleaner_io_max_bytes_per_second="1e9")
+    alter(broker, BROKER, "", log_cleaner_threads="1")
+    wait_until(lambda: cleaner_threads(broker) == ["log-compact-0"], 10, "the second thread to end")
+    wait_compacted(broker, "changing")
+    assert [record[0] for record in records(broker, "changing")] == [6, 7]
+
+
 class SlowReader:
     """Asks for a lot and takes nothing until it is told to."""
 
@@ -130,12 +162,6 @@ class SlowReader:
         with self.socket:
             answer = decode_response("Fetch", 11, self._take(struct.unpack(">i", self.head)[0]))
         return parse(answer[1]["Responses"][0]["Partitions"][0]["Records"])
-
-
-@pytest.fixture
-def ours_alone(broker_kind):
-    if broker_kind == "kafka":
-        pytest.skip("Apache Kafka closes such a connection")
 
 
 @pytest.mark.parametrize("how", ["retention", "compaction", "topic"])

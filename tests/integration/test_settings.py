@@ -8,9 +8,8 @@ import pytest
 from harness.batch import batch
 from harness.compaction import bases
 from harness.process import wait_until
-from harness.requests import connect, create_topic, end_offset, error, fetch, now_ms, produce
+from harness.requests import BROKER, TOPIC, alter, connect, create_topic, end_offset, error, fetch, now_ms, produce
 
-TOPIC, BROKER = 2, 4
 BEHIND = {
     "cleanup.policy": "log.cleanup.policy",
     "compression.type": "compression.type",
@@ -40,18 +39,6 @@ QUICK = {
 }
 HOUR_MS = 3_600_000
 MIB = 1 << 20
-
-
-def alter(broker, kind, name, **settings):
-    """Sets settings, or with None takes them back; underscores stand for dots."""
-    changes = [
-        {"Name": key.replace("_", "."), "ConfigOperation": 1 if value is None else 0, "Value": value}
-        for key, value in settings.items()
-    ]
-    resource = {"ResourceType": kind, "ResourceName": name, "Configs": changes}
-    with connect(broker) as connection:
-        [answer] = connection.call("IncrementalAlterConfigs", 1, {"Resources": [resource]})["Responses"]
-        assert error(answer) == 0, answer
 
 
 class Log:
