@@ -1,5 +1,6 @@
 """Connections: answers in order, limits, and what ends them."""
 
+import pathlib
 import time
 
 import pytest
@@ -54,3 +55,26 @@ def test_idle_connections_are_closed(brokers):
         started = time.monotonic()
         assert closed_by_peer(connection, 20) == b""
         assert time.monotonic() - started > 0.3
+
+
+def test_metadata_of_many_partitions(brokers):
+    """A worker makes it: complete, in its place among the answers, and nobody minds a client that leaves meanwhile."""
+    broker = brokers.start()
+    create_topic(broker, "wide", partitions=1000)
+    create_topic(broker, "narrow")
+    with connect(broker) as connection:
+        for topics, names in ((None, {"wide", "narrow"}), ([{"Name": "wide"}], {"wide"}), ([{"Name": "narrow"}], {"narrow"})):
+            sent = [connection.send("Metadata", 12, {"Topics": topics}), connection.send("ApiVersions", 3, {})]
+            correlation_id, answer = connection.receive("Metadata", 12)
+            assert correlation_id == sent[0] and connection.receive("ApiVersions", 3)[0] == sent[1]
+            assert {topic["Name"] for topic in answer["Topics"]} == names
+            for topic in answer["Topics"]:
+                found = [one["PartitionIndex"] for one in topic["Partitions"]]
+                assert found == list(range(1000 if topic["Name"] == "wide" else 1))
+        for _ in range(20):
+            with connect(broker) as leaver:
+                leaver.send("Metadata", 12, {"Topics": None})
+        assert len(connection.call("Metadata", 12, {"Topics": None})["Topics"]) == 2
+    if broker.kind == "odradek":
+        threads = [path.read_text() for path in pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/comm")]
+        assert any(name.startswith("worker-") for name in threads)

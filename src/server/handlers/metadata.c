@@ -18,8 +18,13 @@
 #define ENDPOINT_BROKERS     1
 #define ENDPOINT_CONTROLLERS 2
 
+// An answer about more partitions than this takes too long for a reactor: a worker makes it.
+#define PARTITIONS_ON_REACTOR 500
+
 struct metadata {
     struct request *request;
+    struct request_work work;
+    int error; // of the worker
     const struct metadata_request *message;
     const struct image *image;
     struct metadata_response response;
@@ -236,34 +241,96 @@ static int16_t check(const struct metadata *m)
     return named || by_id ? E_NONE : E_UNKNOWN_SERVER_ERROR;
 }
 
-static int build(struct metadata *m)
+// What the answer says of the cluster.
+static int fill_cluster(struct metadata *m)
 {
     struct request *r = m->request;
     const struct metadata_request *q = m->message;
-    message_init(&metadata_response_type, &m->response);
-    int16_t error = check(m);
-    if (error != E_NONE)
-        return refuse(m, error);
     m->response.cluster_id = str_from(broker_of(r)->cluster_id);
     if (q->include_cluster_authorized_operations)
         m->response.cluster_authorized_operations = authorized_cluster_operations(r);
-    if (fill_brokers(m))
-        return ERR_NOMEM;
-    bool all = r->version == 0 ? q->topics_count <= 0 : q->topics_count < 0;
-    int rc = all ? fill_all_topics(m) : fill_named_topics(m);
-    return rc ? rc : sort_topics(m, all ? TOPIC_ORDER_ALL : TOPIC_ORDER_NAMED);
+    return fill_brokers(m);
+}
+
+static bool wants_all(const struct metadata *m)
+{
+    return m->request->version == 0 ? m->message->topics_count <= 0 : m->message->topics_count < 0;
+}
+
+// How many partitions the answer has, at most.
+static size_t count_partitions(const struct metadata *m)
+{
+    size_t n = 0, most = m->image->partitions_count;
+    if (wants_all(m) || most <= PARTITIONS_ON_REACTOR)
+        return most;
+    for (int32_t i = 0; i < m->message->topics_count; i++) {
+        const struct metadata_request_metadata_request_topic *asked = &m->message->topics[i];
+        const struct image_topic *topic = asked->name.data ? image_topic(m->image, asked->name)
+                                                           : image_topic_by_id(m->image, &asked->topic_id);
+        n += topic ? topic->partitions_count : 0;
+    }
+    return n;
+}
+
+// And of the topics. Looks at the message and the image, and fills the arena: a worker may call it.
+static int fill_topics(struct metadata *m)
+{
+    int rc = wants_all(m) ? fill_all_topics(m) : fill_named_topics(m);
+    return rc ? rc : sort_topics(m, wants_all(m) ? TOPIC_ORDER_ALL : TOPIC_ORDER_NAMED);
+}
+
+static void respond(struct metadata *m, int error)
+{
+    struct request *r = m->request;
+    if (error) {
+        request_close(r, "out of memory for the response to Metadata");
+        return;
+    }
+    if (m->to_create_count > 0)
+        auto_create_topics(r, m->to_create, m->to_create_count);
+    request_respond(r, &m->response);
+}
+
+static void fill_topics_on_worker(struct request_work *work)
+{
+    struct metadata *m = container_of(work, struct metadata, work);
+    m->error = fill_topics(m);
+}
+
+static void on_topics_filled(struct request_work *work, bool gone)
+{
+    struct metadata *m = container_of(work, struct metadata, work);
+    struct image *image = (struct image *)(uintptr_t)m->image;
+    if (!gone)
+        respond(m, m->error);
+    image_unref(image);
 }
 
 static void handle_metadata(struct request *r)
 {
-    struct metadata m = {.request = r, .message = r->message, .image = image_current()};
-    if (build(&m)) {
-        request_close(r, "out of memory for the response to Metadata");
+    struct metadata *m = arena_zalloc(&r->arena, 1, sizeof *m);
+    if (!m) {
+        request_close(r, "out of memory for Metadata");
         return;
     }
-    if (m.to_create_count > 0)
-        auto_create_topics(r, m.to_create, m.to_create_count);
-    request_respond(r, &m.response);
+    m->request = r;
+    m->message = r->message;
+    m->image = image_current();
+    message_init(&metadata_response_type, &m->response);
+    int16_t problem = check(m);
+    if (problem != E_NONE) {
+        respond(m, refuse(m, problem));
+        return;
+    }
+    int error = fill_cluster(m);
+    if (error || count_partitions(m) <= PARTITIONS_ON_REACTOR) {
+        respond(m, error ? error : fill_topics(m));
+        return;
+    }
+    m->image = image_ref(m->image); // a worker has no image of its own
+    m->work.run = fill_topics_on_worker;
+    m->work.done = on_topics_filled;
+    request_work(r, &m->work);
 }
 
 const struct api_handler metadata_handler = {.api_key = 3,
