@@ -36,6 +36,9 @@ bool dump_control_value(const struct dump *d, int16_t type, struct bytes value, 
 // Says that a file is damaged, and where.
 void dump_problem(struct dump *d, const char *path, int64_t at, const char *what);
 
+// odradek log verify (verify_command.c).
+extern const struct command log_verify_command;
+
 // Writes what was printed. EXIT_OK or EXIT_FAILED and said so.
 int dump_flush(struct dump *d);
 

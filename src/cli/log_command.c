@@ -29,8 +29,12 @@ static const char dump_help[] =
 
 static const char log_help[] =
     "  odradek log dump data/orders-0\n"
+    "  odradek log verify data\n"
     "\n"
-    "dump   print what the files of a log directory hold; `odradek log dump --help` says more\n";
+    "dump     print what the files of a log directory hold\n"
+    "verify   say what is damaged in a log directory, and what a start would do about it\n"
+    "\n"
+    "`odradek log COMMAND --help` says more.\n";
 
 int dump_flush(struct dump *d)
 {
@@ -196,7 +200,7 @@ static const struct command log_dump_command = {"log dump", "print the files of 
 
 static int run_log(const struct command *self, int argc, char **argv)
 {
-    static const struct command *const commands[] = {&log_dump_command, NULL};
+    static const struct command *const commands[] = {&log_dump_command, &log_verify_command, NULL};
     return commands_run("odradek log", self->help, commands, argc, argv);
 }
 

@@ -253,6 +253,12 @@ int file_stat(const char *path, int64_t *size, int64_t *modified_ms)
     return 0;
 }
 
+bool file_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 bool file_exists(const char *path)
 {
     struct stat st;

@@ -50,6 +50,7 @@ void file_start_writeback(int fd, off_t at, off_t size);
 // Size and modification time (wall clock, ms). Either may be NULL.
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms);
 bool file_exists(const char *path);
+bool file_is_dir(const char *path);
 int file_set_modified(int fd, int64_t modified_ms);
 
 // The file system of a path: its size, what processes without privileges may still write to it, and whether

@@ -106,13 +106,19 @@ static int parse_meta(struct str text, struct meta_properties *out)
     return 0;
 }
 
-static int read_meta(struct log_dir *d, char *message, size_t size)
+int log_dir_read_meta(const char *dir, struct meta_properties *out)
 {
     struct buffer text = BUFFER_INIT;
-    int rc = read_text(d->path, META_FILE, &text);
+    int rc = read_text(dir, META_FILE, &text);
     if (rc == 0)
-        rc = parse_meta((struct str){(const char *)text.data, text.size}, &d->meta);
+        rc = parse_meta((struct str){(const char *)text.data, text.size}, out);
     buffer_free(&text);
+    return rc;
+}
+
+static int read_meta(struct log_dir *d, char *message, size_t size)
+{
+    int rc = log_dir_read_meta(d->path, &d->meta);
     d->has_meta = rc == 0;
     if (rc == ERR_NOT_FOUND)
         return 0;

@@ -36,6 +36,9 @@ int log_dir_open(const char *path, struct log_dir **out, char *message, size_t m
 // A directory that cannot be opened and is off line from the beginning (health.failed). NULL: out of memory.
 struct log_dir *log_dir_absent(const char *path);
 
+// Reads meta.properties alone. ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO.
+int log_dir_read_meta(const char *dir, struct meta_properties *out);
+
 // Unlocks and frees. NULL is fine.
 void log_dir_close(struct log_dir *dir);
 

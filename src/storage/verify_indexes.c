@@ -1,0 +1,206 @@
+// What lies beside the segments: indexes, producer snapshots, epochs, partition.metadata.
+#include "base/error.h"
+#include "os/file.h"
+#include "storage/log_state.h"
+#include "storage/verify_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SIDE_FILE_MAX ((size_t)1 << 30)
+#define INDEX_START   "the index is made anew when it is needed"
+
+// The whole side file; *missing when there is none.
+static int read_side(const struct verifying *p, int64_t base, const char *suffix, char path[PATH_MAX],
+                     struct buffer *out, bool *missing)
+{
+    int rc = segment_file_name(p->log->dir, base, suffix, path);
+    if (rc == 0)
+        rc = file_read_whole(path, SIDE_FILE_MAX, out);
+    *missing = rc == ERR_NOT_FOUND;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static bool all_zero(const uint8_t *at, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (at[i])
+            return false;
+    return true;
+}
+
+struct entry_view {
+    int64_t timestamp_ms, offset, position;
+};
+
+static struct entry_view entry_of(const uint8_t *at, int64_t base, bool times)
+{
+    return times ? (struct entry_view){(int64_t)load_be64(at), base + (int32_t)load_be32(at + 8), -1}
+                 : (struct entry_view){-1, base + (int32_t)load_be32(at), (int32_t)load_be32(at + 4)};
+}
+
+// Whether a batch starts at the position and holds the offset (Kafka notes the last offset of a batch).
+static bool points_at_batch(int fd, int64_t size, const struct entry_view *e)
+{
+    struct segment_scan scan;
+    if (e->position >= size)
+        return false;
+    segment_scan_start(&scan, fd, e->position, size);
+    return segment_scan_next(&scan) > 0 && scan.batch.base_offset <= e->offset &&
+           e->offset <= scan.batch.last_offset;
+}
+
+static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool times,
+                        bool active)
+{
+    char path[PATH_MAX];
+    struct buffer raw = BUFFER_INIT;
+    bool missing;
+    const char *kind = times ? "time-index" : "index";
+    size_t bytes = times ? 12 : 8;
+    int rc = read_side(p, base, times ? SEGMENT_TIME_SUFFIX : SEGMENT_INDEX_SUFFIX, path, &raw, &missing);
+    if (rc == 0 && missing)
+        verify_say(p->v, path, -1, -1, kind, INDEX_START, "the file is missing");
+    struct entry_view last = {-1, base - 1, -1};
+    size_t at = 0;
+    for (; rc == 0 && at + bytes <= raw.size; at += bytes) {
+        struct entry_view e = entry_of(raw.data + at, base, times);
+        // A file that was not closed has zeros behind its last entry.
+        if ((at > 0 || active || raw.size > bytes) && all_zero(raw.data + at, raw.size - at)) {
+            at = raw.size;
+            break;
+        }
+        const char *problem = NULL;
+        if (e.offset < base || e.offset >= end)
+            problem = "an entry's offset is not in the segment";
+        else if (times ? e.timestamp_ms < last.timestamp_ms || e.offset < last.offset
+                       : e.offset <= last.offset || e.position <= last.position)
+            problem = "its entries do not ascend";
+        else if (!times && !points_at_batch(fd, size, &e))
+            problem = "an entry points at no batch with its offset";
+        if (problem) {
+            verify_say(p->v, path, (int64_t)at, e.offset, kind, INDEX_START, "%s", problem);
+            break; // what follows says nothing more
+        }
+        last = e;
+    }
+    if (rc == 0 && at < raw.size && at + bytes > raw.size)
+        verify_say(p->v, path, (int64_t)at, -1, kind, INDEX_START, "the file ends within an entry");
+    buffer_free(&raw);
+    return rc;
+}
+
+static int verify_transactions(struct verifying *p, int64_t base, int64_t end)
+{
+    char path[PATH_MAX];
+    struct buffer raw = BUFFER_INIT;
+    bool missing;
+    int rc = read_side(p, base, SEGMENT_TXN_SUFFIX, path, &raw, &missing);
+    for (size_t at = 0; rc == 0 && at < raw.size; at += TXN_INDEX_ENTRY_BYTES) {
+        const char *problem = NULL;
+        struct txn_index_entry e = {0};
+        if (at + TXN_INDEX_ENTRY_BYTES > raw.size) {
+            problem = "the file ends within an entry";
+        } else {
+            e = txn_index_decode(raw.data + at);
+            if (load_be16(raw.data + at) != 0)
+                problem = "an entry of an unknown version";
+            else if (e.first_offset < 0 || e.last_offset < e.first_offset || e.last_offset < base ||
+                     e.last_offset >= end)
+                problem = "a transaction that does not end in the segment";
+        }
+        if (!problem)
+            continue;
+        verify_say(p->v, path, (int64_t)at, e.last_offset, "transaction-index",
+                   "a start that recovers the segment makes it anew; otherwise readers see aborted records",
+                   "%s", problem);
+        break;
+    }
+    buffer_free(&raw);
+    return rc;
+}
+
+int verify_indexes(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool active)
+{
+    int rc = verify_index(p, base, fd, size, end, false, active);
+    rc = rc ? rc : verify_index(p, base, fd, size, end, true, active);
+    return rc ? rc : verify_transactions(p, base, end);
+}
+
+// ---------------------------------------------------------------- producer snapshots
+
+static int verify_snapshot(void *arg, const char *name)
+{
+    struct verifying *p = arg;
+    char path[PATH_MAX];
+    const char *suffix;
+    int64_t offset;
+    struct buffer raw = BUFFER_INIT;
+    struct producer_state state;
+    if (!segment_parse_name(name, &offset, &suffix) || strcmp(suffix, SNAPSHOT_SUFFIX) != 0)
+        return 0;
+    snprintf(path, sizeof path, "%s/%s", p->log->dir, name);
+    int rc = file_read_whole(path, SIDE_FILE_MAX, &raw);
+    producer_state_init(&state, offset);
+    int bad =
+        rc ? 0 : producer_snapshot_decode((struct bytes){raw.data, raw.size}, offset, 0, INT64_MAX, &state);
+    if (bad == ERR_CORRUPT)
+        verify_say(p->v, path, -1, offset, "producer-snapshot",
+                   "producers are read from the batches instead, from an older snapshot on",
+                   "it is no snapshot of producers, or its CRC is wrong");
+    else if (rc == 0 && offset > p->end)
+        verify_say(p->v, path, -1, offset, "producer-snapshot", "it is not used",
+                   "it is of offset %" PRId64 ", but the log ends at %" PRId64, offset, p->end);
+    producer_state_free(&state);
+    buffer_free(&raw);
+    return rc ? rc : bad == ERR_NOMEM ? bad : 0;
+}
+
+int verify_snapshots(struct verifying *p)
+{
+    return file_list(p->log->dir, verify_snapshot, p);
+}
+
+// ---------------------------------------------------------------- epochs and the topic's id
+
+int verify_epochs(struct verifying *p)
+{
+    char path[PATH_MAX];
+    struct buffer text = BUFFER_INIT;
+    struct epoch_cache epochs = EPOCH_CACHE_INIT;
+    const char *start = "a start that recovers the log reads the epochs from its batches";
+    snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, p->log->dir);
+    int rc = file_read_whole(path, SIDE_FILE_MAX, &text);
+    if (rc == ERR_NOT_FOUND && p->end > 0 && p->latest_epoch >= 0)
+        verify_say(p->v, path, -1, -1, "epochs", start, "the file is missing");
+    if (rc == 0 && epoch_cache_parse((struct str){(const char *)text.data, text.size}, &epochs))
+        verify_say(p->v, path, -1, -1, "epochs", start, "it is no checkpoint of epochs");
+    else if (rc == 0 && epochs.count && epochs.entries[epochs.count - 1].start_offset > p->end)
+        verify_say(p->v, path, -1, epochs.entries[epochs.count - 1].start_offset, "epochs",
+                   "what lies behind the log's end is dropped",
+                   "epoch %d begins behind the log's end (%" PRId64 ")", epoch_cache_latest(&epochs), p->end);
+    else if (rc == 0 && p->latest_epoch > epoch_cache_latest(&epochs))
+        verify_say(p->v, path, -1, -1, "epochs", start, "it lacks epoch %d, which the last batches have",
+                   p->latest_epoch);
+    epoch_cache_free(&epochs);
+    buffer_free(&text);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+int verify_partition_metadata(struct verifying *p)
+{
+    char path[PATH_MAX];
+    struct uuid id;
+    int rc = log_read_topic_id(p->log->dir, &id);
+    snprintf(path, sizeof path, "%s/partition.metadata", p->log->dir);
+    if (rc == ERR_CORRUPT)
+        verify_say(p->v, path, -1, -1, "partition-metadata",
+                   "the metadata tells the topic's id, and the file is written anew", "it names no topic id");
+    else if (rc == ERR_NOT_FOUND && !p->log->metadata)
+        verify_say(p->v, path, -1, -1, "partition-metadata",
+                   "the metadata tells the topic's id, and the file is written anew", "the file is missing");
+    else if (rc && rc != ERR_NOT_FOUND)
+        return rc;
+    return 0;
+}

@@ -1,0 +1,28 @@
+// What the files of verify share. Private.
+#ifndef STORAGE_VERIFY_STATE_H
+#define STORAGE_VERIFY_STATE_H
+
+#include "storage/segment.h"
+#include "storage/verify.h"
+
+// A partition that is being looked over.
+struct verifying {
+    struct verify *v;
+    const struct verify_log *log;
+    int64_t *bases; // of its segments, ascending
+    size_t count, capacity;
+    int64_t start, end; // offsets of the first batch and behind the last one
+    int32_t latest_epoch;
+};
+
+void verify_say(struct verify *v, const char *file, int64_t position, int64_t offset, const char *kind,
+                const char *start, const char *what, ...) __attribute__((format(printf, 7, 8)));
+
+// verify_indexes.c: what belongs to the segment at `base`, whose .log file is fd of `size` bytes and ends
+// before offset `end`.
+int verify_indexes(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool active);
+int verify_snapshots(struct verifying *p);
+int verify_epochs(struct verifying *p);
+int verify_partition_metadata(struct verifying *p);
+
+#endif
