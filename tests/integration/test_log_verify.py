@@ -9,6 +9,7 @@ import pytest
 
 from harness.broker import odradek_binary
 from harness.load import new_producer_id
+from harness.process import wait_until
 from harness.requests import connect, create_topic, error, produce
 
 RECORDS = 300
@@ -28,7 +29,7 @@ def seed(module_brokers):
     with connect(broker) as connection:
         for i in range(RECORDS):
             assert error(produce(connection, "a", [(b"key", b"%08d" % i + b"x" * 8000)])) == 0
-        assert new_producer_id(connection) is not None
+        wait_until(lambda: new_producer_id(connection) is not None, 20, "a producer id")
     broker.stop()
     return broker
 
