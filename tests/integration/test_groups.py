@@ -1,0 +1,151 @@
+"""Groups by the thousand, and what their coordinator says while it loads."""
+
+import collections
+import time
+
+from harness.broker import sanitized
+from harness.process import wait_until
+from harness.requests import connect, create_topic
+
+LOADING = 14
+GROUPS = 2_000 if sanitized() else 10_000
+MEMBERS = 200 if sanitized() else 1_000
+AT_ONCE = 500
+BYTES_PER_GROUP = 2_000
+
+
+def memory_bytes(broker):
+    status = open(f"/proc/{broker.process.pid}/status").read()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def await_coordinator(broker, group):
+    def ready():
+        with connect(broker) as connection:
+            found = connection.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": [group]})
+            return found["Coordinators"][0]["ErrorCode"] == 0
+
+    wait_until(ready, 10, "the groups' topic")
+
+
+def commit_body(group, offset):
+    partition = {"PartitionIndex": 0, "CommittedOffset": offset, "CommittedLeaderEpoch": 0, "CommittedMetadata": "m"}
+    topics = [{"Name": "t", "Partitions": [partition]}]
+    return {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": topics}
+
+
+def receive(connection, api, version):
+    return connection.receive(api, version)[1]
+
+
+def ask_all(connection, api, version, bodies):
+    """The answers, in order; so many requests at a time are under way."""
+    answers = []
+    for first in range(0, len(bodies), AT_ONCE):
+        chunk = bodies[first : first + AT_ONCE]
+        for body in chunk:
+            connection.send(api, version, body)
+        answers += [receive(connection, api, version) for _ in chunk]
+    return answers
+
+
+def test_nobody_without_groups_pays_for_them(brokers):
+    broker = brokers.start()
+    create_topic(broker, "t")
+    assert not list(broker.data.glob("__consumer_offsets-*"))
+    with connect(broker) as connection:
+        refused = connection.call("OffsetCommit", 9, commit_body("g", 1))
+        assert refused["Topics"][0]["Partitions"][0]["ErrorCode"] == 16  # NOT_COORDINATOR
+        assert connection.call("ListGroups", 4, {"StatesFilter": []})["Groups"] == []
+    assert not list(broker.data.glob("__consumer_offsets-*"))
+
+
+def test_ten_thousand_groups(brokers):
+    """They fit into little memory, and after kill -9 each is found again; until then it says that it loads."""
+    broker = brokers.start()
+    create_topic(broker, "t")
+    names = [f"group-{number}" for number in range(GROUPS)]
+    await_coordinator(broker, names[0])
+    with connect(broker) as connection:
+        ask_all(connection, "OffsetCommit", 8, [commit_body(names[0], 0)])
+        before = memory_bytes(broker)
+        answers = ask_all(connection, "OffsetCommit", 8, [commit_body(name, number) for number, name in enumerate(names)])
+        assert all(a["Topics"][0]["Partitions"][0]["ErrorCode"] == 0 for a in answers)
+        per_group = (memory_bytes(broker) - before) / GROUPS
+        print(f"{per_group:.0f} bytes of resident memory per group with one offset")
+        assert per_group < BYTES_PER_GROUP or sanitized()
+        assert len(connection.call("ListGroups", 4, {"StatesFilter": []})["Groups"]) == GROUPS
+    broker.kill()
+    broker.start()
+    fetches = [{"GroupId": name, "Topics": [{"Name": "t", "PartitionIndexes": [0]}]} for name in names]
+    deadline, loading = time.monotonic() + 20, 0
+    with connect(broker) as connection:
+        while fetches:
+            assert time.monotonic() < deadline, f"{len(fetches)} groups are still not there"
+            left = []
+            for body, answer in zip(fetches, ask_all(connection, "OffsetFetch", 7, fetches)):
+                if answer["ErrorCode"] == LOADING:
+                    left.append(body)
+                    continue
+                assert answer["ErrorCode"] == 0, answer
+                expected = int(body["GroupId"].split("-")[1])
+                assert answer["Topics"][0]["Partitions"][0]["CommittedOffset"] == expected
+            loading += len(left)
+            fetches = left
+    print(f"{loading} answers said that the coordinator loads")
+
+
+def test_a_thousand_members(brokers):
+    """One rebalance, one generation, and each member gets its own assignment."""
+    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "1000"})
+    await_coordinator(broker, "g")
+    connections = [connect(broker, 40) for _ in range(MEMBERS)]
+    join = {
+        "GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "MemberId": "",
+        "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"}],
+    }  # fmt: skip
+    try:
+        for connection in connections:
+            connection.send("JoinGroup", 3, join)
+        joined = [receive(connection, "JoinGroup", 3) for connection in connections]
+        assert {(j["ErrorCode"], j["GenerationId"], j["Leader"]) for j in joined} == {(0, 1, joined[0]["Leader"])}
+        assert len({j["MemberId"] for j in joined}) == MEMBERS
+        (leader,) = [j for j in joined if j["Members"]]
+        assert leader["MemberId"] == leader["Leader"] and len(leader["Members"]) == MEMBERS
+        given = [{"MemberId": m["MemberId"], "Assignment": m["MemberId"].encode()} for m in leader["Members"]]
+        for connection, j in zip(connections, joined):
+            body = {"GroupId": "g", "GenerationId": 1, "MemberId": j["MemberId"], "Assignments": given if j is leader else []}
+            connection.send("SyncGroup", 2, body)
+        for connection, j in zip(connections, joined):
+            synced = receive(connection, "SyncGroup", 2)
+            assert (synced["ErrorCode"], synced["Assignment"]) == (0, j["MemberId"].encode())
+        for connection, j in zip(connections, joined):
+            connection.send("Heartbeat", 3, {"GroupId": "g", "GenerationId": 1, "MemberId": j["MemberId"]})
+        errors = collections.Counter(receive(connection, "Heartbeat", 3)["ErrorCode"] for connection in connections)
+        assert errors == {0: MEMBERS}
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_stop_answers_who_waits(brokers):
+    """A join that waits for others is answered when the broker stops, and does not hold it up."""
+    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "60000"})
+    await_coordinator(broker, "g")
+    join = {
+        "GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "MemberId": "",
+        "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b""}],
+    }  # fmt: skip
+    with connect(broker) as connection:
+        connection.send("JoinGroup", 3, join)
+        with connect(broker) as other:
+
+            def waits():
+                listed = other.call("ListGroups", 4, {"StatesFilter": ["PreparingRebalance"]})
+                return len(listed["Groups"]) == 1
+
+            wait_until(waits, 10, "the member to wait")
+        started = time.monotonic()
+        broker.stop()
+        assert time.monotonic() - started < 3
+        assert receive(connection, "JoinGroup", 3)["ErrorCode"] == 15  # COORDINATOR_NOT_AVAILABLE
