@@ -11,12 +11,15 @@
 #include "server/handlers/handlers.h"
 #include "server/handlers/offline_replicas.h"
 #include "server/handlers/topic_order.h"
+#include "server/quorum.h"
 
 #include <stdlib.h>
 
 #define TOPIC_ID_VERSION     12 // requests may name topics by id
 #define ENDPOINT_BROKERS     1
 #define ENDPOINT_CONTROLLERS 2
+
+#define ENDPOINT_TYPE_VERSION 1
 
 // An answer about more partitions than this takes too long for a reactor: a worker makes it.
 #define PARTITIONS_ON_REACTOR 500
@@ -368,24 +371,54 @@ static int fill_cluster_brokers(struct request *r, const struct image *image,
     return 0;
 }
 
+// What a controller's listener tells of.
+static int fill_cluster_controllers(struct request *r, const struct image *image,
+                                    struct describe_cluster_response *out)
+{
+    struct quorum_status status;
+    struct str listener = str_from(request_listener(r)->name);
+    quorum_status(broker_of(r)->quorum, &status);
+    out->controller_id = status.leader_id;
+    if (r->version >= ENDPOINT_TYPE_VERSION)
+        out->endpoint_type = ENDPOINT_CONTROLLERS;
+    out->brokers =
+        describe_cluster_response_describe_cluster_broker_new(&r->arena, (int32_t)image->controllers_count);
+    if (!out->brokers)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < image->controllers_count; i++) {
+        const struct image_controller *c = image->controllers[i];
+        for (uint32_t k = 0; k < c->endpoints_count; k++) {
+            if (!str_equal(c->endpoints[k].name, listener))
+                continue;
+            struct describe_cluster_response_describe_cluster_broker *o = &out->brokers[out->brokers_count++];
+            o->broker_id = c->id;
+            o->host = c->endpoints[k].host;
+            o->port = c->endpoints[k].port;
+            break;
+        }
+    }
+    return 0;
+}
+
 static void handle_describe_cluster(struct request *r)
 {
     const struct describe_cluster_request *q = r->message;
+    bool controller = request_listener(r)->kind == LISTENER_CONTROLLER;
     struct describe_cluster_response out;
     message_init(&describe_cluster_response_type, &out);
-    if (q->endpoint_type == ENDPOINT_CONTROLLERS) {
-        out.error_code = E_MISMATCHED_ENDPOINT_TYPE;
-        out.error_message =
-            STR("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type "
-                "CONTROLLER");
-    } else if (q->endpoint_type != ENDPOINT_BROKERS) {
+    if (q->endpoint_type != ENDPOINT_BROKERS && q->endpoint_type != ENDPOINT_CONTROLLERS) {
         out.error_code = E_UNSUPPORTED_ENDPOINT_TYPE;
         out.error_message = arena_printf(&r->arena, "Unsupported endpoint type %d", q->endpoint_type);
+    } else if ((q->endpoint_type == ENDPOINT_CONTROLLERS) != controller) {
+        out.error_code = E_MISMATCHED_ENDPOINT_TYPE;
+        out.error_message = arena_printf(
+            &r->arena, "The request was sent to an endpoint of type %s, but we wanted an endpoint of type %s",
+            controller ? "CONTROLLER" : "BROKER", controller ? "BROKER" : "CONTROLLER");
     } else {
         out.cluster_id = str_from(broker_of(r)->cluster_id);
         if (q->include_cluster_authorized_operations)
             out.cluster_authorized_operations = authorized_cluster_operations(r);
-        if (fill_cluster_brokers(r, image_current(), &out)) {
+        if ((controller ? fill_cluster_controllers : fill_cluster_brokers)(r, image_current(), &out)) {
             request_close(r, "out of memory for the response to DescribeCluster");
             return;
         }
@@ -397,5 +430,5 @@ const struct api_handler describe_cluster_handler = {.api_key = 60,
                                                      .min_version = 0,
                                                      .max_version = 2,
                                                      .advertised_min_version = -1,
-                                                     .listeners = LISTENER_BROKER,
+                                                     .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
                                                      .handle = handle_describe_cluster};

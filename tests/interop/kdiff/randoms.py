@@ -12,7 +12,7 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     IncrementalAlterConfigs AlterConfigs OffsetForLeaderEpoch FindCoordinator OffsetCommit OffsetFetch DescribeGroups
     ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
     AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
-    DescribeTopicPartitions DescribeCluster ElectLeaders ListPartitionReassignments DescribeClientQuotas
+    DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     Fetch Fetch Produce Produce""".split()
 GROUPS = set(
