@@ -56,10 +56,10 @@ static int order_by_slot(const struct str *names, size_t count, uint64_t table, 
     return 0;
 }
 
-int java_map_order(const struct str *names, size_t count, struct arena *arena, size_t **order)
+int java_map_order(const struct str *names, size_t count, size_t others, struct arena *arena, size_t **order)
 {
     uint64_t table = TABLE_MIN;
-    while (count > table / 4 * 3)
+    while (count + others > table / 4 * 3)
         table *= 2;
     return order_by_slot(names, count, table, arena, order);
 }

@@ -110,10 +110,15 @@ int config_check_names(enum setting_scope scope, const char *what, const struct 
                        size_t n, struct arena *arena, struct str *message)
 {
     struct str *names = arena_zalloc(arena, n + 1, sizeof *names);
-    size_t *order;
+    size_t *order, others = 0;
     for (size_t i = 0; names && i < n; i++)
         names[i] = entries[i].name;
-    if (!names || java_map_order(names, n, arena, &order) != 0)
+    // A group's table holds every default, too.
+    if (scope == SETTING_GROUP)
+        setting_table(scope, &others);
+    for (size_t i = 0; i < n && others > 0; i++)
+        others -= setting_find(scope, entries[i].name) != NULL;
+    if (!names || java_map_order(names, n, others, arena, &order) != 0)
         return ERR_NOMEM;
     for (size_t i = 0; i < n; i++)
         if (!setting_find(scope, names[order[i]]))

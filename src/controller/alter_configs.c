@@ -245,7 +245,7 @@ static int in_order(struct alteration *a)
     size_t *order;
     for (size_t i = 0; names && i < a->count; i++)
         names[i] = a->operations[i].name;
-    if (!names || !sorted || java_map_order(names, a->count, a->arena, &order) != 0)
+    if (!names || !sorted || java_map_order(names, a->count, 0, a->arena, &order) != 0)
         return ERR_NOMEM;
     for (size_t i = 0; i < a->count; i++)
         sorted[i] = a->operations[order[i]];

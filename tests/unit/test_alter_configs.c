@@ -186,6 +186,42 @@ static void matches_are_parameters_and_patterns(void **state)
     arena_free(&arena);
 }
 
+// Of several unknown names Kafka tells one: that which comes first in its table.
+static void one_of_several_unknown_names_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        struct config_entry entries[3];
+        size_t count;
+        const char *told;
+    } cases[] = {
+        {{{STR("interval.ms"), STR("1")},
+          {STR("log.retention.ms"), STR("1")},
+          {STR("cleanup.policy"), STR("1")}},
+         3,
+         "Unknown group config name: log.retention.ms"},
+        {{{STR("log.cleanup.policy"), STR("1")}, {STR("log.cleaner.threads"), STR("1")}},
+         2,
+         "Unknown group config name: log.cleaner.threads"},
+        {{{STR("d"), STR("1")}, {STR("c"), STR("1")}, {STR("a"), STR("1")}},
+         3,
+         "Unknown group config name: a"},
+    };
+    struct fixture f;
+    struct arena arena;
+    setup(&f);
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct str message;
+        assert_int_equal(group_config_validate(&f.config, &CONFIG_LAYERS_NONE, cases[i].entries,
+                                               cases[i].count, &arena, &message),
+                         ERR_INVALID);
+        assert_true(str_is(message, cases[i].told));
+    }
+    arena_free(&arena);
+    teardown(&f);
+}
+
 // The sets that Kafka 4.3.1 printed.
 static void hash_tables_list_as_javas_do(void **state)
 {
@@ -218,6 +254,7 @@ int main(void)
         cmocka_unit_test(the_whole_is_replaced),
         cmocka_unit_test(lists_grow_and_shrink),
         cmocka_unit_test(matches_are_parameters_and_patterns),
+        cmocka_unit_test(one_of_several_unknown_names_is_told),
         cmocka_unit_test(hash_tables_list_as_javas_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
