@@ -47,7 +47,7 @@ static void print_finding(struct verifying *c, const struct verify_finding *f)
         buffer_printf(&c->out, " at byte %" PRId64, f->position);
     if (f->offset >= 0)
         buffer_printf(&c->out, " (offset %" PRId64 ")", f->offset);
-    buffer_printf(&c->out, ": %s\n  a start: %s\n", f->what, f->start);
+    buffer_printf(&c->out, ": %s\n  at the next start: %s\n", f->what, f->start);
 }
 
 static void print_finding_json(struct verifying *c, const struct verify_finding *f)
