@@ -74,6 +74,11 @@ class Process:
 
 def run(command, timeout_s=60, input_bytes=None, env=None, ok=(0,)):
     """Runs a command to its end and returns what it wrote to standard output, as bytes."""
+    return run_noting(command, timeout_s, input_bytes, env, ok)[0]
+
+
+def run_noting(command, timeout_s=60, input_bytes=None, env=None, ok=(0,)):
+    """The same, with what it wrote to standard error as text: (bytes, text)."""
     command = [str(word) for word in command]
     done = subprocess.run(
         command,
@@ -91,4 +96,4 @@ def run(command, timeout_s=60, input_bytes=None, env=None, ok=(0,)):
             f"-- standard output\n{done.stdout.decode(errors='replace')[-3000:]}\n"
             f"-- standard error\n{done.stderr.decode(errors='replace')[-3000:]}"
         )
-    return done.stdout
+    return done.stdout, done.stderr.decode(errors="replace")

@@ -1,12 +1,13 @@
 """Kafka's console producer and consumer: lines of text."""
 
 from harness import java
+from harness.clients.client import Client
 from harness.records import Record
 
 _NULL = "~null~"
 
 
-class Console:
+class Console(Client):
     name = "console"
     binary = False
 

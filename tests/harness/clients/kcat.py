@@ -3,13 +3,14 @@
 import itertools
 import re
 
+from harness.clients.client import Client
 from harness.process import run
 from harness.records import Record
 
 _HEAD = re.compile(rb"@(-?\d+),(-?\d+),(-?\d+),(.*)\n")
 
 
-class Kcat:
+class Kcat(Client):
     name = "kcat"
     binary = False  # reads headers as text; an empty value is a null to it
 
