@@ -8,6 +8,7 @@
 #include "server/limits.h"
 #include "server/reactor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 // --- who is told ---

@@ -269,7 +269,7 @@ static int fit_threads(struct log_manager *m, int wanted)
             return ERR_NOMEM;
         t->m = m;
         t->index = c->running;
-        snprintf(name, sizeof name, "log-compact-%d", t->index % 1000);
+        snprintf(name, sizeof name, "log-compact-%u", (unsigned)t->index % 1000);
         int rc = thread_start(&t->thread, name, run, t);
         if (rc) {
             free(t);
