@@ -180,8 +180,8 @@ static int build(struct page *p)
         return ERR_NOMEM;
     if (!acceptable(p))
         return refuse(p, E_INVALID_REQUEST);
-    // Kafka stumbles over a name that no resource can have, and it comes first.
-    if (p->count && p->names[0].size == 0)
+    // Without a cursor Kafka takes the empty name for the cursor's, and stumbles.
+    if (!p->message->cursor && p->count && p->names[0].size == 0)
         return refuse(p, E_UNKNOWN_SERVER_ERROR);
     int32_t limit = broker_config_now(broker_of(p->request))->max_request_partition_size_limit;
     p->remaining =

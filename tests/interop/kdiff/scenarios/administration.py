@@ -133,6 +133,9 @@ def pages_of_partitions(step, version, prefix):
     ask(["a", ""])
     ask(["a", "b", ""], 1, ("a", 1))
     ask("xyz", 1)
+    body = {"Topics": [{"Name": ""}, {"Name": prefix + "a"}], "Cursor": {"TopicName": "", "PartitionIndex": 0}}
+    for limit in (1, 2):
+        step("DescribeTopicPartitions", version, {**body, "ResponsePartitionLimit": limit})
     ask("axbyc", 3)
     ask("axbyc", 4)
     for cursor in (("a", 0), ("a", 2), ("a", 3), ("a", 99), ("b", 0), ("b", 1), ("c", 3), ("x", 0), ("a", -1), ("c", -5)):
