@@ -1,4 +1,5 @@
 #include "controller_fixture.h"
+#include <stdio.h>
 
 static void start_one(struct fixture *f)
 {
