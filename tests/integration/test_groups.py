@@ -3,6 +3,8 @@
 import collections
 import time
 
+import pytest
+
 from harness.broker import sanitized
 from harness.process import wait_until
 from harness.requests import connect, create_topic
@@ -149,3 +151,88 @@ def test_stop_answers_who_waits(brokers):
         broker.stop()
         assert time.monotonic() - started < 3
         assert receive(connection, "JoinGroup", 3)["ErrorCode"] == 15  # COORDINATOR_NOT_AVAILABLE
+
+
+REPEATED = 20_000
+SLOWEST_BESIDE_S = 1.0
+OFFSETS = {"PartitionIndex": 0, "CommittedOffset": 1, "CommittedMetadata": ""}
+ONE_TOPIC = ["missing"] * REPEATED
+MANY_TOPICS = [f"missing-{number}" for number in range(REPEATED)]
+
+
+def commit_of(topics):
+    wanted = [{"Name": name, "Partitions": [OFFSETS]} for name in topics]
+    return "OffsetCommit", 8, {"GroupId": "g", "GenerationIdOrMemberEpoch": -1, "Topics": wanted}
+
+
+def deletion_of(topics):
+    wanted = [{"Name": name, "Partitions": [{"PartitionIndex": 0}]} for name in topics]
+    return "OffsetDelete", 0, {"GroupId": "g", "Topics": wanted}
+
+
+def join_with(names):
+    protocols = [{"Name": name, "Metadata": b""} for name in names]
+    body = {"GroupId": "j", "SessionTimeoutMs": 10000, "RebalanceTimeoutMs": 10000, "ProtocolType": "consumer"}
+    return "JoinGroup", 3, {**body, "Protocols": protocols}
+
+
+GREAT_REQUESTS = {
+    "a commit that names one topic again and again": commit_of(ONE_TOPIC),
+    "a commit of many topics": commit_of(MANY_TOPICS),
+    "a deletion that names one topic again and again": deletion_of(ONE_TOPIC),
+    "a deletion of many topics": deletion_of(MANY_TOPICS),
+    "a member with many protocols": join_with(MANY_TOPICS),
+}
+
+
+@pytest.mark.parametrize("what", GREAT_REQUESTS)
+def test_a_great_request_costs_what_it_is_long(brokers, what):
+    """Neither memory nor time grow with the square of what a client names."""
+    api, version, body = GREAT_REQUESTS[what]
+    broker = brokers.start(settings={"num.network.threads": "1"})
+    create_topic(broker, "t")
+    await_coordinator(broker, "g")
+    await_coordinator(broker, "j")
+    with connect(broker) as client, connect(broker) as witness:
+        ask_all(client, "OffsetCommit", 8, [commit_body("g", 0)])
+        before = memory_bytes(broker)
+        client.send(api, version, body)
+        began = time.monotonic()
+        while broker_is_reading(witness, began):
+            pass
+        answer = receive(client, api, version)
+        assert memory_bytes(broker) - before < 100_000_000 or sanitized()
+    assert answered(answer) == REPEATED
+
+
+def broker_is_reading(witness, began):
+    """One request beside the great one; it is served within the time that such a one may take."""
+    asked = time.monotonic()
+    witness.call("Metadata", 12, {"Topics": []})
+    now = time.monotonic()
+    assert now - asked < SLOWEST_BESIDE_S or sanitized()
+    return now - began < SLOWEST_BESIDE_S
+
+
+def answered(answer):
+    """How many of the things named an answer speaks of; that of a member names none."""
+    if "Topics" not in answer:
+        assert answer["ErrorCode"] == 0, answer
+        return REPEATED
+    return sum(len(topic["Partitions"]) for topic in answer["Topics"])
+
+
+def test_an_offset_that_is_to_be_kept_for_ever(brokers):
+    """Older clients say how long; the longest time there is does not end at once."""
+    broker = brokers.start(settings={"offsets.retention.check.interval.ms": "100"})
+    create_topic(broker, "t")
+    await_coordinator(broker, "g")
+    body = {**commit_body("g", 7), "RetentionTimeMs": 2**63 - 1}
+    wanted = {"GroupId": "g", "Topics": [{"Name": "t", "PartitionIndexes": [0]}]}
+    with connect(broker) as connection:
+        answer = connection.call("OffsetCommit", 2, body)
+        assert answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+        began = time.monotonic()
+        while time.monotonic() - began < 0.5:
+            kept = connection.call("OffsetFetch", 7, wanted)["Topics"][0]["Partitions"][0]
+            assert kept["CommittedOffset"] == 7

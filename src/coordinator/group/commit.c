@@ -26,6 +26,12 @@ static int16_t check_commit(const struct group *g, const struct coordinator_requ
     return g->state == GROUP_COMPLETING ? E_REBALANCE_IN_PROGRESS : E_NONE;
 }
 
+// Older clients choose how long an offset is kept, "for ever" among it.
+static int64_t expiry_ms(int64_t now_ms, int64_t retention_ms)
+{
+    return retention_ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + retention_ms;
+}
+
 static void commit_partition(struct turn *t, const struct offset_commit_request *q,
                              const struct offset_commit_request_offset_commit_request_topic *topic,
                              const struct offset_commit_request_offset_commit_request_partition *p,
@@ -43,7 +49,7 @@ static void commit_partition(struct turn *t, const struct offset_commit_request 
     value.metadata = p->committed_metadata.data ? p->committed_metadata : STR("");
     value.commit_timestamp = t->now.wall_ms;
     if (q->retention_time_ms != -1)
-        value.expire_timestamp = t->now.wall_ms + q->retention_time_ms;
+        value.expire_timestamp = expiry_ms(t->now.wall_ms, q->retention_time_ms);
     value.topic_id = topic->topic_id;
     write_offset(t, q->group_id, topic->name, p->partition_index, &value);
 }

@@ -59,6 +59,7 @@ void group_remove(struct group *g)
     for (uint32_t i = 0; i < g->votes_count; i++)
         free_str(&g->votes[i].name);
     free(g->votes);
+    map_free(&g->votes_by_name);
     group_forget_topics(g);
     free_str(&g->protocol_type);
     free_str(&g->protocol);

@@ -79,29 +79,50 @@ struct member *member_add(struct group *g, struct str id, struct str instance_id
     return m;
 }
 
+static void put_vote_place(struct group *g, uint32_t at)
+{
+    must(map_put(&g->votes_by_name, g->votes[at].name, (void *)((uintptr_t)at + 1)));
+}
+
+static struct protocol_votes *find_votes(const struct group *g, struct str protocol)
+{
+    uintptr_t place = (uintptr_t)map_get(&g->votes_by_name, protocol);
+    return place ? &g->votes[place - 1] : NULL;
+}
+
+static void drop_votes(struct group *g, struct protocol_votes *votes)
+{
+    struct protocol_votes *last = &g->votes[--g->votes_count];
+    map_remove(&g->votes_by_name, votes->name);
+    free_view(votes->name.data);
+    if (votes == last)
+        return;
+    *votes = *last;
+    put_vote_place(g, (uint32_t)(votes - g->votes));
+}
+
 static void vote(struct group *g, struct str protocol, int change)
 {
-    for (uint32_t i = 0; i < g->votes_count; i++) {
-        if (str_equal(g->votes[i].name, protocol)) {
-            g->votes[i].members += (uint32_t)change;
-            if (g->votes[i].members == 0) {
-                free_view(g->votes[i].name.data);
-                g->votes[i] = g->votes[--g->votes_count];
-            }
-            return;
-        }
+    struct protocol_votes *votes = find_votes(g, protocol);
+    if (votes) {
+        votes->members += (uint32_t)change;
+        if (votes->members == 0)
+            drop_votes(g, votes);
+        return;
     }
     assert(change > 0);
-    g->votes = state_array(g->votes, g->votes_count + 1, sizeof *g->votes);
-    g->votes[g->votes_count++] = (struct protocol_votes){state_str(protocol), 1};
+    if (g->votes_count == g->votes_capacity) {
+        g->votes_capacity = g->votes_capacity ? g->votes_capacity * 2 : 1;
+        g->votes = state_array(g->votes, g->votes_capacity, sizeof *g->votes);
+    }
+    g->votes[g->votes_count] = (struct protocol_votes){state_str(protocol), 1};
+    put_vote_place(g, g->votes_count++);
 }
 
 uint32_t votes_of(const struct group *g, struct str protocol)
 {
-    for (uint32_t i = 0; i < g->votes_count; i++)
-        if (str_equal(g->votes[i].name, protocol))
-            return g->votes[i].members;
-    return 0;
+    const struct protocol_votes *votes = find_votes(g, protocol);
+    return votes ? votes->members : 0;
 }
 
 static void forget_protocols(struct member *m)
@@ -243,13 +264,12 @@ struct str group_select_protocol(const struct group *g)
     uint32_t *counts = state_alloc(g->votes_count * sizeof *counts);
     for (struct list *n = list_first(&g->members); n != &g->members; n = n->next) {
         const struct member *m = container_of(n, struct member, node);
-        bool voted = false;
-        for (uint32_t i = 0; i < m->protocols_count && !voted; i++) {
-            for (uint32_t k = 0; k < g->votes_count && !voted; k++) {
-                voted = g->votes[k].members == g->members_count &&
-                        str_equal(g->votes[k].name, m->protocols[i].name);
-                counts[k] += voted;
-            }
+        for (uint32_t i = 0; i < m->protocols_count; i++) {
+            const struct protocol_votes *votes = find_votes(g, m->protocols[i].name);
+            if (votes->members != g->members_count)
+                continue;
+            counts[votes - g->votes]++;
+            break;
         }
     }
     struct str best = STR_NULL;

@@ -123,7 +123,8 @@ struct group {
     uint32_t members_count, joining_count, pending_syncs;
     struct list pendings;
     struct protocol_votes *votes;
-    uint32_t votes_count;
+    uint32_t votes_count, votes_capacity;
+    struct map votes_by_name; // the place in votes, plus one: a client names as many protocols as it likes
 
     struct timer join, sync;
     bool initial_join;     // the join timer is the initial rebalance's

@@ -6,6 +6,7 @@
 #include "protocol/messages.h"
 #include "server/handlers/coordinator_call.h"
 #include "server/handlers/handlers.h"
+#include "server/partition_index.h"
 
 #define TOPIC_ID_VERSION 10 // of OffsetCommit
 
@@ -14,44 +15,93 @@ static void out_of_memory(struct request *r)
     request_close(r, "out of memory for a request about committed offsets");
 }
 
+// An answer names each topic once, however often the request does.
+
+struct answered_topic {
+    void *topic;      // of the response
+    int32_t capacity; // of its partitions
+};
+
+// The place of a topic (its name, or its id's bytes) in an answer; topic NULL: it is new. NULL: out of
+// memory.
+static struct answered_topic *answered(struct partition_index *index, struct str key)
+{
+    void **slot = partition_index_slot(index, key, 0);
+    if (slot && !*slot)
+        *slot = arena_zalloc(index->arena, 1, sizeof(struct answered_topic));
+    return slot ? *slot : NULL;
+}
+
+// A topic's partitions with more behind them. NULL: out of memory.
+static void *append(struct arena *arena, struct answered_topic *t, void *partitions, int32_t count,
+                    const void *more, int32_t more_count, size_t size)
+{
+    void *to = partitions;
+    if (count + more_count > t->capacity) {
+        t->capacity = 2 * t->capacity > count + more_count ? 2 * t->capacity : count + more_count;
+        to = arena_zalloc(arena, (size_t)t->capacity, size);
+        if (to)
+            memcpy(to, partitions, (size_t)count * size);
+    }
+    if (to)
+        memcpy((char *)to + (size_t)count * size, more, (size_t)more_count * size);
+    return to;
+}
+
 // OffsetCommit
 
 // What a request comes to before the group is asked: the topics that exist, and an answer for the others.
 struct commit {
     struct offset_commit_request known;
     struct offset_commit_response answer;
+    struct partition_index index; // of the answer, while it grows
 };
 
-static struct offset_commit_response_offset_commit_response_topic *
-answer_topic(const struct request *r, struct commit *c, struct str name, const struct uuid *id)
+static struct answered_topic *
+answered_commit(const struct request *r, struct commit *c,
+                const struct offset_commit_response_offset_commit_response_topic *topic)
 {
-    for (int32_t i = 0; i < c->answer.topics_count; i++) {
-        struct offset_commit_response_offset_commit_response_topic *t = &c->answer.topics[i];
-        if (r->version >= TOPIC_ID_VERSION ? uuid_equal(&t->topic_id, id) : str_equal(t->name, name))
-            return t;
-    }
-    return NULL;
+    struct str id = {(const char *)topic->topic_id.bytes, sizeof topic->topic_id.bytes};
+    return answered(&c->index, r->version >= TOPIC_ID_VERSION ? id : topic->name);
 }
 
 static int add_answers(struct request *r, struct commit *c,
                        const struct offset_commit_response_offset_commit_response_topic *from)
 {
-    struct offset_commit_response_offset_commit_response_topic *to =
-        answer_topic(r, c, from->name, &from->topic_id);
+    struct answered_topic *t = answered_commit(r, c, from);
+    if (!t)
+        return ERR_NOMEM;
+    struct offset_commit_response_offset_commit_response_topic *to = t->topic;
     if (!to) {
-        c->answer.topics[c->answer.topics_count++] = *from;
+        t->topic = to = &c->answer.topics[c->answer.topics_count++];
+        t->capacity = from->partitions_count;
+        *to = *from;
         return 0;
     }
-    struct offset_commit_response_offset_commit_response_partition *both =
-        offset_commit_response_offset_commit_response_partition_new(&r->arena, to->partitions_count +
-                                                                                   from->partitions_count);
+    void *both = append(&r->arena, t, to->partitions, to->partitions_count, from->partitions,
+                        from->partitions_count, sizeof *to->partitions);
     if (!both)
         return ERR_NOMEM;
-    memcpy(both, to->partitions, (size_t)to->partitions_count * sizeof *both);
-    memcpy(both + to->partitions_count, from->partitions, (size_t)from->partitions_count * sizeof *both);
     to->partitions = both;
     to->partitions_count += from->partitions_count;
     return 0;
+}
+
+// What the group answered comes behind what was answered without it.
+static int merge_answers(struct request *r, struct commit *c, const struct offset_commit_response *part)
+{
+    int rc = 0;
+    partition_index_init(&c->index, &r->arena);
+    for (int32_t i = 0; i < c->answer.topics_count && rc == 0; i++) {
+        struct answered_topic *t = answered_commit(r, c, &c->answer.topics[i]);
+        if (t)
+            *t = (struct answered_topic){&c->answer.topics[i], c->answer.topics[i].partitions_count};
+        rc = t ? 0 : ERR_NOMEM;
+    }
+    for (int32_t i = 0; i < part->topics_count && rc == 0; i++)
+        rc = add_answers(r, c, &part->topics[i]);
+    partition_index_free(&c->index);
+    return rc;
 }
 
 static int16_t topic_error(struct request *r, const struct image_topic *topic, struct str name)
@@ -134,20 +184,13 @@ static void finish_commit(struct coordinator_call *call)
     struct offset_commit_response *part = call->parts[0].response;
     if (!part)
         part = group_error(r, &c->known, call->parts[0].error);
-    bool merge = c->answer.topics_count > 0;
-    int rc = part ? 0 : ERR_NOMEM;
-    for (int32_t i = 0; rc == 0 && i < part->topics_count; i++) {
-        if (merge)
-            rc = add_answers(r, c, &part->topics[i]);
-        else
-            c->answer.topics[i] = part->topics[i];
-    }
-    if (rc) {
+    if (part && c->answer.topics_count == 0) {
+        c->answer.topics = part->topics;
+        c->answer.topics_count = part->topics_count;
+    } else if (!part || merge_answers(r, c, part)) {
         out_of_memory(r);
         return;
     }
-    if (!merge)
-        c->answer.topics_count = part->topics_count;
     request_respond(r, &c->answer);
 }
 
@@ -161,8 +204,10 @@ static int sort_topics(struct request *r, struct commit *c)
     c->answer.topics =
         offset_commit_response_offset_commit_response_topic_new(&r->arena, 2 * q->topics_count);
     int rc = c->known.topics && c->answer.topics ? 0 : ERR_NOMEM;
+    partition_index_init(&c->index, &r->arena);
     for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
         rc = sort_topic(r, c, &q->topics[i]);
+    partition_index_free(&c->index);
     return rc;
 }
 
@@ -202,28 +247,46 @@ const struct api_handler offset_commit_handler = {.api_key = 8,
 struct offset_delete {
     struct offset_delete_request known;
     struct offset_delete_response answer;
+    struct partition_index index; // of the answer, while it grows
 };
 
 static int add_deletions(struct request *r, struct offset_delete *d,
                          const struct offset_delete_response_offset_delete_response_topic *from)
 {
-    for (int32_t i = 0; i < d->answer.topics_count; i++) {
-        struct offset_delete_response_offset_delete_response_topic *to = &d->answer.topics[i];
-        if (!str_equal(to->name, from->name))
-            continue;
-        int32_t count = to->partitions_count + from->partitions_count;
-        struct offset_delete_response_offset_delete_response_partition *both =
-            offset_delete_response_offset_delete_response_partition_new(&r->arena, count);
-        if (!both)
-            return ERR_NOMEM;
-        memcpy(both, to->partitions, (size_t)to->partitions_count * sizeof *both);
-        memcpy(both + to->partitions_count, from->partitions, (size_t)from->partitions_count * sizeof *both);
-        to->partitions = both;
-        to->partitions_count = count;
+    struct answered_topic *t = answered(&d->index, from->name);
+    if (!t)
+        return ERR_NOMEM;
+    struct offset_delete_response_offset_delete_response_topic *to = t->topic;
+    if (!to) {
+        t->topic = to = &d->answer.topics[d->answer.topics_count++];
+        t->capacity = from->partitions_count;
+        *to = *from;
         return 0;
     }
-    d->answer.topics[d->answer.topics_count++] = *from;
+    void *both = append(&r->arena, t, to->partitions, to->partitions_count, from->partitions,
+                        from->partitions_count, sizeof *to->partitions);
+    if (!both)
+        return ERR_NOMEM;
+    to->partitions = both;
+    to->partitions_count += from->partitions_count;
     return 0;
+}
+
+static int merge_deletions(struct request *r, struct offset_delete *d,
+                           const struct offset_delete_response *part)
+{
+    int rc = 0;
+    partition_index_init(&d->index, &r->arena);
+    for (int32_t i = 0; i < d->answer.topics_count && rc == 0; i++) {
+        struct answered_topic *t = answered(&d->index, d->answer.topics[i].name);
+        if (t)
+            *t = (struct answered_topic){&d->answer.topics[i], d->answer.topics[i].partitions_count};
+        rc = t ? 0 : ERR_NOMEM;
+    }
+    for (int32_t i = 0; i < part->topics_count && rc == 0; i++)
+        rc = add_deletions(r, d, &part->topics[i]);
+    partition_index_free(&d->index);
+    return rc;
 }
 
 static int sort_deletion(struct request *r, struct offset_delete *d,
@@ -259,9 +322,7 @@ static void finish_offset_delete(struct coordinator_call *call)
     struct request *r = call->request;
     struct offset_delete *d = call->context;
     const struct offset_delete_response *part = call->parts[0].response;
-    int rc = 0;
-    for (int32_t i = 0; part && i < part->topics_count && rc == 0; i++)
-        rc = add_deletions(r, d, &part->topics[i]);
+    int rc = part ? merge_deletions(r, d, part) : 0;
     if (!part) {
         d->answer.topics_count = 0;
         d->answer.error_code = call->parts[0].error;
@@ -290,8 +351,10 @@ static void handle_offset_delete(struct request *r)
     d->answer.topics =
         offset_delete_response_offset_delete_response_topic_new(&r->arena, 2 * q->topics_count);
     int rc = d->known.topics && d->answer.topics ? 0 : ERR_NOMEM;
+    partition_index_init(&d->index, &r->arena);
     for (int32_t i = 0; i < q->topics_count && rc == 0; i++)
         rc = sort_deletion(r, d, &q->topics[i]);
+    partition_index_free(&d->index);
     bool allowed = request_authorize(r, ACL_DELETE, RESOURCE_GROUP, q->group_id);
     int32_t shard = COORDINATOR_CALL_ANSWERED;
     if (rc)
