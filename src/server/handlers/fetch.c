@@ -137,17 +137,19 @@ static void item_read(struct fetch *f, struct item *item, size_t limit, bool min
         item_fail(item, (int16_t)read_error(rc));
         return;
     }
-    item->cut = item->read.first_batch_size > item->read.size;
-    if (item->cut) { // part of a batch is of no use to the reader
-        item_release_read(item);
-        return;
-    }
-    item->bytes = item->read.size;
-    if (f->bound == LOG_BOUND_LAST_STABLE && item->bytes > 0 &&
+    // Part of a batch is of no use to the reader. To Kafka nothing is cut where nothing may be read.
+    bool partial = item->read.first_batch_size > item->read.size;
+    item->cut = partial && max_bytes > 0;
+    if (f->bound == LOG_BOUND_LAST_STABLE && !item->cut &&
         log_aborted_in_slice(log, t->fetch_offset, &item->read, &item->aborted, &item->aborted_count)) {
         item_release_read(item);
         item_fail(item, E_KAFKA_STORAGE_ERROR);
+        return;
     }
+    if (partial)
+        log_slice_release(&item->read);
+    else
+        item->bytes = item->read.size;
 }
 
 // Whether an answer may go out at once, whatever min_bytes says.

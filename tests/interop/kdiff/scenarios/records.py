@@ -57,6 +57,22 @@ def fetch_limits(step, version, prefix):
     ask(fetch_partition(0, 0, PartitionMaxBytes=1))
     ask(fetch_partition(0, 3), fetch_partition(0, 7))
     ask(first, IsolationLevel=1)
+    # Which lists of aborted transactions are empty, and which are missing.
+    two = prefix + "f2"
+    topic(step, two, 2)
+    two_id = topic_id(step, two)
+    for partition in (0, 1):
+        step("Produce", 9, produce(two, batch([(b"k", b"v" * 50)] * 5), acks=1, partition=partition))
+    for low, high in ((0, 0), (1, 1), (0, 1), (1, 0), (MIB, 0), (MIB, 1)):
+        wanted = [fetch_partition(0, 0, PartitionMaxBytes=low), fetch_partition(1, 0, PartitionMaxBytes=high)]
+        step("Fetch", version, fetch(two, two_id, wanted, IsolationLevel=1))
+        step("Fetch", version, fetch(two, two_id, wanted, IsolationLevel=1, MaxBytes=low))
+    for offset in (3, 15, 16, -2):
+        ask(fetch_partition(0, offset), fetch_partition(5, 0), IsolationLevel=1)
+    ask(fetch_partition(0, 0, CurrentLeaderEpoch=9), IsolationLevel=1)
+    if version >= 12:
+        ask(fetch_partition(0, 0, LastFetchedEpoch=0), IsolationLevel=1)
+        ask(fetch_partition(0, 0, LastFetchedEpoch=5), IsolationLevel=1)
     ask(first, MaxBytes=1)
     ask(first, MinBytes=100000)
     if version >= 7:
