@@ -212,13 +212,17 @@ static int describe(struct creation *c)
     if (!r->configs)
         return ERR_NOMEM;
     r->configs_count = (int32_t)count;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        struct str value = arena_str(c->arena, all[i].value); // the answer outlives the image
+        if (all[i].value.data && !value.data)
+            return ERR_NOMEM;
         r->configs[i] = (struct create_topics_response_creatable_topic_configs){
             .name = all[i].name,
-            .value = all[i].sensitive ? STR_NULL : all[i].value,
+            .value = all[i].sensitive ? STR_NULL : value,
             .read_only = all[i].read_only,
             .config_source = (int8_t)all[i].source,
             .is_sensitive = all[i].sensitive};
+    }
     r->num_partitions = c->partitions_count;
     r->replication_factor = (int16_t)c->partitions[0].replicas_count;
     return 0;

@@ -1,5 +1,6 @@
 // DeleteTopics by name and by id, with Kafka 4.3.1's rules for what comes twice.
 #include "base/error.h"
+#include "base/map.h"
 #include "controller/controller_internal.h"
 
 #define ACL_DELETE       6
@@ -13,6 +14,7 @@ struct wanted {
     struct str name; // null: by id
     struct uuid id;
     bool answered;
+    bool again; // there are more of it, all answered with this one
 };
 
 struct deletion {
@@ -35,11 +37,31 @@ static void answer(struct deletion *d, struct str name, const struct uuid *id, i
 
 static const struct uuid no_id;
 
-static bool same_wish(const struct wanted *a, const struct wanted *b)
+static struct str id_bytes(const struct wanted *w)
 {
-    if (!a->name.data != !b->name.data)
-        return false;
-    return a->name.data ? str_equal(a->name, b->name) : uuid_equal(&a->id, &b->id);
+    return (struct str){(const char *)w->id.bytes, sizeof w->id.bytes};
+}
+
+// Of a topic that is named several times, in the same way, only the first is left to be answered.
+static int find_again(struct deletion *d)
+{
+    struct map names = MAP_INIT, ids = MAP_INIT;
+    int rc = 0;
+    for (int32_t i = 0; i < d->count && rc == 0; i++) {
+        struct wanted *w = &d->wanted[i];
+        if (!w->name.data == uuid_is_zero(&w->id)) // neither or both
+            continue;
+        struct map *seen = w->name.data ? &names : &ids;
+        struct str key = w->name.data ? w->name : id_bytes(w);
+        struct wanted *first = map_get(seen, key);
+        if (first)
+            first->again = w->answered = true;
+        else
+            rc = map_put(seen, key, w);
+    }
+    map_free(&names);
+    map_free(&ids);
+    return rc;
 }
 
 // What makes no sense by itself, and what is named twice (answered once).
@@ -60,14 +82,7 @@ static void answer_invalid(struct deletion *d)
             w->answered = true;
             continue;
         }
-        bool twice = false;
-        for (int32_t k = i + 1; k < d->count; k++) {
-            struct wanted *other = &d->wanted[k];
-            bool plain = !other->answered && (!other->name.data || uuid_is_zero(&other->id));
-            if (plain && same_wish(w, other))
-                twice = other->answered = true;
-        }
-        if (!twice)
+        if (!w->again)
             continue;
         w->answered = true;
         if (w->name.data)
@@ -83,20 +98,25 @@ static bool may(const struct deletion *d, int8_t operation, struct str name)
            step_allows(d->step, operation, RESOURCE_TOPIC, name);
 }
 
-// Resolves an id to its topic; answers when there is none or it may not be deleted.
-static void resolve_id(struct deletion *d, struct wanted *w)
+// Resolves an id to its topic; answers when there is none or it may not be deleted. The answer outlives the
+// image.
+static int resolve_id(struct deletion *d, struct wanted *w)
 {
     const struct image_topic *t = image_topic_by_id(d->step->c->image, &w->id);
+    struct str name = t ? arena_str(&d->step->event->arena, t->name) : STR_NULL;
+    if (t && !name.data)
+        return ERR_NOMEM;
     if (t && may(d, ACL_DELETE, t->name)) {
-        w->name = t->name;
-        return;
+        w->name = name;
+        return 0;
     }
     w->answered = true;
     if (!t)
         answer(d, STR_NULL, &w->id, E_UNKNOWN_TOPIC_ID, str_from(error_code_message(E_UNKNOWN_TOPIC_ID)));
     else
-        answer(d, may(d, ACL_DESCRIBE, t->name) ? t->name : STR_NULL, &w->id, E_TOPIC_AUTHORIZATION_FAILED,
+        answer(d, may(d, ACL_DESCRIBE, name) ? name : STR_NULL, &w->id, E_TOPIC_AUTHORIZATION_FAILED,
                str_from(error_code_message(E_TOPIC_AUTHORIZATION_FAILED)));
+    return 0;
 }
 
 static void resolve_name(struct deletion *d, struct wanted *w)
@@ -113,22 +133,28 @@ static void resolve_name(struct deletion *d, struct wanted *w)
 }
 
 // A name that leads to an id which was given too: neither is deleted, the name is answered.
-static void answer_name_and_id(struct deletion *d, int32_t ids)
+static int answer_name_and_id(struct deletion *d, int32_t ids)
 {
-    for (int32_t n = ids; n < d->count; n++) {
-        for (int32_t i = 0; i < ids; i++) {
-            struct wanted *name = &d->wanted[n], *id = &d->wanted[i];
-            if (name->answered || !uuid_equal(&name->id, &id->id) || uuid_is_zero(&id->id))
-                continue;
-            name->answered = id->answered = true;
-            answer(d, name->name, &name->id, E_INVALID_REQUEST,
-                   STR("The provided topic name maps to an ID that was already supplied."));
-        }
+    struct map by_id = MAP_INIT;
+    int rc = 0;
+    for (int32_t i = 0; i < ids && rc == 0; i++)
+        rc = map_put(&by_id, id_bytes(&d->wanted[i]), &d->wanted[i]);
+    for (int32_t n = ids; n < d->count && rc == 0; n++) {
+        struct wanted *name = &d->wanted[n];
+        struct wanted *id = name->answered ? NULL : map_get(&by_id, id_bytes(name));
+        if (!id)
+            continue;
+        name->answered = id->answered = true;
+        answer(d, name->name, &name->id, E_INVALID_REQUEST,
+               STR("The provided topic name maps to an ID that was already supplied."));
     }
+    map_free(&by_id);
+    return rc;
 }
 
-static void delete_topics(struct deletion *d)
+static int delete_topics(struct deletion *d)
 {
+    int rc = 0;
     int32_t ids = 0; // ids first, then names
     for (int32_t i = 0; i < d->count; i++) {
         if (!d->wanted[i].name.data) {
@@ -137,11 +163,15 @@ static void delete_topics(struct deletion *d)
             d->wanted[ids++] = w;
         }
     }
-    for (int32_t i = 0; i < d->count; i++)
+    for (int32_t i = 0; i < ids && rc == 0; i++)
         if (!d->wanted[i].answered)
-            (i < ids ? resolve_id : resolve_name)(d, &d->wanted[i]);
-    answer_name_and_id(d, ids);
-    for (int32_t i = 0; i < d->count; i++) {
+            rc = resolve_id(d, &d->wanted[i]);
+    for (int32_t i = ids; i < d->count; i++)
+        if (!d->wanted[i].answered)
+            resolve_name(d, &d->wanted[i]);
+    if (rc == 0)
+        rc = answer_name_and_id(d, ids);
+    for (int32_t i = 0; i < d->count && rc == 0; i++) {
         const struct wanted *w = &d->wanted[i];
         if (w->answered)
             continue;
@@ -154,6 +184,7 @@ static void delete_topics(struct deletion *d)
         step_emit(d->step, &remove_topic_record_type, 0, &r);
         answer(d, w->name, &w->id, E_NONE, STR_NULL);
     }
+    return rc;
 }
 
 int on_delete_topics(struct step *s)
@@ -173,7 +204,8 @@ int on_delete_topics(struct step *s)
         if (i < names)
             d.wanted[i].name = q->topic_names[i];
         else
-            d.wanted[i] = (struct wanted){q->topics[i - names].name, q->topics[i - names].topic_id, false};
+            d.wanted[i] =
+                (struct wanted){.name = q->topics[i - names].name, .id = q->topics[i - names].topic_id};
     }
     if (!s->c->config.config->delete_topics) {
         int16_t error = s->event->version < 3 ? E_INVALID_REQUEST : E_TOPIC_DELETION_DISABLED;
@@ -183,7 +215,8 @@ int on_delete_topics(struct step *s)
             answer(&d, d.wanted[i].name, &d.wanted[i].id, error, message);
         return 0;
     }
+    if (find_again(&d))
+        return ERR_NOMEM;
     answer_invalid(&d);
-    delete_topics(&d);
-    return 0;
+    return delete_topics(&d);
 }

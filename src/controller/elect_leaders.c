@@ -62,7 +62,9 @@ static int elect_named(struct elections *e, const struct elect_leaders_request_t
 static int elect_all(struct elections *e, const struct image_topic *topic,
                      struct elect_leaders_response_replica_election_result *out)
 {
-    out->topic = topic->name;
+    out->topic = arena_str(&e->step->event->arena, topic->name); // the answer outlives the image
+    if (!out->topic.data)
+        return ERR_NOMEM;
     for (uint32_t i = 0; i < topic->partitions_count; i++) {
         struct elect_leaders_response_partition_result one = elect_leaders_response_partition_result_default;
         elect(e, topic->name, (int32_t)i, &one);

@@ -379,6 +379,62 @@ static void features_change_or_are_refused_as_kafka_does(void **state)
     teardown(&f);
 }
 
+// The reactor encodes an answer when the image that it was decided on may be gone.
+static void answers_outlive_the_image(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct controller_event e;
+    start_one(&f);
+    create(&f, "t", 2, 1);
+    struct delete_topics_request_delete_topic_state topic = {.name = STR_NULL,
+                                                             .topic_id = image_topic(f.image, STR("t"))->id};
+    struct delete_topics_request q = delete_topics_request_default;
+    q.topics = &topic;
+    q.topics_count = 1;
+    const char *of_image = image_topic(f.image, STR("t"))->name.data;
+    ask(&f, &e, 20, 6, &q);
+    const struct delete_topics_response *deleted = e.response;
+    assert_int_equal(deleted->responses_count, 1);
+    assert_int_equal(deleted->responses[0].error_code, E_NONE);
+    assert_ptr_not_equal(deleted->responses[0].name.data, of_image);
+    assert_true(str_is(deleted->responses[0].name, "t"));
+    assert_null(image_topic(f.image, STR("t")));
+    controller_event_free(&e);
+    teardown(&f);
+}
+
+#define DELETIONS 50000
+
+// Each topic that is named is looked for once, however many there are; of each that comes twice one is told.
+static void many_topics_are_deleted_in_one_go(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct controller_event e;
+    start_one(&f);
+    struct delete_topics_request_delete_topic_state *topics = calloc(DELETIONS, sizeof *topics);
+    char(*names)[16] = calloc(DELETIONS, sizeof *names);
+    for (int i = 0; i < DELETIONS; i++) {
+        snprintf(names[i], sizeof names[i], "t%d", i % (DELETIONS - 1));
+        topics[i].name = str_from(names[i]);
+    }
+    struct delete_topics_request q = delete_topics_request_default;
+    q.topics = topics;
+    q.topics_count = DELETIONS;
+    ask(&f, &e, 20, 6, &q);
+    const struct delete_topics_response *deleted = e.response;
+    assert_int_equal(deleted->responses_count, DELETIONS - 1);
+    assert_true(str_is(deleted->responses[0].name, "t0"));
+    assert_true(str_is(deleted->responses[0].error_message, "Duplicate topic name."));
+    for (int i = 1; i < DELETIONS - 1; i++)
+        assert_int_equal(deleted->responses[i].error_code, E_UNKNOWN_TOPIC_OR_PARTITION);
+    controller_event_free(&e);
+    free(names);
+    free(topics);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +445,8 @@ int main(void)
         cmocka_unit_test(leaders_are_elected),
         cmocka_unit_test(a_broker_is_unregistered),
         cmocka_unit_test(features_change_or_are_refused_as_kafka_does),
+        cmocka_unit_test(answers_outlive_the_image),
+        cmocka_unit_test(many_topics_are_deleted_in_one_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
