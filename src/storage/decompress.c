@@ -301,7 +301,9 @@ void decompress_close(struct decompress_stream *s)
         return;
     s->context = NULL;
     c->busy = false;
-    if (s->type == COMPRESSION_LZ4 && c->lz4_large) {
+    // A frame that was left before its end leaves its promised size in the context, reset or not, and the
+    // next frame would be measured by it.
+    if (s->type == COMPRESSION_LZ4 && (c->lz4_large || !s->finished)) {
         LZ4F_freeDecompressionContext(c->lz4);
         c->lz4 = NULL;
     }

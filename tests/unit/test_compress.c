@@ -245,6 +245,29 @@ static void lz4_frames_of_every_block_size(void **state)
     buffer_free(&plain);
 }
 
+// What one client sends must not make the next one's frames unreadable.
+static void a_damaged_lz4_frame_spoils_no_other(void **state)
+{
+    (void)state;
+    struct buffer plain = BUFFER_INIT, good = BUFFER_INIT;
+    fill(&plain, 5000);
+    LZ4F_preferences_t p = {.frameInfo = {.blockMode = LZ4F_blockIndependent, .contentSize = plain.size}};
+    uint8_t sized[8192];
+    size_t n = LZ4F_compressFrame(sized, sizeof sized, plain.data, plain.size, &p);
+    assert_false(LZ4F_isError(n));
+    assert_int_equal(compress_append(COMPRESSION_LZ4, COMPRESSION_LEVEL_DEFAULT, view(&plain), &good), 0);
+    for (size_t cut = 15; cut < n; cut += 97) {
+        struct buffer back = BUFFER_INIT;
+        assert_true(decompress_append(COMPRESSION_LZ4, (struct bytes){sized, cut}, LIMIT, &back) < 0);
+        buffer_clear(&back);
+        assert_int_equal(decompress_append(COMPRESSION_LZ4, view(&good), LIMIT, &back), 0);
+        assert_int_equal(back.size, plain.size);
+        buffer_free(&back);
+    }
+    buffer_free(&plain);
+    buffer_free(&good);
+}
+
 static void *in_a_thread(void *arg)
 {
     every_type_and_level_round_trips(arg);
@@ -272,6 +295,7 @@ int main(void)
                                               cmocka_unit_test(raw_and_concatenated_snappy_is_read),
                                               cmocka_unit_test(gzip_members_and_zstd_frames_join),
                                               cmocka_unit_test(lz4_frames_of_every_block_size),
+                                              cmocka_unit_test(a_damaged_lz4_frame_spoils_no_other),
                                               cmocka_unit_test(threads_have_their_own_contexts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
