@@ -158,7 +158,9 @@ static int assign_by_number(struct creation *c)
     struct str problem;
     int16_t error = place_replicas(c->step->c, 0, c->partitions_count, factor, c->arena, &replicas, &problem);
     if (error != E_NONE)
-        return problem.data ? fail(c, error, problem) : ERR_NOMEM;
+        return problem.data ? FAIL(c, error, "Unable to replicate the partition %d time(s): %.*s", factor,
+                                   STR_ARG(problem))
+                            : ERR_NOMEM;
     for (int32_t p = 0; p < c->partitions_count; p++)
         if (!new_partition(c->step, &c->result->topic_id, p, replicas + p * factor, factor,
                            &c->partitions[p]))

@@ -13,10 +13,21 @@ struct uuid replica_directory(const struct image *image, int32_t broker)
     return b && b->log_dirs_count == 1 ? b->log_dirs[0] : DIRECTORY_UNASSIGNED;
 }
 
+static bool is_cordoned(const struct image_broker *b, const struct uuid *dir)
+{
+    for (uint32_t i = 0; i < b->cordoned_log_dirs_count; i++)
+        if (uuid_equal(&b->cordoned_log_dirs[i], dir))
+            return true;
+    return false;
+}
+
 // KIP-1066: a broker whose directories are all cordoned takes no new replicas.
 static bool takes_replicas(const struct image_broker *b)
 {
-    return !b->log_dirs_count || b->cordoned_log_dirs_count < b->log_dirs_count;
+    bool any = !b->log_dirs_count;
+    for (uint32_t i = 0; i < b->log_dirs_count; i++)
+        any |= !is_cordoned(b, &b->log_dirs[i]);
+    return any;
 }
 
 static bool is_listed(const struct image_broker *b, bool fenced)
@@ -54,18 +65,13 @@ static int16_t check_factor(uint32_t active, uint32_t all, int16_t factor, struc
                             struct str *problem)
 {
     if (active == 0)
-        *problem = arena_printf(
-            arena,
-            "Unable to replicate the partition %d time(s): All brokers are currently fenced, or have "
-            "all their log directories cordoned.",
-            factor);
+        *problem = STR("All brokers are currently fenced, or have all their log directories cordoned.");
     else if ((uint32_t)factor > all)
         *problem = arena_printf(
             arena,
-            "Unable to replicate the partition %d time(s): The target replication factor of %d "
-            "cannot be reached because only %u broker(s) are registered or some brokers have all "
-            "their log directories cordoned.",
-            factor, factor, all);
+            "The target replication factor of %d cannot be reached because only %u broker(s) are "
+            "registered or some brokers have all their log directories cordoned.",
+            factor, all);
     else
         return E_NONE;
     return E_INVALID_REPLICATION_FACTOR;
