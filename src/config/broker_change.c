@@ -182,6 +182,11 @@ static int check_directories(struct check *c)
     if (broker_config_value(&c->after, STR("cordoned.log.dirs"), c->arena, &cordoned) != 0 || cordoned.null ||
         (cordoned.count == 1 && str_is(cordoned.entries[0], "*")))
         return 0;
+    for (size_t i = 0; i < cordoned.count; i++)
+        if (str_is(cordoned.entries[i], "*"))
+            return REFUSE(c,
+                          "requirement failed: When cordoned.log.dirs is set to *, it must not contain "
+                          "other values");
     const struct broker_config *b = c->change->started;
     struct str missing = STR("");
     for (size_t i = 0; i < cordoned.count && missing.data; i++) {

@@ -154,6 +154,8 @@ static int load_directories(struct broker_config *c, struct str *message)
     c->metadata_log_dir = metadata.null ? c->log_dirs[0] : metadata.text;
 
     struct setting_value cordoned = value_of(c, "cordoned.log.dirs");
+    c->cordoned_log_dirs = cordoned.entries;
+    c->cordoned_log_dir_count = cordoned.count;
     for (size_t i = 0; i < cordoned.count; i++) {
         bool known = cordoned.count == 1 && str_is(cordoned.entries[i], "*");
         for (size_t j = 0; j < dirs.count; j++)

@@ -81,7 +81,9 @@ struct broker_config {
     // Directories.
     struct str *log_dirs;
     size_t log_dir_count;
-    struct str metadata_log_dir; // the first of log_dirs unless set
+    struct str metadata_log_dir;   // the first of log_dirs unless set
+    struct str *cordoned_log_dirs; // of log_dirs, or "*" alone (KIP-1066)
+    size_t cordoned_log_dir_count;
     int64_t storage_min_free_bytes;
     int32_t recovery_threads_per_dir;
 

@@ -155,6 +155,18 @@ static int check_min_isr(struct alteration *a)
     return 0;
 }
 
+// KIP-1066: the metadata has to have a word for it; Kafka does not even take it back before.
+static int check_cordoned(struct alteration *a)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (str_is(a->operations[i].name, "cordoned.log.dirs") &&
+            a->step->c->image->metadata_version < METADATA_VERSION_CORDONED)
+            return fail(a, E_INVALID_CONFIG,
+                        STR("The cordoned.log.dirs configuration value cannot be set because it requires "
+                            "metadata.version >= 4.3-IV0"));
+    return 0;
+}
+
 static int check_broker(struct alteration *a)
 {
     int64_t id;
@@ -165,6 +177,7 @@ static int check_broker(struct alteration *a)
     if (id < 0)
         return fail(a, E_INVALID_REQUEST, STR("Invalid negative broker ID."));
     int rc = check_min_isr(a);
+    rc = rc ? rc : check_cordoned(a);
     if (rc)
         return rc;
     if (!image_broker(a->step->c->image, (int32_t)id))

@@ -104,11 +104,38 @@ void directories_free(struct directories *d, bool closed)
     free(d->all);
 }
 
-size_t directories_ids(const struct directories *d, bool failed, struct uuid *out)
+void directories_cordon(struct directories *d, const struct broker_config *c)
+{
+    for (size_t i = 0; i < d->log_dirs_count; i++) {
+        bool cordoned = false;
+        for (size_t k = 0; k < c->cordoned_log_dir_count; k++)
+            cordoned |=
+                str_is(c->cordoned_log_dirs[k], "*") || str_equal(c->cordoned_log_dirs[k], c->log_dirs[i]);
+        struct dir_health *health = &d->all[i]->health;
+        if (atomic_exchange(&d->all[i]->cordoned, cordoned) != cordoned && health->tell)
+            health->tell(health->tell_arg, health);
+    }
+}
+
+static bool is_one_of(const struct log_dir *dir, enum directories_which which)
+{
+    bool failed = dir_health_failed(&dir->health);
+    switch (which) {
+    case DIRECTORIES_WORKING:
+        return !failed;
+    case DIRECTORIES_FAILED:
+        return failed;
+    case DIRECTORIES_CORDONED:
+        return !failed && atomic_load(&dir->cordoned);
+    }
+    return false;
+}
+
+size_t directories_ids(const struct directories *d, enum directories_which which, struct uuid *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < d->log_dirs_count; i++)
-        if (d->all[i]->has_meta && dir_health_failed(&d->all[i]->health) == failed)
+        if (d->all[i]->has_meta && is_one_of(d->all[i], which))
             out[n++] = d->all[i]->meta.directory_id;
     return n;
 }

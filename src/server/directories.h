@@ -21,7 +21,8 @@ struct directories {
 // or none does; one line in message.
 int directories_open(struct directories *d, const struct broker_config *config, char *message, size_t size);
 
-// Starts watching. `tell`: see struct dir_health.
+// Starts watching. `tell`: see struct dir_health; it is also called when a directory is cordoned or not any
+// more.
 int directories_watch(struct directories *d, int64_t min_free_bytes,
                       void (*tell)(void *arg, struct dir_health *health), void *arg);
 void directories_unwatch(struct directories *d);
@@ -29,9 +30,18 @@ void directories_unwatch(struct directories *d);
 // Those that the log manager closes are `closed` already.
 void directories_free(struct directories *d, bool closed);
 
-// The ids of those of log.dirs that work, or of those that do not (as far as they are known); `out` has room
-// for all. Any thread.
-size_t directories_ids(const struct directories *d, bool failed, struct uuid *out);
+// Follows cordoned.log.dirs (KIP-1066): no new partitions come into those directories, what they have is
+// served. Any thread.
+void directories_cordon(struct directories *d, const struct broker_config *config);
+
+enum directories_which {
+    DIRECTORIES_WORKING,
+    DIRECTORIES_FAILED,
+    DIRECTORIES_CORDONED, // that work
+};
+
+// The ids (as far as they are known) of some of log.dirs; `out` has room for all. Any thread.
+size_t directories_ids(const struct directories *d, enum directories_which which, struct uuid *out);
 
 // Why the broker cannot go on ("all of log.dirs have failed"), or NULL. Any thread.
 const char *directories_fatal(const struct directories *d);

@@ -4,6 +4,7 @@
 #include "base/logger.h"
 #include "base/qsbr.h"
 #include "config/topic_config.h"
+#include "server/directories.h"
 #include "server/dynamic_config.h"
 #include "server/limits.h"
 #include "server/reactor.h"
@@ -39,12 +40,20 @@ static void follow_cleaner(struct broker *b, const struct broker_config *before,
         log_error("config", "not every cleaner thread could be started: %s", err_text(rc));
 }
 
+static void follow_cordoned(struct broker *b, const struct broker_config *before,
+                            const struct broker_config *now)
+{
+    (void)before;
+    directories_cordon(b->dirs, now);
+}
+
 // Each is called with the configuration before (at the start: as the node was started) and after, on the
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
     follow_connections,
     follow_cleaner,
+    follow_cordoned,
 };
 
 // --- snapshots ---

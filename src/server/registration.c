@@ -13,7 +13,7 @@
 #define BROKER_REGISTRATION_KEY     62
 #define BROKER_REGISTRATION_VERSION 4
 #define BROKER_HEARTBEAT_KEY        63
-#define BROKER_HEARTBEAT_VERSION    1
+#define BROKER_HEARTBEAT_VERSION    2
 
 static int16_t fill_registration(struct registration *r, struct broker_registration_request *q,
                                  struct arena *arena)
@@ -45,7 +45,7 @@ static int16_t fill_registration(struct registration *r, struct broker_registrat
     q->log_dirs = arena_alloc(arena, r->broker->dirs->count * sizeof *q->log_dirs);
     if (!q->log_dirs)
         return E_UNKNOWN_SERVER_ERROR;
-    q->log_dirs_count = (int32_t)directories_ids(r->broker->dirs, false, q->log_dirs);
+    q->log_dirs_count = (int32_t)directories_ids(r->broker->dirs, DIRECTORIES_WORKING, q->log_dirs);
     return E_NONE;
 }
 
@@ -79,12 +79,15 @@ int16_t registration_register(struct registration *r)
 static int16_t beat(struct registration *r, bool want_shutdown, bool *should_shutdown)
 {
     struct broker_heartbeat_request q;
-    struct uuid *offline = calloc(r->broker->dirs->count, sizeof *offline);
+    size_t count = r->broker->dirs->count;
+    struct uuid *offline = calloc(2 * count, sizeof *offline), *cordoned = offline + count;
     if (!offline)
         return E_UNKNOWN_SERVER_ERROR;
     message_init(&broker_heartbeat_request_type, &q);
     q.offline_log_dirs = offline; // KIP-858
-    q.offline_log_dirs_count = (int32_t)directories_ids(r->broker->dirs, true, offline);
+    q.offline_log_dirs_count = (int32_t)directories_ids(r->broker->dirs, DIRECTORIES_FAILED, offline);
+    q.cordoned_log_dirs = cordoned; // KIP-1066
+    q.cordoned_log_dirs_count = (int32_t)directories_ids(r->broker->dirs, DIRECTORIES_CORDONED, cordoned);
     q.broker_id = r->broker->config->node_id;
     q.broker_epoch = r->broker_epoch;
     struct quorum_status status;

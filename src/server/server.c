@@ -83,8 +83,9 @@ static void on_metadata_change(void *context, const struct image_changes *change
 
 // Start
 
-// A directory has failed: the main thread looks at what is left. Any thread, under any lock.
-static void on_directory_failed(void *arg, struct dir_health *health)
+// A directory has failed, or is cordoned now: the main thread looks at what is left and tells the controller.
+// Any thread, under any lock.
+static void on_directory_changed(void *arg, struct dir_health *health)
 {
     struct server *s = arg;
     (void)health;
@@ -108,7 +109,7 @@ static int open_dirs(struct server *s)
 {
     s->broker.dirs = &s->dirs;
     int rc = directories_open(&s->dirs, s->config, s->message, sizeof s->message);
-    return rc ? rc : directories_watch(&s->dirs, s->config->storage_min_free_bytes, on_directory_failed, s);
+    return rc ? rc : directories_watch(&s->dirs, s->config->storage_min_free_bytes, on_directory_changed, s);
 }
 
 static int start_quorum(struct server *s)

@@ -7,6 +7,8 @@
 #include "base/uuid.h"
 #include "storage/dir_health.h"
 
+#include <stdatomic.h>
+
 #define LOG_DIR_CLUSTER_ID_BYTES 64
 
 // meta.properties, version 1.
@@ -24,6 +26,7 @@ struct log_dir {
     struct meta_properties meta; // valid when has_meta
     bool clean;                  // .kafka_cleanshutdown was there
     int64_t broker_epoch;        // from it, or -1
+    atomic_bool cordoned;        // takes no new logs (cordoned.log.dirs, KIP-1066); any thread
     struct dir_health health;
 };
 

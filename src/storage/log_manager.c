@@ -122,7 +122,7 @@ static size_t emptiest_dir(struct log_manager *m)
         const struct managed_dir *d = &m->dirs[i];
         if (dir_health_failed(&d->dir->health))
             continue;
-        int rank = atomic_load(&d->cordoned) ? 2 : dir_health_full(&d->dir->health);
+        int rank = atomic_load(&d->dir->cordoned) ? 2 : dir_health_full(&d->dir->health);
         if (best == NO_DIR || rank < best_rank || (rank == best_rank && d->logs < m->dirs[best].logs)) {
             best = i;
             best_rank = rank;
@@ -249,12 +249,6 @@ int log_manager_create(struct log_manager *m, const struct log_creation *c, stru
     return 0;
 }
 
-void log_manager_set_cordoned(struct log_manager *m, const bool *cordoned)
-{
-    for (size_t i = 0; i < m->params.dir_count; i++)
-        atomic_store(&m->dirs[i].cordoned, cordoned[i]);
-}
-
 static void forget(struct log_manager *m, struct managed_log *managed)
 {
     pthread_mutex_lock(&m->lock);
@@ -314,8 +308,8 @@ size_t log_manager_dir_count(const struct log_manager *m)
 void log_manager_dir(const struct log_manager *m, size_t dir, struct log_manager_dir *out)
 {
     const struct managed_dir *d = &m->dirs[dir];
-    *out =
-        (struct log_manager_dir){d->dir->path, dir_health_failed(&d->dir->health), atomic_load(&d->cordoned)};
+    *out = (struct log_manager_dir){d->dir->path, dir_health_failed(&d->dir->health),
+                                    atomic_load(&d->dir->cordoned)};
 }
 
 const struct log_dir *log_manager_dir_of(struct log_manager *m, const struct log *log)

@@ -70,10 +70,6 @@ struct log_creation {
 // (with *out) when there is one; ERR_CLOSED when it may lie in a directory that is off line, or all are.
 int log_manager_create(struct log_manager *manager, const struct log_creation *creation, struct log **out);
 
-// Which directories take no new logs (cordoned.log.dirs, KIP-1066), by their places in params.dirs. Any
-// thread.
-void log_manager_set_cordoned(struct log_manager *manager, const bool *cordoned);
-
 enum log_removal {
     LOG_REMOVE_DELETE,    // the directory is renamed at once and removed in the background
     LOG_REMOVE_SET_ASIDE, // renamed to <name>.<uuid>-stray: the metadata does not know it; nothing removes it

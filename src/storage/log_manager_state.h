@@ -31,8 +31,7 @@ struct managed_dir {
     struct log_dir *dir;
     size_t logs, failed;
     bool was_clean;
-    atomic_bool cordoned; // takes no new logs (cordoned.log.dirs)
-    uint64_t written[5];  // hashes of the checkpoint files as last written
+    uint64_t written[5]; // hashes of the checkpoint files as last written
 };
 
 #define WRITEBACK_QUEUE 64

@@ -6,9 +6,9 @@ import pytest
 
 from harness.broker import odradek_binary
 from harness.process import wait_until
-from harness.requests import connect, create_topic, end_offset, error, fetch, produce, values
+from harness.requests import BROKER, alter, connect, create_topic, end_offset, error, fetch, produce, values
 
-STORAGE_ERROR, LEADER_NOT_AVAILABLE = 56, 5
+STORAGE_ERROR, LEADER_NOT_AVAILABLE, INVALID_REPLICATION_FACTOR = 56, 5, 38
 
 
 @pytest.fixture(autouse=True)
@@ -166,6 +166,49 @@ def test_a_directory_that_is_off_line_from_the_start(what, clean, brokers, disks
     (two.disk.path / "meta.properties").write_text(meta)
     two.broker.start()
     two.serves_all()
+
+
+def cordoned(connection):
+    found = connection.call("DescribeLogDirs", 5, {"Topics": None})["Results"]
+    return {one["LogDir"] for one in found if one["IsCordoned"]}
+
+
+def try_create(connection, name):
+    wanted = {"Name": name, "NumPartitions": 1, "ReplicationFactor": 1}
+    return error(connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})["Topics"][0])
+
+
+def test_nothing_new_comes_into_a_cordoned_directory(brokers, disks):
+    two = Two(brokers, disks)
+    alter(two.broker, BROKER, "1", cordoned_log_dirs=str(two.disk.path))
+    with connect(two.broker) as connection:
+        assert cordoned(connection) == {str(two.disk.path)}  # at once
+    create_topic(two.broker, "u", partitions=5)
+    assert all((two.sound / f"u-{i}").is_dir() for i in range(5))
+    two.serves_all()
+    two.broker.stop()
+    two.broker.start()
+    create_topic(two.broker, "v", partitions=5)
+    assert all((two.sound / f"v-{i}").is_dir() for i in range(5))
+    two.serves_all()
+    alter(two.broker, BROKER, "1", cordoned_log_dirs=None)
+    create_topic(two.broker, "w", partitions=5)
+    assert all((two.disk.path / f"w-{i}").is_dir() for i in range(5))
+
+
+def test_the_controller_hears_when_no_directory_is_left_for_new_partitions(brokers, disks):
+    """One is cordoned and the other one breaks down: nobody waits for the next heartbeat."""
+    two = Two(brokers, disks, broker_heartbeat_interval_ms="5000")
+    alter(two.broker, BROKER, "1", cordoned_log_dirs="*")
+    with connect(two.broker) as connection:
+        wait_until(lambda: try_create(connection, "probe") != 0, 2, "topics to be refused")
+        assert try_create(connection, "probe") == INVALID_REPLICATION_FACTOR
+        alter(two.broker, BROKER, "1", cordoned_log_dirs=str(two.sound))
+        wait_until(lambda: try_create(connection, "u") == 0, 2, "topics to be created")
+        assert (two.disk.path / "u-0").is_dir()
+        two.disk.break_down()
+        two.is_off_line(connection)
+        wait_until(lambda: try_create(connection, "v") == INVALID_REPLICATION_FACTOR, 2, "topics to be refused")
 
 
 def ends_by_itself(broker):

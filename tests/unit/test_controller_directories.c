@@ -142,11 +142,71 @@ static void a_directory_goes_and_comes_back(void **state)
     teardown(&f);
 }
 
+static void beat_cordoned(struct fixture *f, int64_t epoch, const struct uuid *dirs, int32_t count)
+{
+    struct controller_event e;
+    struct broker_heartbeat_request r = broker_heartbeat_request_default;
+    r.broker_id = BROKER;
+    r.broker_epoch = epoch;
+    r.current_metadata_offset = f->offset - 1;
+    r.cordoned_log_dirs = (struct uuid *)(uintptr_t)dirs;
+    r.cordoned_log_dirs_count = count;
+    ask(f, &e, 63, 2, &r);
+    controller_event_free(&e);
+}
+
+static bool takes_partitions(struct fixture *f)
+{
+    struct controller_event e;
+    struct create_topics_request r = create_topics_request_default;
+    struct create_topics_request_creatable_topic t = create_topics_request_creatable_topic_default;
+    t.name = STR("probe");
+    t.num_partitions = t.replication_factor = 1;
+    r.topics = &t;
+    r.topics_count = 1;
+    r.validate_only = true;
+    ask(f, &e, 19, 7, &r);
+    int16_t error = ((const struct create_topics_response *)e.response)->topics[0].error_code;
+    assert_true(error == E_NONE || error == E_INVALID_REPLICATION_FACTOR);
+    controller_event_free(&e);
+    return error == E_NONE;
+}
+
+// KIP-1066.
+static void a_broker_without_an_open_directory_takes_no_partitions(void **state)
+{
+    (void)state;
+    const struct uuid both[] = {first, second}, turned[] = {second, first};
+    struct fixture f;
+    setup(&f);
+    int64_t epoch = join_with(&f, both, 2, 1);
+    beat_cordoned(&f, epoch, NULL, 0);
+    assert_true(takes_partitions(&f));
+    beat_cordoned(&f, epoch, &second, 1);
+    assert_true(takes_partitions(&f));
+    beat_cordoned(&f, epoch, both, 2);
+    assert_false(takes_partitions(&f));
+    int64_t end = f.offset;
+    struct uuid again[] = {turned[0], turned[1]};
+    beat_cordoned(&f, epoch, again, 2); // no news
+    assert_int_equal(f.offset, end);
+    beat_cordoned(&f, epoch, &first, 1);
+    assert_true(takes_partitions(&f));
+    beat_without(&f, epoch, &second, 1); // the one that was left
+    assert_false(takes_partitions(&f));
+    beat_cordoned(&f, epoch, &second, 1); // of which no partition can come anyway
+    assert_true(takes_partitions(&f));
+    beat_cordoned(&f, epoch, NULL, 0);
+    assert_true(takes_partitions(&f));
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replicas_lie_where_their_broker_says),
         cmocka_unit_test(a_directory_goes_and_comes_back),
+        cmocka_unit_test(a_broker_without_an_open_directory_takes_no_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

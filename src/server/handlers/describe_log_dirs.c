@@ -1,5 +1,6 @@
 // DescribeLogDirs (KIP-113, KIP-827, KIP-1066): what lies in each log directory, and how much room is left.
 #include "base/error.h"
+#include "metadata/record.h"
 #include "os/file.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -27,6 +28,7 @@ struct describe_log_dirs {
     struct describe_log_dirs_response response;
     struct partition_index wanted; // of a request that names partitions
     bool all;
+    bool tells_cordoned; // as Kafka: not before the metadata has a word for it
     struct found_log *found;
     size_t count, capacity;
     int rc;
@@ -135,7 +137,7 @@ static int fill_dirs(struct describe_log_dirs *d)
         struct log_manager_dir dir;
         log_manager_dir(logs, i, &dir);
         out->log_dir = absolute(&d->request->arena, dir.path);
-        out->is_cordoned = dir.cordoned;
+        out->is_cordoned = d->tells_cordoned && dir.cordoned;
         int rc = fill_topics(d, i, &at, out);
         if (rc)
             return rc;
@@ -187,6 +189,7 @@ static void handle_describe_log_dirs(struct request *r)
         request_respond(r, &d->response);
         return;
     }
+    d->tells_cordoned = image_current()->metadata_version >= METADATA_VERSION_CORDONED;
     d->rc = note_wanted(d);
     request_work(r, &d->work);
 }

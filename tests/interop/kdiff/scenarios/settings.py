@@ -181,7 +181,7 @@ BROKER_CHANGES = [
         ("max.connections.per.ip", "0 5"),
         ("max.connections.per.ip.overrides", "127.0.0.1:1000 bad a:b no.such.host.invalid:5"),
         ("leader.replication.throttled.rate", "100 x -1"),
-        ("cordoned.log.dirs", "/nonexist *"),
+        ("cordoned.log.dirs", "/nonexist *,/nonexist *"),
         ("min.insync.replicas", "1 0"),
         ("log.retention.ms", "1000000 0 -5"),
         ("log.retention.hours", "1"),
