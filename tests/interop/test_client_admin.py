@@ -1,4 +1,4 @@
-"""Every client's administration: what it offers of the APIs that Odradek serves."""
+"""Every client's administration, and its consuming in groups: what it offers of the APIs that Odradek serves."""
 
 import re
 
@@ -6,6 +6,7 @@ import pytest
 
 from harness.clients import CLIENTS
 from harness.clients.program import checked
+from harness.process import wait_until
 from harness.records import Record, Write
 from interop.kdiff.apis import APIS
 
@@ -27,6 +28,7 @@ NEEDS = {
     "committed_offsets": "OffsetFetch",
     "delete_group": "DeleteGroups",
 }
+PROTOCOLS = {"classic": "JoinGroup", "consumer": "ConsumerGroupHeartbeat"}
 FIRST_MS = 1_700_000_000_000
 
 
@@ -53,9 +55,20 @@ def seen(broker, job, **fields):
     return one(broker, "confluent-kafka", job, **fields)
 
 
+def comes_true(condition, what):
+    """Kafka answers an administrative request before its broker has read the change, so that a look right after may be too early."""
+    wait_until(condition, 10, what)
+
+
+def has_settings(broker, topic, wanted):
+    configs = seen(broker, "describe_configs", topic=topic)["configs"]
+    return {name: configs[name] for name in wanted} == wanted
+
+
 def create(broker, client, topic, partitions=1, **configs):
     configs = {name.replace("_", "."): value for name, value in {"retention_ms": "-1", **configs}.items()}
     one(broker, client, "create_topics", topics=[{"name": topic, "partitions": partitions, "configs": configs}])
+    comes_true(lambda: topic in seen(broker, "list_topics")["topics"], f"the topic {topic}")
 
 
 def fill(broker, topic, count, partition=0):
@@ -76,7 +89,7 @@ def test_topics(broker, client):
     topics = [{"name": topic, "partitions": 1, "configs": {}}]
     assert re.search("exist", fails(broker, client, "create_topics", topics=topics), re.I)
     one(broker, client, "delete_topics", topics=[topic])
-    assert topic not in seen(broker, "list_topics")["topics"]
+    comes_true(lambda: topic not in seen(broker, "list_topics")["topics"], "the topic to go")
 
 
 @pytest.mark.parametrize("client", administrators("describe_cluster"))
@@ -107,12 +120,33 @@ def test_describe_configs(broker, client):
     assert configs == seen(broker, "describe_configs", topic=topic)["configs"]
 
 
+@pytest.mark.parametrize("client", administrators("incremental_alter_configs"))
+def test_incremental_alter_configs(broker, client):
+    topic = f"{client}-altered"
+    create(broker, "confluent-kafka", topic, segment_bytes="2000000", max_message_bytes="200000")
+    one(broker, client, "incremental_alter_configs", topic=topic, set={"segment.bytes": "3000000"}, delete=["retention.ms"])
+    wanted = {"segment.bytes": "3000000", "max.message.bytes": "200000", "retention.ms": "604800000"}
+    comes_true(lambda: has_settings(broker, topic, wanted), wanted)
+    error = fails(broker, client, "incremental_alter_configs", topic=topic, set={"segment.bytes": "soon"}, delete=[])
+    assert re.search("segment.bytes|invalid.?config", error, re.I), error
+
+
+@pytest.mark.parametrize("client", administrators("alter_configs"))
+def test_alter_configs(broker, client):
+    topic = f"{client}-replaced"
+    create(broker, "confluent-kafka", topic, segment_bytes="2000000")
+    one(broker, client, "alter_configs", topic=topic, set={"max.message.bytes": "300000"})
+    kept = client == "kafka-python"  # adds what was set before
+    wanted = {"max.message.bytes": "300000", "segment.bytes": "2000000" if kept else "1073741824"}
+    comes_true(lambda: has_settings(broker, topic, wanted), wanted)
+
+
 @pytest.mark.parametrize("client", administrators("create_partitions"))
 def test_create_partitions(broker, client):
     topic = f"{client}-grown"
     create(broker, "confluent-kafka", topic, 2)
     one(broker, client, "create_partitions", topic=topic, count=5)
-    assert len(seen(broker, "describe_topics", topics=[topic])["topics"][topic]) == 5
+    comes_true(lambda: len(seen(broker, "describe_topics", topics=[topic])["topics"][topic]) == 5, "five partitions")
     fill(broker, topic, 3, partition=4)
     error = fails(broker, client, "create_partitions", topic=topic, count=4)
     assert re.search("partition", error, re.I), error
@@ -125,3 +159,43 @@ def test_delete_records(broker, client):
     fill(broker, topic, 10)
     one(broker, client, "delete_records", topic=topic, partition=0, before=4)
     assert seen(broker, "list_offsets", topic=topic, partition=0, time=-2)["offset"] == 4
+
+
+GROUPED = [(name, p) for name, client in CLIENTS.items() for p in client.groups if PROTOCOLS[p] in APIS and "OffsetCommit" in APIS]
+
+
+@pytest.mark.parametrize("client,protocol", GROUPED)
+def test_group(broker, client, protocol):
+    """Reads two topics in a group and commits; a second member goes on where the first ended."""
+    topics, group = [f"{client}-{protocol}-{n}" for n in (1, 2)], f"{client}-{protocol}"
+    for topic in topics:
+        create(broker, "confluent-kafka", topic, 2)
+        for partition in range(2):
+            fill(broker, topic, 10, partition)
+    wanted = sorted((topic, partition, b"%d" % i) for topic in topics for partition in range(2) for i in range(10))
+    join = {"group": group, "topics": topics, "protocol": protocol}
+    assert values(one(broker, client, "consume_group", count=40, **join)) == wanted
+    fill(broker, topics[1], 5, 1)
+    again = sorted((topics[1], 1, b"%d" % i) for i in range(5))
+    assert values(one(broker, client, "consume_group", count=5, **join)) == again
+    admin = CLIENTS[client].admin
+    if "committed_offsets" in admin:
+        found = one(broker, client, "committed_offsets", group=group, topic=topics[1], partitions=[0, 1])
+        assert found["offsets"] == [10, 15]
+    if protocol == "classic":
+        administer_group(broker, client, admin, group)
+
+
+def administer_group(broker, client, admin, group):
+    if "list_groups" in admin and served("list_groups"):
+        assert group in one(broker, client, "list_groups")["groups"]
+    if "describe_group" in admin and served("describe_group"):
+        described = one(broker, client, "describe_group", group=group)
+        assert (described["state"].lower(), described["members"]) == ("empty", 0)
+    if "delete_group" in admin and served("delete_group"):
+        one(broker, client, "delete_group", group=group)
+        assert group not in seen(broker, "list_groups")["groups"]
+
+
+def values(result):
+    return sorted((topic, partition, record.value) for topic, partition, record in result["records"])

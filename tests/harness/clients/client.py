@@ -8,8 +8,11 @@ from dataclasses import replace
 from harness.records import COMPRESSIONS
 
 # What clients say of a broker that is as it should be: the first that asks a broker for a producer id after its start, Kafka or
-# ours, is told to ask again, while a block of ids is on its way. And kafka-python complains of its own slowness.
-USUAL = re.compile("coordinator load in progress|coordinator is (still )?loading|blocking the event loop", re.I)
+# ours, is told to ask again, while a block of ids is on its way. And kafka-python complains of its own slowness, and that it assigns
+# partitions before it has asked for the topics' metadata.
+USUAL = re.compile(
+    "coordinator load in progress|coordinator is (still )?loading|blocking the event loop|no partition metadata for topic", re.I
+)
 
 
 def no_null_headers(records):

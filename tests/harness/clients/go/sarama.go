@@ -36,7 +36,7 @@ var saramaLibrary = library{
 
 // What sarama logs when all is well.
 var saramaUsual = regexp.MustCompile(`starting up|selected broker|shut down|shutting down\.|input chan closed|` +
-	`state change to \[(open|closed)\]|(added|closed dead) subscription|maximum request accumulated|accumulated \d+ new subscriptions|obtained a ProducerId`)
+	`state change to \[(open|closed)\]|(added|closed dead) subscription|maximum request accumulated|accumulated \d+ new subscriptions|obtained a ProducerId|heartbeat loop stopped|released\s*$`)
 
 // saramaComplaints writes what is not usual to standard error.
 type saramaComplaints struct{}

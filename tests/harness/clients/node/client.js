@@ -37,14 +37,14 @@ function within(promise, what) {
 }
 
 /** Runs a consumer in its group until count messages came, commits what was read and leaves. */
-async function consumeGroup(consumer, job, commit) {
+async function consumeGroup(consumer, job, commit, subscription = {}) {
   const records = [];
   await consumer.connect();
   try {
     let enough;
     const done = new Promise((resolve) => { enough = resolve; });
     const next = new Map(); // the offset to commit of each partition
-    await consumer.subscribe({ topics: job.topics, fromBeginning: true });
+    await consumer.subscribe({ topics: job.topics, ...subscription });
     await consumer.run({
       eachMessage: async ({ topic, partition, message: got }) => {
         if (records.length >= job.count) return;

@@ -48,7 +48,7 @@ module.exports = (bootstrap) => {
     },
     consume_group(job) {
       const consumer = kafka.consumer({ groupId: job.group, maxWaitTimeInMs: 100 });
-      return consumeGroup(consumer, job, (offsets) => consumer.commitOffsets(offsets));
+      return consumeGroup(consumer, job, (offsets) => consumer.commitOffsets(offsets), { fromBeginning: true });
     },
 
     create_topics: administered(async (admin, job) => {
