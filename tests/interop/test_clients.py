@@ -3,7 +3,8 @@
 import pytest
 
 from harness.clients import CLIENTS
-from harness.records import COMPRESSIONS, Read, Record, Write, assert_same, binary_records, text_records
+from harness.process import wait_until
+from harness.records import COMPRESSIONS, Read, Write, assert_same, binary_records, text_records
 from harness.topics import create_topics
 
 TEXT, BINARY = text_records(), binary_records()
@@ -39,8 +40,14 @@ class Written:
             for key, records in writes.items()
         }
         create_topics(self.broker.bootstrap, [write.topic for write in named.values()], configs=KEEP)
+        # Kafka answers before its broker leads the partitions: a client that writes at once has to try again, and says so
+        wait_until(lambda: self._are_led(write.topic for write in named.values()), 20, f"the topics of {client.name}")
         client.produce(self.broker.bootstrap, list(named.values()))
         return named
+
+    def _are_led(self, topics):
+        jobs = [{"do": "list_offsets", "topic": topic, "partition": 0, "time": -1} for topic in topics]
+        return not any("error" in result for result in CLIENTS["confluent-kafka"].do(self.broker.bootstrap, jobs, may_complain=True))
 
 
 @pytest.fixture(scope="module")
