@@ -542,6 +542,55 @@ static void refused(void **state)
     assert_int_equal(end(&p, true, 4), E_INVALID_PRODUCER_ID_MAPPING);
 }
 
+// The records, as Kafka 4.3.1 writes them for the same requests.
+static void records(void **state)
+{
+    (void)state;
+    struct producer p, q = none;
+    assert_int_equal(init(none, &p), E_NONE);
+    assert_int_equal(end(&p, false, 5), E_NONE);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(add(p, "a", 0, 4), E_NONE);
+    assert_int_equal(init(none, &q), E_CONCURRENT_TRANSACTIONS);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(init(none, &q), E_NONE);
+    assert_int_equal(add(q, "a", 0, 3), E_NONE);
+    assert_int_equal(end(&q, true, 4), E_NONE);
+    f.feature_level = 0;
+    assert_int_equal(marked(), E_NONE);
+    static const struct {
+        int16_t version, epoch, client_version;
+        int8_t status;
+        int32_t topics; // -1: null
+        int64_t previous;
+    } wanted[] = {
+        {1, 0, 0, 0, -1, 100}, {1, 1, 2, 3, 0, 100}, {1, 1, 2, 5, 0, 100},  {1, 1, 2, 1, 1, 100},
+        {1, 2, 2, 3, 1, 100},  {1, 2, 2, 5, 0, 100}, {1, 3, 2, 0, -1, 100}, {1, 3, 0, 1, 1, 100},
+        {1, 3, 0, 2, 1, 100},  {0, 3, 0, 4, 0, -1},
+    };
+    assert_int_equal(f.log_count, sizeof wanted / sizeof wanted[0]);
+    for (size_t i = 0; i < f.log_count; i++) {
+        const struct buffer *raw = &f.log[i].value;
+        struct transaction_log_value v;
+        struct arena arena;
+        arena_init(&arena, 0);
+        int16_t version = (int16_t)load_be16(raw->data);
+        assert_int_equal(version, wanted[i].version);
+        assert_int_equal(message_decode(&transaction_log_value_type, version,
+                                        (struct bytes){raw->data + 2, raw->size - 2}, &arena, &v, NULL),
+                         0);
+        assert_int_equal(v.producer_id, 100);
+        assert_int_equal(v.previous_producer_id, wanted[i].previous);
+        assert_int_equal(v.next_producer_id, -1);
+        assert_int_equal(v.producer_epoch, wanted[i].epoch);
+        assert_int_equal(v.client_transaction_version, wanted[i].client_version);
+        assert_int_equal(v.transaction_status, wanted[i].status);
+        assert_int_equal(v.transaction_partitions_count, wanted[i].topics);
+        assert_int_equal(v.transaction_start_timestamp_ms >= 0, wanted[i].status != 0);
+        arena_free(&arena);
+    }
+}
+
 static void listed(void **state)
 {
     (void)state;
@@ -590,6 +639,7 @@ int main(void)
         TEST(crashes),
         TEST(failed_appends_change_nothing),
         TEST(refused),
+        TEST(records),
         TEST(listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

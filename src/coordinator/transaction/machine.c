@@ -94,7 +94,7 @@ struct txn_body *txn_next(struct txn_turn *t, const struct txn *x, enum txn_stat
 
 void txn_write(struct txn_turn *t, struct txn *x, enum txn_then then, struct coordinator_request *r)
 {
-    txn_write_record(t, x->id, &t->txns->next);
+    txn_write_record(t, x, &t->txns->next);
     t->txns->then = then;
     t->txns->then_txn = x;
     t->txns->then_request = r;

@@ -31,7 +31,7 @@ static struct bytes encode_key(struct txn_turn *t, struct str id)
     return encode(&t->effects->arena, &transaction_log_key_type, 0, &key);
 }
 
-void txn_write_record(struct txn_turn *t, struct str id, const struct txn_body *b)
+void txn_write_record(struct txn_turn *t, const struct txn *x, const struct txn_body *b)
 {
     struct arena *arena = &t->effects->arena;
     int16_t level = t->txns->config->feature_level(t->txns->config->context);
@@ -43,8 +43,8 @@ void txn_write_record(struct txn_turn *t, struct str id, const struct txn_body *
     v.transaction_status = (int8_t)b->state;
     v.transaction_last_update_timestamp_ms = b->update_ms;
     v.transaction_start_timestamp_ms = b->start_ms;
-    if (level >= VALUE_VERSION_TAGGED) { // version 0 has no place for them
-        v.previous_producer_id = b->previous_producer_id;
+    if (level >= VALUE_VERSION_TAGGED) {              // version 0 has no place for them
+        v.previous_producer_id = x->body.producer_id; // as Kafka: the one before this record
         v.next_producer_id = b->next_producer_id;
         v.client_transaction_version = b->client_version;
     }
@@ -62,7 +62,7 @@ void txn_write_record(struct txn_turn *t, struct str id, const struct txn_body *
     }
     struct bytes value =
         encode(arena, &transaction_log_value_type, level >= VALUE_VERSION_TAGGED ? 1 : 0, &v);
-    must(coordinator_effects_add(t->effects, encode_key(t, id), value) == 0);
+    must(coordinator_effects_add(t->effects, encode_key(t, x->id), value) == 0);
 }
 
 void txn_write_tombstone(struct txn_turn *t, struct str id)

@@ -87,7 +87,7 @@ void topics_copy(struct txn_topics *to, const struct txn_topics *from);
 void topics_free(struct txn_topics *topics);
 
 // records.c
-void txn_write_record(struct txn_turn *t, struct str id, const struct txn_body *body);
+void txn_write_record(struct txn_turn *t, const struct txn *x, const struct txn_body *body);
 void txn_write_tombstone(struct txn_turn *t, struct str id);
 void txn_replay(void *state, const struct coordinator_record *record, int64_t offset, int64_t producer_id);
 
