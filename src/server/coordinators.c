@@ -1,6 +1,7 @@
 #include "server/coordinators.h"
 
 #include "base/error.h"
+#include "metadata/image.h"
 #include "server/reactors.h"
 
 static struct loop *loop_at(void *arg, unsigned index)
@@ -20,6 +21,50 @@ static int integer(const struct broker *b, struct str name, int64_t *out)
     return rc;
 }
 
+// What groups ask about topics. On reactors, within a turn.
+
+static int64_t metadata_version(void *context)
+{
+    (void)context;
+    return image_current()->offset;
+}
+
+// FNV-1a: the same on every broker and after a restart.
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static bool find_topic(void *context, struct str name, struct group_topic *out)
+{
+    (void)context;
+    const struct image *image = image_current();
+    const struct image_topic *topic = image_topic(image, name);
+    if (!topic)
+        return false;
+    *out = (struct group_topic){topic->id, (int32_t)topic->partitions_count, 0};
+    for (uint32_t i = 0; i < topic->partitions_count; i++) {
+        const struct image_partition *p = topic->partitions[i];
+        for (uint32_t k = 0; k < p->replicas_count; k++) {
+            const struct image_broker *broker = image_broker(image, p->replicas[k]);
+            if (broker && broker->rack.size > 0)
+                out->racks_hash =
+                    mix(mix(out->racks_hash, &i, sizeof i), broker->rack.data, broker->rack.size);
+        }
+    }
+    return true;
+}
+
+static struct str find_topic_name(void *context, const struct uuid *id)
+{
+    (void)context;
+    const struct image_topic *topic = image_topic_by_id(image_current(), id);
+    return topic ? topic->name : STR_NULL;
+}
+
 int coordinators_start(struct broker *b, const struct image *image)
 {
     int64_t partitions = 0, compression = 0;
@@ -28,6 +73,8 @@ int coordinators_start(struct broker *b, const struct image *image)
     rc = rc ? rc : integer(b, STR("offsets.topic.compression.codec"), &compression);
     if (rc)
         return rc;
+    b->group_config.metadata = (struct group_metadata){
+        .version = metadata_version, .topic = find_topic, .topic_name = find_topic_name};
     struct coordinator_params p = {.machine = &group_machine,
                                    .config = &b->group_config,
                                    .broker_id = b->config->node_id,

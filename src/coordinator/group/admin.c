@@ -1,5 +1,5 @@
 // ListGroups, DescribeGroups, DeleteGroups: what administrators ask.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 #include <strings.h>
 
@@ -41,7 +41,7 @@ void on_list(struct turn *t, struct coordinator_request *r)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(groups, &i));) {
         const struct group *g = e->value;
-        const char *state = group_state_name(g->state);
+        const char *state = g->consumer ? consumer_state_name(g) : group_state_name(g->state);
         if (!in_any_case(q->states_filter, q->states_filter_count, state, true) ||
             !in_any_case(q->types_filter, q->types_filter_count, type_names[g->type], false))
             continue;
@@ -119,10 +119,10 @@ void on_delete(struct turn *t, struct coordinator_request *r)
 {
     const struct str *id = r->message;
     const struct group *g = group_find(t->groups, *id);
-    // A group of another type has records that are not known here: they cannot be removed with it.
-    int16_t error = !g || g->type != GROUP_CLASSIC ? E_GROUP_ID_NOT_FOUND
-                    : g->state != GROUP_EMPTY      ? E_NON_EMPTY_GROUP
-                                                   : E_NONE;
+    // A share or streams group has records that are not known here: they cannot be removed with it.
+    int16_t error = !g || (g->type != GROUP_CLASSIC && !g->consumer) ? E_GROUP_ID_NOT_FOUND
+                    : !group_is_empty(g)                             ? E_NON_EMPTY_GROUP
+                                                                     : E_NONE;
     if (error != E_NONE) {
         refuse(t, r, error);
         return;
@@ -131,7 +131,7 @@ void on_delete(struct turn *t, struct coordinator_request *r)
         for (uint32_t k = 0; k < g->offsets.topics[i].count; k++)
             write_offset_tombstone(t, g->id, g->offsets.topics[i].topic,
                                    g->offsets.topics[i].offsets[k].partition);
-    write_group_tombstone(t, g->id);
+    write_tombstones(t, g);
     r->response = delete_groups_response_deletable_group_result_new(&r->arena, 1);
     t->groups->then = THEN_ANSWER;
     t->groups->then_request = r;

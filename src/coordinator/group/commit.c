@@ -1,6 +1,6 @@
 // OffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or their topic's
 // end.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 // OffsetCommit
 
@@ -80,7 +80,9 @@ void on_commit(struct turn *t, struct coordinator_request *r)
 {
     const struct offset_commit_request *q = r->message;
     struct group *g = group_find(t->groups, q->group_id);
-    int16_t error = g && g->type != GROUP_CLASSIC ? E_UNKNOWN_MEMBER_ID : check_commit(g, r, q);
+    int16_t error = g && g->consumer                ? consumer_check_commit(g, r, q)
+                    : g && g->type != GROUP_CLASSIC ? E_UNKNOWN_MEMBER_ID
+                                                    : check_commit(g, r, q);
     if (error != E_NONE) {
         refuse(t, r, error);
         return;
@@ -171,6 +173,11 @@ void on_fetch(struct turn *t, struct coordinator_request *r)
 {
     const struct group_fetch *q = r->message;
     const struct group *g = group_find(t->groups, q->group_id);
+    int16_t error = g && g->consumer ? consumer_check_fetch(g, q) : E_NONE;
+    if (error != E_NONE) {
+        refuse(t, r, error);
+        return;
+    }
     struct offset_fetch_response_offset_fetch_response_group *out =
         offset_fetch_response_offset_fetch_response_group_new(&r->arena, 1);
     bool ok = out && (q->topics ? fetch_named(t, g, q, &r->arena, out) : fetch_all(t, g, q, &r->arena, out));
@@ -287,8 +294,8 @@ static void expire_group(struct turn *t, const struct group *g)
                 all = false;
         }
     }
-    if (all && g->state == GROUP_EMPTY)
-        write_group_tombstone(t, g->id);
+    if (all && group_is_empty(g))
+        write_tombstones(t, g);
 }
 
 void on_expiry_timer(struct turn *t)
@@ -296,7 +303,7 @@ void on_expiry_timer(struct turn *t)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&t->groups->groups, &i));) {
         const struct group *g = e->value;
-        if (g->type == GROUP_CLASSIC)
+        if (g->type == GROUP_CLASSIC || g->consumer)
             expire_group(t, g);
     }
     t->effects->divisible = true;

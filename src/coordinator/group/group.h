@@ -9,6 +9,21 @@
 
 extern const struct coordinator_machine group_machine;
 
+// A topic as the broker's metadata has it.
+struct group_topic {
+    struct uuid id;
+    int32_t partitions;
+    uint64_t racks_hash; // of where its replicas are
+};
+
+// What groups of the consumer protocol ask about topics. On the thread that hands in a request or a tick.
+struct group_metadata {
+    void *context;
+    int64_t (*version)(void *context); // another one whenever something may have changed
+    bool (*topic)(void *context, struct str name, struct group_topic *out); // false: there is none
+    struct str (*topic_name)(void *context, const struct uuid *id);         // a null view: there is none
+};
+
 // What the machine goes by; server.properties gives it (group_config_init).
 struct group_config {
     int32_t initial_rebalance_delay_ms;
@@ -19,6 +34,10 @@ struct group_config {
     int64_t retention_check_interval_ms;
     struct uuid (*new_id)(void *context); // of members
     void *new_id_context;
+    // Of the consumer protocol
+    int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms, consumer_assignment_interval_ms;
+    int32_t consumer_max_size;
+    struct group_metadata metadata; // the caller's to set
 };
 
 // 0, or ERR_NOMEM.
@@ -32,11 +51,13 @@ enum group_request {
     GROUP_LEAVE,     // leave_group_request with `members`; leave_group_response
     GROUP_COMMIT,    // offset_commit_request with names and ids of topics that exist; offset_commit_response
     GROUP_FETCH,     // struct group_fetch; offset_fetch_response_offset_fetch_response_group
-    GROUP_OFFSET_DELETE, // offset_delete_request; offset_delete_response
-    GROUP_LIST,          // list_groups_request; list_groups_response: the shard's
-    GROUP_DESCRIBE,      // struct str, the group's id; describe_groups_response_described_group
-    GROUP_DELETE,        // struct str; none but the error
-    GROUP_TOPIC_DELETED, // struct str, the topic's name; none
+    GROUP_OFFSET_DELETE,      // offset_delete_request; offset_delete_response
+    GROUP_LIST,               // list_groups_request; list_groups_response: the shard's
+    GROUP_DESCRIBE,           // struct str, the group's id; describe_groups_response_described_group
+    GROUP_DELETE,             // struct str; none but the error
+    GROUP_TOPIC_DELETED,      // struct str, the topic's name; none
+    GROUP_CONSUMER_HEARTBEAT, // consumer_group_heartbeat_request; consumer_group_heartbeat_response
+    GROUP_CONSUMER_DESCRIBE,  // struct str; consumer_group_describe_response_described_group
     GROUP_REQUESTS
 };
 

@@ -1,5 +1,5 @@
 // The machine of a shard of groups: its state as a whole, its timers, and who serves which request.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -63,8 +63,20 @@ void group_remove(struct group *g)
     group_forget_topics(g);
     free_str(&g->protocol_type);
     free_str(&g->protocol);
+    consumer_free(g);
     offsets_free(&g->offsets);
     free(g);
+}
+
+void group_end(struct group *g)
+{
+    if (g->offsets.count == 0 && g->open_transactions == 0) {
+        group_remove(g);
+        return;
+    }
+    g->type = GROUP_CLASSIC;
+    g->state = GROUP_EMPTY;
+    g->state_ms = -1;
 }
 
 void set_state(struct turn *t, struct group *g, enum group_state state)
@@ -72,6 +84,19 @@ void set_state(struct turn *t, struct group *g, enum group_state state)
     g->previous = g->state;
     g->state = state;
     g->state_ms = t->now.wall_ms;
+}
+
+bool group_is_empty(const struct group *g)
+{
+    return g->consumer ? g->consumer->members.count == 0 : g->state == GROUP_EMPTY;
+}
+
+void write_tombstones(struct turn *t, const struct group *g)
+{
+    if (g->consumer)
+        write_consumer_group_tombstones(t, g);
+    else
+        write_group_tombstone(t, g->id);
 }
 
 const char *group_state_name(enum group_state state)
@@ -83,12 +108,14 @@ const char *group_state_name(enum group_state state)
 
 bool group_uses_consumer_protocol(const struct group *g)
 {
-    return str_is(g->protocol_type, "consumer");
+    return g->consumer || str_is(g->protocol_type, "consumer");
 }
 
 // A group whose topics are not known may be subscribed to any when it is of consumers.
 bool group_subscribes(const struct group *g, struct str topic)
 {
+    if (g->consumer)
+        return consumer_subscribes(g, topic);
     if (!g->knows_topics)
         return group_uses_consumer_protocol(g);
     return map_get(&g->topics, topic) != NULL;
@@ -143,6 +170,12 @@ static void fire(struct turn *t, struct timer *timer)
         break;
     case TIMER_PENDING:
         on_pending_timer(t, container_of(timer, struct pending, timer));
+        break;
+    case TIMER_CONSUMER_SESSION:
+        on_consumer_session_timer(t, container_of(timer, struct consumer_member, session));
+        break;
+    case TIMER_CONSUMER_REBALANCE:
+        on_consumer_rebalance_timer(t, container_of(timer, struct consumer_member, rebalance));
         break;
     }
 }
@@ -204,6 +237,7 @@ static void loaded(void *state, struct coordinator_now now)
         // The limit may have changed: who is too much is found when everybody joins anew.
         if (g->members_count > (uint32_t)s->config->max_size)
             prepare_rebalance(&t, g);
+        consumer_loaded(&t, g);
     }
 }
 
@@ -237,6 +271,8 @@ static void (*const served[GROUP_REQUESTS])(struct turn *t, struct coordinator_r
     [GROUP_DESCRIBE] = on_describe,
     [GROUP_DELETE] = on_delete,
     [GROUP_TOPIC_DELETED] = on_topic_deleted,
+    [GROUP_CONSUMER_HEARTBEAT] = on_consumer_heartbeat,
+    [GROUP_CONSUMER_DESCRIBE] = on_consumer_describe,
 };
 
 static void step(void *state, struct coordinator_request *r, struct coordinator_now now,
@@ -272,6 +308,9 @@ static void settle(void *state, int16_t error, struct coordinator_now now,
         break;
     case THEN_REPLACED:
         settle_replaced(&t, error);
+        break;
+    case THEN_HEARTBEAT:
+        settle_consumer_heartbeat(&t, error);
         break;
     }
 }
@@ -319,6 +358,10 @@ int group_config_init(struct group_config *c, const struct broker_config *broker
         .offsets_retention_ms = NUMBER("offsets.retention.minutes") * 60000,
         .retention_check_interval_ms = NUMBER("offsets.retention.check.interval.ms"),
         .new_id = random_id,
+        .consumer_session_timeout_ms = (int32_t)NUMBER("group.consumer.session.timeout.ms"),
+        .consumer_heartbeat_interval_ms = (int32_t)NUMBER("group.consumer.heartbeat.interval.ms"),
+        .consumer_assignment_interval_ms = (int32_t)NUMBER("group.consumer.assignment.interval.ms"),
+        .consumer_max_size = (int32_t)NUMBER("group.consumer.max.size"),
     };
 #undef NUMBER
     arena_free(&arena);

@@ -22,8 +22,8 @@ static struct bytes encode(struct arena *arena, int16_t prefix, const struct mes
     return (struct bytes){bytes, size + 2};
 }
 
-static void add(struct turn *t, const struct message_type *key_type, const void *key,
-                const struct message_type *value_type, int16_t version, const void *value)
+void write_record(struct turn *t, const struct message_type *key_type, const void *key,
+                  const struct message_type *value_type, int16_t version, const void *value)
 {
     struct arena *arena = &t->effects->arena;
     struct bytes k = encode(arena, key_type->key, key_type, 0, key);
@@ -58,7 +58,7 @@ void write_group(struct turn *t, const struct group *g)
             o->subscription = p->metadata;
     }
     struct group_metadata_key key = {.group = g->id};
-    add(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, &value);
+    write_record(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, &value);
 }
 
 void write_empty_group(struct turn *t, const struct group *g)
@@ -69,20 +69,20 @@ void write_empty_group(struct turn *t, const struct group *g)
     value.current_state_timestamp = g->state_ms;
     value.protocol = value.leader = STR_NULL;
     struct group_metadata_key key = {.group = g->id};
-    add(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, &value);
+    write_record(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, &value);
 }
 
 void write_group_tombstone(struct turn *t, struct str id)
 {
     struct group_metadata_key key = {.group = id};
-    add(t, &group_metadata_key_type, &key, NULL, 0, NULL);
+    write_record(t, &group_metadata_key_type, &key, NULL, 0, NULL);
     t->effects->replay = true;
 }
 
 void write_offset_tombstone(struct turn *t, struct str group, struct str topic, int32_t partition)
 {
     struct offset_commit_key key = {.group = group, .topic = topic, .partition = partition};
-    add(t, &offset_commit_key_type, &key, NULL, 0, NULL);
+    write_record(t, &offset_commit_key_type, &key, NULL, 0, NULL);
     t->effects->replay = true;
 }
 
@@ -91,6 +91,6 @@ void write_offset(struct turn *t, struct str group, struct str topic, int32_t pa
 {
     struct offset_commit_key key = {.group = group, .topic = topic, .partition = partition};
     int16_t version = value->expire_timestamp >= 0 ? OFFSET_EXPIRE_VALUE_VERSION : OFFSET_VALUE_VERSION;
-    add(t, &offset_commit_key_type, &key, &offset_commit_value_type, version, value);
+    write_record(t, &offset_commit_key_type, &key, &offset_commit_value_type, version, value);
     t->effects->replay = true;
 }

@@ -1,5 +1,5 @@
 // Records of __consumer_offsets back into the state.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 #include "base/logger.h"
 
@@ -147,6 +147,8 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
                          const struct group_metadata_value *v)
 {
     struct group *old = group_find(s, key->group);
+    if (old && old->consumer) // of another protocol, and later
+        return;
     struct offsets offsets = {0};
     uint32_t open_transactions = 0;
     if (old) {
@@ -155,13 +157,13 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
         old->offsets = (struct offsets){0};
         group_remove(old);
     }
-    if (!v) {
-        offsets_free(&offsets);
+    if (!v && offsets.count == 0 && open_transactions == 0)
         return;
-    }
-    struct group *g = group_create(s, key->group, v->current_state_timestamp);
+    struct group *g = group_create(s, key->group, v ? v->current_state_timestamp : -1);
     g->offsets = offsets;
     g->open_transactions = open_transactions;
+    if (!v) // a simple group is left
+        return;
     g->state = v->members_count > 0 ? GROUP_STABLE : GROUP_EMPTY;
     g->generation = v->generation;
     if (v->protocol_type.size > 0)
@@ -188,11 +190,10 @@ static void replay_other(struct groups *s, struct str id, enum group_type type, 
 #define KEY_LEGACY_OFFSET 0
 #define KEY_OFFSET        1
 #define KEY_GROUP         2
-#define KEY_CONSUMER      3
 #define KEY_SHARE         11
 #define KEY_STREAMS       17
 
-static int decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena,
+int replay_decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena,
                   void *out)
 {
     int16_t version = is_key ? 0 : (int16_t)load_be16(in.data);
@@ -207,9 +208,9 @@ static int replay_typed(struct groups *s, int16_t type, const struct coordinator
     if (type == KEY_OFFSET || type == KEY_LEGACY_OFFSET) {
         struct offset_commit_key key;
         struct offset_commit_value value;
-        rc = decode(&offset_commit_key_type, record->key, true, arena, &key);
+        rc = replay_decode(&offset_commit_key_type, record->key, true, arena, &key);
         if (rc == 0 && lives)
-            rc = decode(&offset_commit_value_type, record->value, false, arena, &value);
+            rc = replay_decode(&offset_commit_value_type, record->value, false, arena, &value);
         if (rc == 0)
             replay_offset(s, &key, lives ? &value : NULL, offset, producer_id);
         return rc;
@@ -217,23 +218,21 @@ static int replay_typed(struct groups *s, int16_t type, const struct coordinator
     if (type == KEY_GROUP) {
         struct group_metadata_key key;
         struct group_metadata_value value;
-        rc = decode(&group_metadata_key_type, record->key, true, arena, &key);
+        rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
         if (rc == 0 && lives)
-            rc = decode(&group_metadata_value_type, record->value, false, arena, &value);
+            rc = replay_decode(&group_metadata_value_type, record->value, false, arena, &value);
         if (rc == 0)
             replay_group(s, &key, lives ? &value : NULL);
         return rc;
     }
-    if (type != KEY_CONSUMER && type != KEY_SHARE && type != KEY_STREAMS)
+    if (replay_consumer_record(s, type, record, arena, &rc))
+        return rc;
+    if (type != KEY_SHARE && type != KEY_STREAMS)
         return 0;
     struct group_metadata_key key; // they all have the group's id and nothing else
-    rc = decode(&group_metadata_key_type, record->key, true, arena, &key);
+    rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
     if (rc == 0)
-        replay_other(s, key.group,
-                     type == KEY_CONSUMER ? GROUP_CONSUMER
-                     : type == KEY_SHARE  ? GROUP_SHARE
-                                          : GROUP_STREAMS,
-                     lives);
+        replay_other(s, key.group, type == KEY_SHARE ? GROUP_SHARE : GROUP_STREAMS, lives);
     return rc;
 }
 

@@ -10,15 +10,18 @@
 
 struct group;
 struct member;
+struct consumer_group;
 
 // Timers
 
 enum timer_kind {
-    TIMER_EXPIRY,    // of the shard: offsets and empty groups
-    TIMER_JOIN,      // of a group: its join phase ends
-    TIMER_SYNC,      // of a group: who has not synced by then is out
-    TIMER_HEARTBEAT, // of a member
-    TIMER_PENDING,   // of a member id that was given out
+    TIMER_EXPIRY,             // of the shard: offsets and empty groups
+    TIMER_JOIN,               // of a group: its join phase ends
+    TIMER_SYNC,               // of a group: who has not synced by then is out
+    TIMER_HEARTBEAT,          // of a member
+    TIMER_PENDING,            // of a member id that was given out
+    TIMER_CONSUMER_SESSION,   // of a member of a consumer group: it is silent
+    TIMER_CONSUMER_REBALANCE, // the same: it has not given up what it is to give up
 };
 
 struct timer {
@@ -72,7 +75,7 @@ struct pending_offsets {
 
 enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE, GROUP_DEAD };
 
-// As the records say; only classic groups are served.
+// As the records say. Share and streams groups are known, not served.
 enum group_type { GROUP_CLASSIC, GROUP_CONSUMER, GROUP_SHARE, GROUP_STREAMS };
 
 struct protocol {
@@ -136,15 +139,18 @@ struct group {
 
     struct offsets offsets;
     uint32_t open_transactions;
+
+    struct consumer_group *consumer; // of the consumer protocol: it has none of the above but the offsets
 };
 
 // What is to follow the append of a step's records.
 enum continuation {
     THEN_NOTHING,
-    THEN_ANSWER,   // the request, with the response that is ready
-    THEN_CREATED,  // a group came to be; it goes again when that could not be written
-    THEN_ASSIGN,   // the leader's assignment is stored
-    THEN_REPLACED, // a static member came back under another id
+    THEN_ANSWER,    // the request, with the response that is ready
+    THEN_CREATED,   // a group came to be; it goes again when that could not be written
+    THEN_ASSIGN,    // the leader's assignment is stored
+    THEN_REPLACED,  // a static member came back under another id
+    THEN_HEARTBEAT, // of a consumer group's member
 };
 
 struct groups {
@@ -160,6 +166,8 @@ struct groups {
     struct member *then_member;
     struct coordinator_request *then_request;
     struct replaced *then_replaced;
+    struct str then_group_id, then_member_id; // the request's memory, during the call
+    bool then_moved;
 };
 
 // One call into the machine.
@@ -174,12 +182,15 @@ struct turn {
 struct group *group_find(const struct groups *s, struct str id);
 struct group *group_create(struct groups *s, struct str id, int64_t wall_ms);
 void group_remove(struct group *g); // nobody waits in it
+void group_end(struct group *g);    // the same, but offsets stay, as those of a simple group
 void timer_arm(struct turn *t, struct timer *timer, int64_t delay_ms);
 void timer_cancel(struct groups *s, struct timer *timer);
 // Gives the answer: response built in request->arena, or NULL and an error.
 void answer(struct turn *t, struct coordinator_request *request, void *response);
 void refuse(struct turn *t, struct coordinator_request *request, int16_t error);
 void set_state(struct turn *t, struct group *g, enum group_state state);
+bool group_is_empty(const struct group *g);                   // without members
+void write_tombstones(struct turn *t, const struct group *g); // of the group itself, when it is empty
 const char *group_state_name(enum group_state state);
 bool group_uses_consumer_protocol(const struct group *g);
 bool group_subscribes(const struct group *g, struct str topic);
@@ -254,6 +265,10 @@ void settle_replaced(struct turn *t, int16_t error);
 
 // records.c: what is written
 
+// value NULL: a tombstone. What is written is not replayed unless effects->replay says so.
+void write_record(struct turn *t, const struct message_type *key_type, const void *key,
+                  const struct message_type *value_type, int16_t version, const void *value);
+
 void write_group(struct turn *t, const struct group *g);       // as it stands
 void write_empty_group(struct turn *t, const struct group *g); // that has just come to be
 void write_group_tombstone(struct turn *t, struct str id);
@@ -262,6 +277,10 @@ void write_offset(struct turn *t, struct str group, struct str topic, int32_t pa
                   const struct offset_commit_value *value);
 
 // replay.c
+
+// A key (without a version of its own: its type is in front) or a value.
+int replay_decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena,
+                  void *out);
 
 void replay_record(void *state, const struct coordinator_record *record, int64_t offset, int64_t producer_id);
 void replay_transaction_end(void *state, int64_t producer_id, bool committed);

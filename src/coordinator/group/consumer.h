@@ -1,0 +1,117 @@
+// Groups of the consumer protocol (KIP-848). Private to group/.
+//
+// Unlike a classic group, everything of theirs is in the records: a heartbeat reads the state and writes
+// records, and replay alone changes it. Only the timers are soft.
+#ifndef COORDINATOR_GROUP_CONSUMER_H
+#define COORDINATOR_GROUP_CONSUMER_H
+
+#include "coordinator/group/reconcile.h"
+#include "coordinator/group/state.h"
+
+#define MEMBER_JOINS          0    // as an epoch in a heartbeat
+#define MEMBER_LEAVES         (-1) // for good
+#define MEMBER_LEAVES_FOR_NOW (-2) // a static one, which will be back
+
+// What a member says of itself: one block of memory with what the views show.
+struct consumer_subscription {
+    struct str instance_id, rack_id, client_id, client_host, regex, assignor; // null: none
+    struct str *topics;
+    int32_t topics_count;
+    int32_t rebalance_timeout_ms;
+    // As the record has it, for a member that uses the classic protocol.
+    const struct consumer_group_member_metadata_value_classic_member_metadata *classic;
+};
+
+struct consumer_member {
+    struct group *group;
+    struct str id;
+    struct arena subscription_memory;
+    struct consumer_subscription subscription;
+    struct consumer_position at; // its assignments' memory is its own
+    struct assignment target;    // the same
+    struct timer session, rebalance;
+};
+
+struct consumer_regex {
+    struct arena memory;
+    struct str pattern;
+    struct str *topics; // that matched
+    int32_t topics_count;
+    int64_t version, timestamp_ms;
+};
+
+struct consumer_group {
+    int32_t epoch, assignment_epoch;
+    int64_t metadata_hash;
+    int64_t assignment_ms;    // wall clock; 0: unknown
+    int64_t metadata_version; // of the broker's metadata that the hash was compared with; -1: none
+    struct map members;       // struct consumer_member by id
+    struct map statics;       // by instance id
+    struct map regexes;       // struct consumer_regex by pattern
+};
+
+// consumer_state.c
+
+struct consumer_group *consumer_of(const struct group *g); // NULL: another type
+struct consumer_group *consumer_need(struct group *g);     // makes it one; what it was must be empty
+void consumer_free(struct group *g);
+struct consumer_member *consumer_member_find(const struct group *g, struct str id);
+struct consumer_member *consumer_member_static(const struct group *g, struct str instance_id);
+struct consumer_member *consumer_member_need(struct group *g, struct str id);
+void consumer_member_remove(struct consumer_member *m);
+void consumer_member_describe(struct consumer_member *m, const struct consumer_subscription *s); // copies
+void assignment_own(struct assignment *place, const struct assignment *a); // copies; frees what was there
+const char *consumer_state_name(const struct group *g);
+bool consumer_subscribes(const struct group *g, struct str topic);
+// Whether a member holds the partition, assigned or to be given up. context: the group, or NULL.
+bool consumer_is_held(const void *context, const struct topic_partition *p);
+void consumer_loaded(struct turn *t, struct group *g);
+
+// consumer_records.c: what is written
+
+void write_consumer_group(struct turn *t, struct str group, int32_t epoch, int64_t hash);
+void write_consumer_member(struct turn *t, struct str group, struct str member,
+                           const struct consumer_subscription *s);
+void write_consumer_target(struct turn *t, struct str group, struct str member, const struct assignment *a);
+void write_consumer_target_epoch(struct turn *t, struct str group, int32_t epoch, int64_t wall_ms);
+void write_consumer_position(struct turn *t, struct str group, struct str member,
+                             const struct consumer_position *at);
+void write_consumer_member_tombstones(struct turn *t, struct str group, struct str member);
+void write_consumer_group_tombstones(struct turn *t, const struct group *g); // without members
+
+// consumer_replay.c. The record's type is one of theirs when it returns true.
+
+bool replay_consumer_record(struct groups *s, int16_t type, const struct coordinator_record *record,
+                            struct arena *arena, int *rc);
+
+// consumer_target.c: what a group as a whole is to do
+
+// A group as it will be once the records of a step are replayed: its members, one of them changed, added or
+// left out.
+struct consumer_change {
+    const struct group *group;              // NULL: there is none yet
+    const struct consumer_member *replaced; // leaves; may be NULL
+    struct str id;                          // who comes or changes; null: nobody
+    const struct consumer_subscription *subscription;
+    const struct assignment *target; // of that member, until now
+};
+
+// A hash of the topics that anybody subscribes to, as they exist now; 0: none.
+int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *change);
+
+// Assigns anew and writes the targets that changed. *target is that of change->id. False: out of memory.
+bool consumer_assign(struct turn *t, struct str group, const struct consumer_change *change, int32_t epoch,
+                     struct assignment *target);
+
+// consumer_heartbeat.c, consumer_describe.c
+
+void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r);
+void on_consumer_describe(struct turn *t, struct coordinator_request *r);
+void on_consumer_session_timer(struct turn *t, struct consumer_member *m);
+void on_consumer_rebalance_timer(struct turn *t, struct consumer_member *m);
+void settle_consumer_heartbeat(struct turn *t, int16_t error);
+int16_t consumer_check_commit(const struct group *g, const struct coordinator_request *r,
+                              const struct offset_commit_request *q);
+int16_t consumer_check_fetch(const struct group *g, const struct group_fetch *q);
+
+#endif

@@ -1,0 +1,527 @@
+// ConsumerGroupHeartbeat: members join, tell what they own, are told what they are to own, and leave
+// (KIP-848).
+#include "coordinator/group/assignor.h"
+#include "coordinator/group/consumer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MEMBER_NAMES_ITSELF_VERSION 1
+
+// A heartbeat on its way: what the member was, and what it will be.
+struct heartbeat {
+    const struct consumer_group_heartbeat_request *q;
+    struct coordinator_request *r;
+    struct group *group;             // NULL: the first member makes it
+    const struct consumer_member *m; // NULL: a new member, or one that takes a static member's place
+    const struct consumer_member *replaced;
+    struct str member_id;
+    struct consumer_subscription subscription;
+    struct consumer_position at;
+    struct assignment target, owned;
+    bool owned_given;
+    int32_t epoch, assignment_epoch;
+};
+
+// Answers with an error and what it says.
+__attribute__((format(printf, 4, 5))) static void reject(struct turn *t, struct coordinator_request *r,
+                                                         int16_t error, const char *format, ...)
+{
+    coordinator_effects_reset(t->effects);
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
+    if (out) {
+        out->error_code = error;
+        out->error_message = arena_str(&r->arena, str_from(text));
+    }
+    answer(t, r, out);
+}
+
+// What is wrong with the request as such; NULL: nothing.
+static const char *invalid(const struct consumer_group_heartbeat_request *q, int16_t version)
+{
+    bool joins = q->member_epoch == MEMBER_JOINS;
+    if ((version >= MEMBER_NAMES_ITSELF_VERSION || !joins) && q->member_epoch >= MEMBER_LEAVES &&
+        q->member_id.size == 0)
+        return "MemberId can't be empty.";
+    if (q->group_id.size == 0)
+        return "GroupId can't be empty.";
+    if (q->instance_id.data && q->instance_id.size == 0)
+        return "InstanceId can't be empty.";
+    if (q->rack_id.data && q->rack_id.size == 0)
+        return "RackId can't be empty.";
+    if (q->member_epoch < MEMBER_LEAVES_FOR_NOW)
+        return "MemberEpoch is invalid.";
+    if (q->member_epoch == MEMBER_LEAVES_FOR_NOW) {
+        if (q->member_id.size == 0)
+            return "MemberId can't be empty.";
+        return q->instance_id.data ? NULL : "InstanceId can't be null.";
+    }
+    if (!joins)
+        return NULL;
+    if (q->rebalance_timeout_ms == -1)
+        return "RebalanceTimeoutMs must be provided in first request.";
+    if (!q->topic_partitions || q->topic_partitions_count > 0)
+        return "TopicPartitions must be empty when (re-)joining.";
+    if (!q->subscribed_topic_names && !q->subscribed_topic_regex.data)
+        return "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.";
+    return NULL;
+}
+
+// What a member says of itself
+
+static int compare_names(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static bool sorted_names(struct arena *arena, const struct str *names, int32_t count,
+                         struct consumer_subscription *s)
+{
+    struct str *own = arena_alloc(arena, (size_t)count * sizeof *own);
+    if (!own)
+        return false;
+    int32_t kept = 0;
+    if (count > 0)
+        memcpy(own, names, (size_t)count * sizeof *own);
+    if (count > 1)
+        qsort(own, (size_t)count, sizeof *own, compare_names);
+    for (int32_t i = 0; i < count; i++)
+        if (kept == 0 || !str_equal(own[kept - 1], own[i]))
+            own[kept++] = own[i];
+    s->topics = own;
+    s->topics_count = kept;
+    return true;
+}
+
+static bool update_subscription(struct arena *arena, struct heartbeat *h)
+{
+    const struct consumer_group_heartbeat_request *q = h->q;
+    struct consumer_subscription *s = &h->subscription;
+    s->instance_id = q->instance_id.data ? q->instance_id : s->instance_id;
+    s->rack_id = q->rack_id.data ? q->rack_id : s->rack_id;
+    s->assignor = q->server_assignor.data ? q->server_assignor : s->assignor;
+    s->regex = q->subscribed_topic_regex.data ? q->subscribed_topic_regex : s->regex;
+    s->rebalance_timeout_ms =
+        q->rebalance_timeout_ms != -1 ? q->rebalance_timeout_ms : s->rebalance_timeout_ms;
+    s->client_id = h->r->client_id.data ? h->r->client_id : STR("");
+    s->client_host = h->r->client_host;
+    s->classic = NULL;
+    return !q->subscribed_topic_names ||
+           sorted_names(arena, q->subscribed_topic_names, q->subscribed_topic_names_count, s);
+}
+
+static bool same_topics(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    bool same = a->topics_count == b->topics_count && str_equal(a->regex, b->regex);
+    for (int32_t i = 0; same && i < a->topics_count; i++)
+        same = str_equal(a->topics[i], b->topics[i]);
+    return same;
+}
+
+static bool same_subscription(const struct consumer_subscription *a, const struct consumer_subscription *b)
+{
+    return same_topics(a, b) && str_equal(a->instance_id, b->instance_id) &&
+           str_equal(a->rack_id, b->rack_id) && str_equal(a->client_id, b->client_id) &&
+           str_equal(a->client_host, b->client_host) && str_equal(a->assignor, b->assignor) &&
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms && (a->classic == NULL) == (b->classic == NULL);
+}
+
+static bool read_owned(struct arena *arena, struct heartbeat *h)
+{
+    const struct consumer_group_heartbeat_request *q = h->q;
+    size_t count = 0;
+    for (int32_t i = 0; i < q->topic_partitions_count; i++)
+        count += (size_t)q->topic_partitions[i].partitions_count;
+    struct topic_partition *items = arena_alloc(arena, count * sizeof *items);
+    if (!items)
+        return false;
+    count = 0;
+    for (int32_t i = 0; i < q->topic_partitions_count; i++)
+        for (int32_t k = 0; k < q->topic_partitions[i].partitions_count; k++)
+            items[count++] = (struct topic_partition){q->topic_partitions[i].topic_id,
+                                                      q->topic_partitions[i].partitions[k]};
+    h->owned = assignment_make(items, (uint32_t)count);
+    h->owned_given = q->topic_partitions != NULL;
+    return true;
+}
+
+// Who it is
+
+// The epoch that the member says against the one that it was given last. The answer that gave it may have
+// been lost: then the member is one behind, and has nothing that it should not have.
+static bool epoch_is_valid(struct turn *t, const struct heartbeat *h)
+{
+    int32_t received = h->q->member_epoch, known = h->at.epoch;
+    bool lost = received < known && received == h->at.previous_epoch && h->owned_given &&
+                assignment_within(&h->owned, &h->at.assigned);
+    if (received == known || lost)
+        return true;
+    reject(t, h->r, E_FENCED_MEMBER_EPOCH,
+           "The consumer group member has a %s member epoch (%d) than the one known by the group coordinator "
+           "(%d). The member must abandon all its partitions and rejoin.",
+           received > known ? "greater" : "smaller", received, known);
+    return false;
+}
+
+static void be(struct heartbeat *h, const struct consumer_member *m)
+{
+    h->subscription = m->subscription;
+    h->at = m->at;
+    h->target = m->target;
+}
+
+static void reject_unknown(struct turn *t, const struct heartbeat *h)
+{
+    reject(t, h->r, E_UNKNOWN_MEMBER_ID, "Member %.*s is not a member of group %.*s.", STR_ARG(h->member_id),
+           STR_ARG(h->q->group_id));
+}
+
+static bool find_static(struct turn *t, struct heartbeat *h)
+{
+    struct str instance = h->q->instance_id;
+    const struct consumer_member *holder = h->group ? consumer_member_static(h->group, instance) : NULL;
+    if (h->q->member_epoch == MEMBER_JOINS) {
+        if (holder && holder->at.epoch != MEMBER_LEAVES_FOR_NOW) {
+            reject(
+                t, h->r, E_UNRELEASED_INSTANCE_ID,
+                "Static member %.*s with instance id %.*s cannot join the group because the instance id is "
+                "owned by %.*s member.",
+                STR_ARG(h->member_id), STR_ARG(instance), STR_ARG(holder->id));
+            return false;
+        }
+        if (holder) {
+            h->replaced = holder;
+            be(h, holder);
+            h->at.epoch = h->at.previous_epoch = 0;
+        }
+        return true;
+    }
+    if (!holder) {
+        reject(t, h->r, E_UNKNOWN_MEMBER_ID, "Instance id %.*s is unknown.", STR_ARG(instance));
+        return false;
+    }
+    if (!str_equal(holder->id, h->member_id)) {
+        reject(t, h->r, E_FENCED_INSTANCE_ID,
+               "Static member %.*s with instance id %.*s was fenced by member %.*s.", STR_ARG(h->member_id),
+               STR_ARG(instance), STR_ARG(holder->id));
+        return false;
+    }
+    h->m = holder;
+    be(h, holder);
+    return true;
+}
+
+static bool find_member(struct turn *t, struct heartbeat *h)
+{
+    if (h->q->instance_id.data)
+        return find_static(t, h);
+    h->m = h->group ? consumer_member_find(h->group, h->member_id) : NULL;
+    if (h->m)
+        be(h, h->m);
+    else if (h->q->member_epoch != MEMBER_JOINS)
+        reject_unknown(t, h);
+    return h->m || h->q->member_epoch == MEMBER_JOINS;
+}
+
+// Leaving
+
+// The group without the member: its records go, and the rest assigns anew.
+static void write_leave(struct turn *t, const struct consumer_member *m)
+{
+    const struct group *g = m->group;
+    const struct consumer_change change = {.group = g, .replaced = m};
+    write_consumer_member_tombstones(t, g->id, m->id);
+    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_metadata_hash(t, &change));
+}
+
+static void await_append(struct turn *t, struct coordinator_request *r, struct str group_id,
+                         struct str member_id, bool moved)
+{
+    t->groups->then = THEN_HEARTBEAT;
+    t->groups->then_request = r;
+    t->groups->then_group_id = group_id;
+    t->groups->then_member_id = member_id;
+    t->groups->then_moved = moved;
+}
+
+static void leave(struct turn *t, struct heartbeat *h)
+{
+    struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&h->r->arena, 1);
+    if (!out) {
+        answer(t, h->r, NULL);
+        return;
+    }
+    out->member_id = arena_str(&h->r->arena, h->member_id);
+    out->member_epoch = h->q->member_epoch;
+    if (h->q->member_epoch == MEMBER_LEAVES_FOR_NOW) {
+        h->at.epoch = MEMBER_LEAVES_FOR_NOW;
+        h->at.revoking = (struct assignment){0};
+        write_consumer_position(t, h->group->id, h->member_id, &h->at);
+    } else {
+        write_leave(t, h->m);
+    }
+    h->r->response = out;
+    await_append(t, h->r, h->q->group_id, out->member_id, true);
+}
+
+// Staying
+
+static struct consumer_group_heartbeat_response_assignment *tell(struct arena *arena,
+                                                                 const struct assignment *a)
+{
+    struct consumer_group_heartbeat_response_assignment *out =
+        consumer_group_heartbeat_response_assignment_new(arena, 1);
+    if (!out || !(out->topic_partitions = consumer_group_heartbeat_response_topic_partitions_new(
+                      arena, (int32_t)assignment_topics(a))))
+        return NULL;
+    for (uint32_t at = 0, end; at < a->count; at = end) {
+        end = assignment_topic_end(a, at);
+        struct consumer_group_heartbeat_response_topic_partitions *o =
+            &out->topic_partitions[out->topic_partitions_count++];
+        o->topic_id = a->items[at].topic;
+        o->partitions = arena_alloc(arena, (end - at) * sizeof *o->partitions);
+        for (; o->partitions && at < end; at++)
+            o->partitions[o->partitions_count++] = a->items[at].partition;
+        if (!o->partitions)
+            return NULL;
+    }
+    return out;
+}
+
+// The group's epoch goes up when somebody's topics change, or the topics themselves.
+static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_anew)
+{
+    struct consumer_group *c = h->group ? consumer_of(h->group) : NULL;
+    const struct group_metadata *metadata = &t->groups->config->metadata;
+    int64_t version = metadata->version(metadata->context);
+    h->epoch = c ? c->epoch : 0;
+    h->assignment_epoch = c ? c->assignment_epoch : 0;
+    if (!subscribes_anew && c && c->metadata_version == version)
+        return;
+    const struct consumer_change change = {h->group, h->replaced, h->member_id, &h->subscription, &h->target};
+    int64_t hash = consumer_metadata_hash(t, &change);
+    if (subscribes_anew || !c || hash != c->metadata_hash)
+        write_consumer_group(t, h->q->group_id, ++h->epoch, hash);
+    if (c)
+        c->metadata_version = version;
+}
+
+static bool advance_target(struct turn *t, struct heartbeat *h)
+{
+    const struct consumer_group *c = h->group ? consumer_of(h->group) : NULL;
+    bool waits = c && c->assignment_ms > 0 &&
+                 t->now.wall_ms - c->assignment_ms < t->groups->config->consumer_assignment_interval_ms;
+    if (h->epoch <= h->assignment_epoch || waits)
+        return true;
+    const struct consumer_change change = {h->group, h->replaced, h->member_id, &h->subscription, &h->target};
+    h->assignment_epoch = h->epoch;
+    return consumer_assign(t, h->q->group_id, &change, h->epoch, &h->target);
+}
+
+static void write_replacement(struct turn *t, const struct heartbeat *h)
+{
+    write_consumer_member_tombstones(t, h->q->group_id, h->replaced->id);
+    write_consumer_member(t, h->q->group_id, h->member_id, &h->replaced->subscription);
+    write_consumer_target(t, h->q->group_id, h->member_id, &h->target);
+    write_consumer_position(t, h->q->group_id, h->member_id, &h->at);
+}
+
+static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assignment_changed)
+{
+    const struct consumer_group_heartbeat_request *q = h->q;
+    struct coordinator_request *r = h->r;
+    struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
+    bool full = q->member_epoch == MEMBER_JOINS ||
+                (q->rebalance_timeout_ms != -1 &&
+                 (q->subscribed_topic_names || q->subscribed_topic_regex.data) && q->topic_partitions);
+    if (!out || ((full || assignment_changed) && !(out->assignment = tell(&r->arena, &h->at.assigned)))) {
+        coordinator_effects_reset(t->effects);
+        answer(t, r, NULL);
+        return;
+    }
+    out->member_id = arena_str(&r->arena, h->member_id);
+    out->member_epoch = h->at.epoch;
+    out->heartbeat_interval_ms = t->groups->config->consumer_heartbeat_interval_ms;
+    r->response = out;
+    await_append(t, r, q->group_id, out->member_id, moved);
+    if (t->effects->records_count == 0)
+        settle_consumer_heartbeat(t, E_NONE);
+}
+
+static void stay(struct turn *t, struct heartbeat *h)
+{
+    struct arena *arena = &t->effects->arena;
+    const struct consumer_subscription before = h->subscription;
+    if (h->replaced)
+        write_replacement(t, h);
+    if (!update_subscription(arena, h)) {
+        answer(t, h->r, NULL);
+        return;
+    }
+    bool is_new = !h->m && !h->replaced;
+    if (is_new || !same_subscription(&before, &h->subscription))
+        write_consumer_member(t, h->q->group_id, h->member_id, &h->subscription);
+    advance_group(t, h, is_new || !same_topics(&before, &h->subscription));
+    struct reconcile_target target = {.is_held = consumer_is_held, .context = h->group};
+    struct consumer_position next;
+    enum reconcile_result result = RECONCILE_NOMEM;
+    if (advance_target(t, h)) {
+        target.epoch = h->assignment_epoch;
+        target.assignment = h->target;
+        result = reconcile(&h->at, &target, h->owned_given ? &h->owned : NULL, arena, &next);
+    }
+    if (result == RECONCILE_FENCED) {
+        reject(t, h->r, E_FENCED_MEMBER_EPOCH,
+               "The consumer group member is in a unknown state. The member must abandon all its partitions "
+               "and rejoin.");
+        return;
+    }
+    if (result == RECONCILE_NOMEM) {
+        coordinator_effects_reset(t->effects);
+        answer(t, h->r, NULL);
+        return;
+    }
+    bool changed = false;
+    if (result == RECONCILE_MOVED) {
+        changed = !assignment_equal(&h->at.assigned, &next.assigned);
+        h->at = next;
+        write_consumer_position(t, h->q->group_id, h->member_id, &h->at);
+    }
+    respond(t, h, result == RECONCILE_MOVED, changed);
+}
+
+// Whether the request has a group, or makes one. A classic one that is empty makes way.
+static bool enter(struct turn *t, struct heartbeat *h)
+{
+    struct group *g = group_find(t->groups, h->q->group_id);
+    bool joins = h->q->member_epoch == MEMBER_JOINS;
+    if (g && consumer_of(g)) {
+        h->group = g;
+    } else if (g && !(joins && g->type == GROUP_CLASSIC && g->state == GROUP_EMPTY)) {
+        reject(t, h->r, E_GROUP_ID_NOT_FOUND, "Group %.*s is not a consumer group.", STR_ARG(g->id));
+        return false;
+    } else if (g) {
+        write_group_tombstone(t, g->id);
+    } else if (!joins) {
+        bool leaves = h->q->member_epoch < MEMBER_JOINS;
+        reject(t, h->r, E_GROUP_ID_NOT_FOUND,
+               leaves ? "Group %.*s not found." : "Consumer group %.*s not found.", STR_ARG(h->q->group_id));
+        return false;
+    }
+    if (!joins || !h->group || consumer_member_find(h->group, h->member_id) ||
+        h->group->consumer->members.count < (size_t)t->groups->config->consumer_max_size)
+        return true;
+    reject(t, h->r, E_GROUP_MAX_SIZE_REACHED,
+           "The consumer group has reached its maximum capacity of %d members.",
+           t->groups->config->consumer_max_size);
+    return false;
+}
+
+void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
+{
+    struct heartbeat h = {
+        .q = r->message, .r = r, .subscription = {.regex = STR_NULL, .rebalance_timeout_ms = -1}};
+    const char *wrong = invalid(h.q, r->version);
+    if (wrong) {
+        reject(t, r, E_INVALID_REQUEST, "%s", wrong);
+        return;
+    }
+    if (h.q->server_assignor.data && !assignor_find(h.q->server_assignor)) {
+        reject(t, r, E_UNSUPPORTED_ASSIGNOR,
+               "ServerAssignor %.*s is not supported. Supported assignors: uniform, range.",
+               STR_ARG(h.q->server_assignor));
+        return;
+    }
+    h.member_id = h.q->member_id;
+    if (h.member_id.size == 0) {
+        char text[UUID_TEXT_BYTES];
+        struct uuid id = t->groups->config->new_id(t->groups->config->new_id_context);
+        uuid_text(&id, text);
+        h.member_id = arena_str(&r->arena, str_from(text));
+    }
+    if (!read_owned(&r->arena, &h) || !h.member_id.data) {
+        answer(t, r, NULL);
+        return;
+    }
+    if (!enter(t, &h) || !find_member(t, &h))
+        return;
+    if (h.q->member_epoch < MEMBER_JOINS)
+        leave(t, &h);
+    else if (h.replaced || !h.m || epoch_is_valid(t, &h))
+        stay(t, &h);
+}
+
+void settle_consumer_heartbeat(struct turn *t, int16_t error)
+{
+    struct groups *s = t->groups;
+    struct coordinator_request *r = s->then_request;
+    struct group *g = group_find(s, s->then_group_id);
+    struct consumer_member *m = g ? consumer_member_find(g, s->then_member_id) : NULL;
+    s->then = THEN_NOTHING;
+    if (error != E_NONE) {
+        refuse(t, r, error);
+        return;
+    }
+    if (m)
+        timer_arm(t, &m->session, s->config->consumer_session_timeout_ms);
+    if (m && s->then_moved && m->at.state == CONSUMER_UNREVOKED)
+        timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
+    else if (m && s->then_moved)
+        timer_cancel(s, &m->rebalance);
+    answer(t, r, r->response);
+}
+
+// Who is silent, or does not give up what it is to give up, is out. When that cannot be written, the same
+// timer tries again.
+
+static void fence(struct turn *t, struct consumer_member *m, struct timer *timer)
+{
+    timer_arm(t, timer, t->groups->config->consumer_heartbeat_interval_ms);
+    write_leave(t, m);
+}
+
+void on_consumer_session_timer(struct turn *t, struct consumer_member *m)
+{
+    fence(t, m, &m->session);
+}
+
+void on_consumer_rebalance_timer(struct turn *t, struct consumer_member *m)
+{
+    fence(t, m, &m->rebalance);
+}
+
+// Offsets
+
+int16_t consumer_check_commit(const struct group *g, const struct coordinator_request *r,
+                              const struct offset_commit_request *q)
+{
+    int32_t epoch = q->generation_id_or_member_epoch;
+    if (epoch < 0 && g->consumer->members.count == 0)
+        return E_NONE; // an administrator, or a consumer without a group
+    const struct consumer_member *m = consumer_member_find(g, q->member_id);
+    if (!m)
+        return E_UNKNOWN_MEMBER_ID;
+    if (m->subscription.classic)
+        return epoch == m->at.epoch ? E_NONE : E_ILLEGAL_GENERATION;
+    if (r->version < 9)
+        return E_UNSUPPORTED_VERSION; // older clients know no member epochs
+    return epoch == m->at.epoch ? E_NONE : E_STALE_MEMBER_EPOCH;
+}
+
+int16_t consumer_check_fetch(const struct group *g, const struct group_fetch *q)
+{
+    if (!q->member_id.data && q->member_epoch < 0)
+        return E_NONE;
+    const struct consumer_member *m = consumer_member_find(g, q->member_id);
+    if (!m)
+        return E_UNKNOWN_MEMBER_ID;
+    if (q->member_epoch == m->at.epoch)
+        return E_NONE;
+    return m->subscription.classic ? E_ILLEGAL_GENERATION : E_STALE_MEMBER_EPOCH;
+}

@@ -1,0 +1,224 @@
+// The state of a group of the consumer protocol: what replay builds.
+#include "coordinator/group/consumer.h"
+
+#include <stdlib.h>
+
+static void must(int rc)
+{
+    if (rc)
+        state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+}
+
+struct consumer_group *consumer_of(const struct group *g)
+{
+    return g->consumer;
+}
+
+struct consumer_group *consumer_need(struct group *g)
+{
+    if (!g->consumer) {
+        g->consumer = state_alloc(sizeof *g->consumer);
+        g->consumer->metadata_version = -1;
+        g->type = GROUP_CONSUMER;
+    }
+    return g->consumer;
+}
+
+void consumer_free(struct group *g)
+{
+    struct consumer_group *c = g->consumer;
+    if (!c)
+        return;
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&c->members, &i)); i = 0)
+        consumer_member_remove(e->value);
+    for (size_t i = 0; (e = map_next(&c->regexes, &i));) {
+        struct consumer_regex *regex = e->value;
+        arena_free(&regex->memory);
+        free(regex);
+    }
+    map_free(&c->members);
+    map_free(&c->statics);
+    map_free(&c->regexes);
+    free(c);
+    g->consumer = NULL;
+}
+
+// Members
+
+struct consumer_member *consumer_member_find(const struct group *g, struct str id)
+{
+    return g->consumer ? map_get(&g->consumer->members, id) : NULL;
+}
+
+struct consumer_member *consumer_member_static(const struct group *g, struct str instance_id)
+{
+    return g->consumer && instance_id.data ? map_get(&g->consumer->statics, instance_id) : NULL;
+}
+
+struct consumer_member *consumer_member_need(struct group *g, struct str id)
+{
+    struct consumer_member *m = consumer_member_find(g, id);
+    if (m)
+        return m;
+    m = state_alloc(sizeof *m);
+    m->group = g;
+    m->id = state_str(id);
+    m->subscription = (struct consumer_subscription){.rebalance_timeout_ms = -1};
+    m->session.kind = TIMER_CONSUMER_SESSION;
+    m->rebalance.kind = TIMER_CONSUMER_REBALANCE;
+    arena_init(&m->subscription_memory, 0);
+    must(map_put(&consumer_need(g)->members, m->id, m));
+    return m;
+}
+
+static void forget_instance(struct consumer_member *m)
+{
+    if (consumer_member_static(m->group, m->subscription.instance_id) == m)
+        map_remove(&m->group->consumer->statics, m->subscription.instance_id);
+}
+
+void consumer_member_remove(struct consumer_member *m)
+{
+    struct group *g = m->group;
+    forget_instance(m);
+    map_remove(&g->consumer->members, m->id);
+    timer_cancel(g->groups, &m->session);
+    timer_cancel(g->groups, &m->rebalance);
+    arena_free(&m->subscription_memory);
+    free(m->at.assigned.items);
+    free(m->at.revoking.items);
+    free(m->target.items);
+    free((void *)(uintptr_t)m->id.data);
+    free(m);
+}
+
+static struct str keep(struct arena *arena, struct str s)
+{
+    struct str copy = arena_str(arena, s);
+    must(s.data && !copy.data);
+    return copy;
+}
+
+static void *keep_array(struct arena *arena, int32_t count, size_t size)
+{
+    void *array = arena_zalloc(arena, (size_t)count, size);
+    must(!array);
+    return array;
+}
+
+static const struct consumer_group_member_metadata_value_classic_member_metadata *
+keep_classic(struct arena *arena,
+             const struct consumer_group_member_metadata_value_classic_member_metadata *from)
+{
+    if (!from)
+        return NULL;
+    struct consumer_group_member_metadata_value_classic_member_metadata *to =
+        keep_array(arena, 1, sizeof *to);
+    *to = *from;
+    to->supported_protocols =
+        keep_array(arena, from->supported_protocols_count, sizeof *to->supported_protocols);
+    for (int32_t i = 0; i < from->supported_protocols_count; i++) {
+        to->supported_protocols[i].name = keep(arena, from->supported_protocols[i].name);
+        to->supported_protocols[i].metadata = arena_bytes(arena, from->supported_protocols[i].metadata);
+    }
+    return to;
+}
+
+void consumer_member_describe(struct consumer_member *m, const struct consumer_subscription *s)
+{
+    forget_instance(m);
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct consumer_subscription own = {.instance_id = keep(&arena, s->instance_id),
+                                        .rack_id = keep(&arena, s->rack_id),
+                                        .client_id = keep(&arena, s->client_id),
+                                        .client_host = keep(&arena, s->client_host),
+                                        .regex = keep(&arena, s->regex),
+                                        .assignor = keep(&arena, s->assignor),
+                                        .topics = keep_array(&arena, s->topics_count, sizeof *own.topics),
+                                        .topics_count = s->topics_count,
+                                        .rebalance_timeout_ms = s->rebalance_timeout_ms,
+                                        .classic = keep_classic(&arena, s->classic)};
+    for (int32_t i = 0; i < s->topics_count; i++)
+        own.topics[i] = keep(&arena, s->topics[i]);
+    arena_free(&m->subscription_memory);
+    m->subscription_memory = arena;
+    m->subscription = own;
+    if (own.instance_id.data)
+        must(map_put(&m->group->consumer->statics, own.instance_id, m));
+}
+
+void assignment_own(struct assignment *place, const struct assignment *a)
+{
+    struct topic_partition *items = a->count > 0 ? state_array(NULL, a->count, sizeof *items) : NULL;
+    if (a->count > 0)
+        memcpy(items, a->items, a->count * sizeof *items);
+    free(place->items);
+    *place = (struct assignment){items, a->count};
+}
+
+// The group as a whole
+
+const char *consumer_state_name(const struct group *g)
+{
+    const struct consumer_group *c = g->consumer;
+    if (c->members.count == 0)
+        return "Empty";
+    if (c->epoch > c->assignment_epoch)
+        return "Assigning";
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&c->members, &i));) {
+        const struct consumer_member *m = e->value;
+        if (m->at.state != CONSUMER_STABLE || m->at.epoch != c->assignment_epoch)
+            return "Reconciling";
+    }
+    return "Stable";
+}
+
+static bool lists(const struct str *topics, int32_t count, struct str topic)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (str_equal(topics[i], topic))
+            return true;
+    return false;
+}
+
+bool consumer_subscribes(const struct group *g, struct str topic)
+{
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&g->consumer->members, &i));) {
+        const struct consumer_subscription *s = &((struct consumer_member *)e->value)->subscription;
+        if (lists(s->topics, s->topics_count, topic))
+            return true;
+    }
+    for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));) {
+        const struct consumer_regex *regex = e->value;
+        if (lists(regex->topics, regex->topics_count, topic))
+            return true;
+    }
+    return false;
+}
+
+bool consumer_is_held(const void *context, const struct topic_partition *p)
+{
+    const struct group *g = context;
+    struct map_entry *e;
+    for (size_t i = 0; g && (e = map_next(&g->consumer->members, &i));) {
+        const struct consumer_member *m = e->value;
+        if (assignment_has(&m->at.assigned, p) || assignment_has(&m->at.revoking, p))
+            return true;
+    }
+    return false;
+}
+
+void consumer_loaded(struct turn *t, struct group *g)
+{
+    struct map_entry *e;
+    for (size_t i = 0; g->consumer && (e = map_next(&g->consumer->members, &i));) {
+        struct consumer_member *m = e->value;
+        timer_arm(t, &m->session, t->groups->config->consumer_session_timeout_ms);
+        if (m->at.state == CONSUMER_UNREVOKED)
+            timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
+    }
+}

@@ -1,0 +1,539 @@
+// Groups of the consumer protocol (KIP-848) as a state machine: scripts of heartbeats, without a broker.
+#include "unit.h"
+
+#include "coordinator/group/assignment.h"
+#include "group_fixture.h"
+
+#include <stdio.h>
+
+#define GROUP "g"
+
+static struct shard_fixture f;
+
+// The broker's metadata: topics of one letter.
+static struct {
+    int32_t partitions[26]; // 0: there is none
+    int64_t version;
+} metadata;
+
+static int64_t metadata_version(void *context)
+{
+    (void)context;
+    return metadata.version;
+}
+
+static struct uuid topic_id(char name)
+{
+    struct uuid id = {{0}};
+    id.bytes[15] = (uint8_t)name;
+    return id;
+}
+
+static bool metadata_topic(void *context, struct str name, struct group_topic *out)
+{
+    (void)context;
+    if (name.size != 1 || name.data[0] < 'a' || name.data[0] > 'z' ||
+        metadata.partitions[name.data[0] - 'a'] == 0)
+        return false;
+    *out = (struct group_topic){topic_id(name.data[0]), metadata.partitions[name.data[0] - 'a'], 0};
+    return true;
+}
+
+static struct str metadata_topic_name(void *context, const struct uuid *id)
+{
+    (void)context;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    char letter = (char)id->bytes[15];
+    return metadata.partitions[letter - 'a'] ? (struct str){&letters[letter - 'a'], 1} : STR_NULL;
+}
+
+static void set_topic(char name, int32_t partitions)
+{
+    metadata.partitions[name - 'a'] = partitions;
+    metadata.version++;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    shard_open(&f);
+    f.config.consumer_session_timeout_ms = 45000;
+    f.config.consumer_heartbeat_interval_ms = 5000;
+    f.config.consumer_assignment_interval_ms = 0;
+    f.config.consumer_max_size = INT32_MAX;
+    f.config.metadata = (struct group_metadata){
+        .version = metadata_version, .topic = metadata_topic, .topic_name = metadata_topic_name};
+    memset(&metadata, 0, sizeof metadata);
+    set_topic('a', 4);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    shard_close(&f);
+    return 0;
+}
+
+// Heartbeats
+
+struct beat {
+    const char *member, *instance, *topics, *owned, *assignor; // topics: letters; owned: "a0 a1"
+    int32_t epoch, rebalance_ms;
+};
+
+static struct consumer_group_heartbeat_response beaten; // the last answer
+static char told[256];                                  // its assignment; "-": none was told
+
+static void tell(const struct consumer_group_heartbeat_response *r)
+{
+    size_t at = 0;
+    snprintf(told, sizeof told, "%s", r->assignment ? "" : "-");
+    for (int32_t i = 0; r->assignment && i < r->assignment->topic_partitions_count; i++) {
+        const struct consumer_group_heartbeat_response_topic_partitions *t =
+            &r->assignment->topic_partitions[i];
+        for (int32_t k = 0; k < t->partitions_count; k++)
+            at += (size_t)snprintf(told + at, sizeof told - at, "%s%c%d", at > 0 ? " " : "",
+                                   t->topic_id.bytes[15], t->partitions[k]);
+    }
+}
+
+static int16_t beat(struct beat b)
+{
+    struct consumer_group_heartbeat_request q = consumer_group_heartbeat_request_default;
+    struct str topics[8];
+    struct consumer_group_heartbeat_request_topic_partitions owned[16];
+    int32_t partitions[16];
+    q.group_id = STR(GROUP);
+    q.member_id = str_from(b.member);
+    q.instance_id = str_from(b.instance);
+    q.member_epoch = b.epoch;
+    q.server_assignor = str_from(b.assignor);
+    if (b.epoch == 0 || b.rebalance_ms)
+        q.rebalance_timeout_ms = b.rebalance_ms ? b.rebalance_ms : 30000;
+    if (b.topics) {
+        q.subscribed_topic_names = topics;
+        q.subscribed_topic_names_count = 0;
+        for (const char *c = b.topics; *c; c++)
+            topics[q.subscribed_topic_names_count++] = (struct str){c, 1};
+    }
+    if (b.owned || b.epoch == 0) {
+        q.topic_partitions = owned;
+        q.topic_partitions_count = 0;
+        for (const char *c = b.owned ? b.owned : ""; *c; c += c[2] ? 3 : 2) {
+            int32_t i = q.topic_partitions_count++;
+            partitions[i] = c[1] - '0';
+            owned[i] = consumer_group_heartbeat_request_topic_partitions_default;
+            owned[i].topic_id = topic_id(c[0]);
+            owned[i].partitions = &partitions[i];
+            owned[i].partitions_count = 1;
+        }
+    }
+    struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_HEARTBEAT, &q, 1);
+    assert_true(a->done);
+    int16_t error = a->request.error;
+    beaten = consumer_group_heartbeat_response_default;
+    tell(&beaten);
+    if (error == E_NONE) {
+        beaten = *(const struct consumer_group_heartbeat_response *)a->request.response;
+        error = beaten.error_code;
+        tell(&beaten);
+    }
+    if (error != E_NONE && beaten.error_message.data) {
+        static char text[1024];
+        snprintf(text, sizeof text, "%.*s", STR_ARG(beaten.error_message));
+        beaten.error_message = str_from(text);
+    }
+    asked_free(a);
+    return error;
+}
+
+// The answer to the last heartbeat: the member's epoch and what it was told.
+static void assert_told(int32_t epoch, const char *assignment)
+{
+    assert_int_equal(beaten.member_epoch, epoch);
+    assert_string_equal(told, assignment);
+}
+
+static void assert_state(const char *state, int32_t epoch, int32_t assignment_epoch, int32_t members)
+{
+    struct str id = STR(GROUP);
+    struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
+    const struct consumer_group_describe_response_described_group *g = a->request.response;
+    assert_int_equal(g->error_code, E_NONE);
+    assert_true(str_is(g->group_state, state));
+    assert_int_equal(g->group_epoch, epoch);
+    assert_int_equal(g->assignment_epoch, assignment_epoch);
+    assert_int_equal(g->members_count, members);
+    asked_free(a);
+}
+
+// One member, and another that comes and goes
+
+static void test_one_member(void **state)
+{
+    (void)state;
+    assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
+    assert_told(1, "a0 a1 a2 a3");
+    assert_int_equal(beaten.heartbeat_interval_ms, 5000);
+    assert_state("Stable", 1, 1, 1);
+    size_t records = f.log_count;
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
+    assert_told(1, "-");
+    assert_int_equal(f.log_count, records); // nothing new, nothing written
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = -1}), E_NONE);
+    assert_int_equal(beaten.member_epoch, -1);
+    assert_state("Empty", 2, 1, 0);
+}
+
+static void test_two_members(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    assert_int_equal(beat((struct beat){.member = "y", .topics = "a"}), E_NONE);
+    assert_told(2, ""); // x still has everything
+    assert_state("Reconciling", 2, 2, 2);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_told(1, "a0 a1"); // to give up the rest
+    beat((struct beat){.member = "y", .epoch = 2});
+    assert_told(2, "-");
+    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1 a2"}); // not yet
+    assert_told(1, "-");
+    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1"});
+    assert_told(2, "-");
+    beat((struct beat){.member = "y", .epoch = 2});
+    assert_told(2, "a2 a3");
+    assert_state("Stable", 2, 2, 2);
+    beat((struct beat){.member = "y", .epoch = -1});
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_told(3, "a0 a1 a2 a3");
+}
+
+// All of it lies in the records.
+static void test_restart(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    beat((struct beat){.member = "y", .topics = "a"});
+    shard_reload(&f);
+    assert_state("Reconciling", 2, 2, 2);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_told(1, "a0 a1");
+    shard_reload(&f);
+    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1"});
+    assert_told(2, "-");
+    shard_reload(&f);
+    beat((struct beat){.member = "y", .epoch = 2});
+    assert_told(2, "a2 a3");
+    assert_state("Stable", 2, 2, 2);
+    size_t records = f.log_count;
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_int_equal(f.log_count, records); // the same metadata: nothing to do anew
+}
+
+// What could not be written has not happened.
+static void test_append_fails(void **state)
+{
+    (void)state;
+    f.append_error = E_NOT_COORDINATOR;
+    assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NOT_COORDINATOR);
+    f.append_error = E_NONE;
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_GROUP_ID_NOT_FOUND);
+    assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
+    assert_told(1, "a0 a1 a2 a3");
+}
+
+static void test_topics_change(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "ab"});
+    assert_told(1, "a0 a1 a2 a3");
+    set_topic('b', 1);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_told(2, "a0 a1 a2 a3 b0");
+    set_topic('c', 1); // not theirs
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_told(2, "-");
+    set_topic('a', 0); // gone
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_told(2, "b0");
+    beat((struct beat){.member = "x", .epoch = 2, .owned = "b0"});
+    assert_told(3, "-");
+    beat((struct beat){.member = "x", .epoch = 3, .topics = "bc", .owned = "b0"});
+    assert_told(4, "b0 c0");
+}
+
+static void test_assignor(void **state)
+{
+    (void)state;
+    set_topic('b', 1);
+    beat((struct beat){.member = "x", .topics = "ab", .assignor = "range"});
+    assert_told(1, "a0 a1 a2 a3 b0");
+    assert_int_equal(beat((struct beat){.member = "y", .topics = "ab", .assignor = "none"}),
+                     E_UNSUPPORTED_ASSIGNOR);
+    assert_true(str_is(beaten.error_message,
+                       "ServerAssignor none is not supported. Supported assignors: uniform, range."));
+}
+
+static void test_assignment_interval(void **state)
+{
+    (void)state;
+    f.config.consumer_assignment_interval_ms = 1000;
+    beat((struct beat){.member = "x", .topics = "a"});
+    beat((struct beat){.member = "y", .topics = "a"});
+    assert_state("Assigning", 2, 1, 2);
+    beat((struct beat){.member = "z", .topics = "a"});
+    shard_advance(&f, 1000);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_state("Reconciling", 3, 3, 3); // both at once
+}
+
+// Errors
+
+static void test_invalid(void **state)
+{
+    (void)state;
+    static const struct {
+        struct beat beat;
+        int16_t error;
+        const char *message;
+    } cases[] = {
+        {{.member = "", .topics = "a"}, E_INVALID_REQUEST, "MemberId can't be empty."},
+        {{.member = "x", .topics = "a", .instance = ""}, E_INVALID_REQUEST, "InstanceId can't be empty."},
+        {{.member = "x", .topics = "a", .rebalance_ms = -1},
+         E_INVALID_REQUEST,
+         "RebalanceTimeoutMs must be provided in first request."},
+        {{.member = "x", .topics = "a", .owned = "a0"},
+         E_INVALID_REQUEST,
+         "TopicPartitions must be empty when (re-)joining."},
+        {{.member = "x"},
+         E_INVALID_REQUEST,
+         "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."},
+        {{.member = "x", .epoch = -2}, E_INVALID_REQUEST, "InstanceId can't be null."},
+        {{.member = "x", .epoch = -3}, E_INVALID_REQUEST, "MemberEpoch is invalid."},
+        {{.member = "x", .epoch = 1}, E_GROUP_ID_NOT_FOUND, "Consumer group g not found."},
+        {{.member = "x", .epoch = -1}, E_GROUP_ID_NOT_FOUND, "Group g not found."},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(beat(cases[i].beat), cases[i].error);
+        assert_true(str_is(beaten.error_message, cases[i].message));
+    }
+    assert_int_equal(f.log_count, 0);
+}
+
+static void test_epochs(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    assert_int_equal(beat((struct beat){.member = "y", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
+    assert_true(str_is(beaten.error_message, "Member y is not a member of group g."));
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_FENCED_MEMBER_EPOCH);
+    assert_true(str_is(beaten.error_message,
+                       "The consumer group member has a greater member epoch (2) than the one known by the "
+                       "group coordinator (1). The member must abandon all its partitions and rejoin."));
+    set_topic('a', 5);
+    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1 a2 a3"});
+    assert_told(2, "a0 a1 a2 a3 a4");
+    // The answer was lost.
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1, .owned = "a0"}), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 b0"}), E_FENCED_MEMBER_EPOCH);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_FENCED_MEMBER_EPOCH);
+}
+
+static void test_max_size(void **state)
+{
+    (void)state;
+    f.config.consumer_max_size = 1;
+    assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "y", .topics = "a"}), E_GROUP_MAX_SIZE_REACHED);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
+}
+
+// Timers
+
+static void test_session(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    beat((struct beat){.member = "y", .topics = "a"});
+    shard_advance(&f, 44000);
+    beat((struct beat){.member = "x", .epoch = 1});
+    shard_advance(&f, 1000); // y is silent
+    assert_int_equal(beat((struct beat){.member = "y", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
+    assert_state("Assigning", 3, 2, 1);
+    shard_reload(&f);
+    shard_advance(&f, 45000); // nobody came back after the restart
+    assert_state("Empty", 4, 2, 0);
+}
+
+static void test_rebalance_timeout(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a", .rebalance_ms = 10000});
+    beat((struct beat){.member = "y", .topics = "a"});
+    beat((struct beat){.member = "x", .epoch = 1}); // is to give up two
+    shard_advance(&f, 9999);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
+    shard_advance(&f, 1);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
+    beat((struct beat){.member = "y", .epoch = 2});
+    assert_told(3, "a0 a1 a2 a3");
+}
+
+// Static members
+
+static void test_static(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .instance = "i", .topics = "a"});
+    assert_int_equal(beat((struct beat){.member = "y", .instance = "i", .topics = "a"}),
+                     E_UNRELEASED_INSTANCE_ID);
+    assert_int_equal(beat((struct beat){.member = "y", .instance = "i", .epoch = 1}), E_FENCED_INSTANCE_ID);
+    assert_int_equal(beat((struct beat){.member = "y", .instance = "k", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = -2}), E_NONE);
+    assert_int_equal(beaten.member_epoch, -2);
+    shard_reload(&f);
+    beat((struct beat){.member = "y", .instance = "i", .topics = "a"});
+    assert_told(1, "a0 a1 a2 a3"); // no new assignment
+    assert_state("Stable", 1, 1, 1);
+    assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = 1}), E_FENCED_INSTANCE_ID);
+    beat((struct beat){.member = "y", .instance = "i", .epoch = -2});
+    shard_advance(&f, 45000); // it did not come back
+    assert_state("Empty", 2, 1, 0);
+}
+
+// Offsets
+
+static int16_t commit(const char *member, int32_t epoch, int16_t version)
+{
+    struct offset_commit_request_offset_commit_request_partition partition =
+        offset_commit_request_offset_commit_request_partition_default;
+    struct offset_commit_request_offset_commit_request_topic topic =
+        offset_commit_request_offset_commit_request_topic_default;
+    struct offset_commit_request q = offset_commit_request_default;
+    partition.committed_offset = 7;
+    topic.name = STR("a");
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    q.group_id = STR(GROUP);
+    q.member_id = str_from(member);
+    q.generation_id_or_member_epoch = epoch;
+    q.topics = &topic;
+    q.topics_count = 1;
+    struct asked *a = shard_ask_version(&f, GROUP_COMMIT, &q, version);
+    int16_t error = a->request.error;
+    asked_free(a);
+    return error;
+}
+
+static int64_t fetch(const char *member, int32_t epoch)
+{
+    int32_t partition = 0;
+    struct offset_fetch_request_offset_fetch_request_topics topic =
+        offset_fetch_request_offset_fetch_request_topics_default;
+    topic.name = STR("a");
+    topic.partition_indexes = &partition;
+    topic.partition_indexes_count = 1;
+    struct group_fetch q = {STR(GROUP), str_from(member), epoch, &topic, 1, false};
+    struct asked *a = shard_ask_version(&f, GROUP_FETCH, &q, 9);
+    const struct offset_fetch_response_offset_fetch_response_group *g = a->request.response;
+    int64_t result = g ? g->topics[0].partitions[0].committed_offset : -a->request.error - 1000;
+    asked_free(a);
+    return result;
+}
+
+static void test_offsets(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    assert_int_equal(commit("x", 1, 9), E_NONE);
+    assert_int_equal(commit("x", 1, 8), E_UNSUPPORTED_VERSION);
+    assert_int_equal(commit("x", 2, 9), E_STALE_MEMBER_EPOCH);
+    assert_int_equal(commit("y", 1, 9), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(commit("", -1, 9), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(fetch("x", 1), 7);
+    assert_int_equal(fetch(NULL, -1), 7);
+    assert_int_equal(fetch("x", 0), -E_STALE_MEMBER_EPOCH - 1000);
+    assert_int_equal(fetch("y", 1), -E_UNKNOWN_MEMBER_ID - 1000);
+    beat((struct beat){.member = "x", .epoch = -1});
+    assert_int_equal(commit("", -1, 9), E_NONE);
+    shard_reload(&f);
+    assert_int_equal(fetch(NULL, -1), 7);
+}
+
+// A group of offsets alone becomes a consumer group, and keeps them; so does an empty classic one.
+static void test_simple_group(void **state)
+{
+    (void)state;
+    assert_int_equal(commit("", -1, 9), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
+    assert_int_equal(fetch("x", 1), 7);
+    shard_reload(&f);
+    assert_int_equal(fetch("x", 1), 7);
+    assert_state("Stable", 1, 1, 1);
+}
+
+static void test_delete(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    commit("x", 1, 9);
+    struct str id = STR(GROUP);
+    struct asked *a = shard_ask_version(&f, GROUP_DELETE, &id, 2);
+    assert_int_equal(a->request.error, E_NON_EMPTY_GROUP);
+    asked_free(a);
+    beat((struct beat){.member = "x", .epoch = -1});
+    a = shard_ask_version(&f, GROUP_DELETE, &id, 2);
+    assert_int_equal(a->request.error, E_NONE);
+    asked_free(a);
+    for (int i = 0; i < 2; i++) {
+        a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
+        const struct consumer_group_describe_response_described_group *g = a->request.response;
+        assert_int_equal(g->error_code, E_GROUP_ID_NOT_FOUND);
+        assert_true(str_is(g->error_message, "Group g not found."));
+        asked_free(a);
+        assert_int_equal(fetch(NULL, -1), -1);
+        shard_reload(&f);
+    }
+}
+
+// Offsets of an empty group age, and the group goes with the last.
+static void test_expiry(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    commit("x", 1, 9);
+    beat((struct beat){.member = "x", .epoch = -1});
+    shard_advance(&f, 8 * 24 * 3600 * INT64_C(1000));
+    struct str id = STR(GROUP);
+    struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
+    const struct consumer_group_describe_response_described_group *g = a->request.response;
+    assert_int_equal(g->error_code, E_GROUP_ID_NOT_FOUND);
+    asked_free(a);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_one_member),
+        TEST(test_two_members),
+        TEST(test_restart),
+        TEST(test_append_fails),
+        TEST(test_topics_change),
+        TEST(test_assignor),
+        TEST(test_assignment_interval),
+        TEST(test_invalid),
+        TEST(test_epochs),
+        TEST(test_max_size),
+        TEST(test_session),
+        TEST(test_rebalance_timeout),
+        TEST(test_static),
+        TEST(test_offsets),
+        TEST(test_simple_group),
+        TEST(test_delete),
+        TEST(test_expiry),
+    };
+#undef TEST
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
