@@ -1,4 +1,4 @@
-"""Every client keeps trying while a disk is full, and succeeds when there is room again."""
+"""Clients keep trying while a disk is full, and succeed when there is room again."""
 
 import threading
 
@@ -21,7 +21,11 @@ def _only_ours(broker_kind):
         pytest.skip("says something of Odradek alone")
 
 
-@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if client.binary])
+# sarama gives up by itself after three tries within a second; kafkajs reads in groups only.
+PATIENT = [name for name, client in CLIENTS.items() if client.binary and client.assigns and name != "sarama"]
+
+
+@pytest.mark.parametrize("name", PATIENT)
 def test_a_client_waits_for_room(name, brokers, disks):
     disk, client, failed = disks.small(64 * MB), CLIENTS[name], []
     broker = brokers.start(data=disk.path, settings={"storage.min.free.bytes": str(16 * MB)})
@@ -32,7 +36,7 @@ def test_a_client_waits_for_room(name, brokers, disks):
 
     def write():
         try:
-            client.produce(broker.bootstrap, [Write("t", RECORDS, "none", True)])
+            client.produce(broker.bootstrap, [Write("t", RECORDS, "none", True)], may_complain=True)
         except Exception as problem:
             failed.append(problem)
 

@@ -1,6 +1,7 @@
 """The clients that people use, each behind the same calls:
 
-produce(bootstrap, writes)  sends each Write's records in order, and returns when all are acknowledged
+produce(bootstrap, writes)  sends each Write's records in order, and returns when all are acknowledged; an AssertionError where the
+                            client complained of anything, unless it may_complain
 consume(bootstrap, reads)   a list of records for each Read, from assigned partitions
 do(bootstrap, jobs)         administration, and consuming in groups (see program.py)
 prepare()                   gets it ready where it is a program of ours, in another language

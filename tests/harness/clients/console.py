@@ -11,7 +11,7 @@ class Console(Client):
     name = "console"
     binary = False
 
-    def produce(self, bootstrap, writes):
+    def produce(self, bootstrap, writes, may_complain=False):
         for write in writes:
             lines = (self._line(record) for record in write.records)
             properties = {"parse.key": "true", "parse.headers": "true", "null.marker": _NULL}

@@ -89,7 +89,7 @@ class Program(Client):
         assert may_complain or not complaints, f"{self.name} complains: " + "\n".join(complaints)[:3000]
         return [_with_records(result) for result in json.loads(out)]
 
-    def produce(self, bootstrap, writes):
+    def produce(self, bootstrap, writes, may_complain=False):
         jobs = [
             {
                 "do": "produce",
@@ -101,7 +101,7 @@ class Program(Client):
             }
             for write in writes
         ]
-        checked(self.do(bootstrap, jobs))
+        checked(self.do(bootstrap, jobs, may_complain))
 
     def consume(self, bootstrap, reads):
         jobs = [
