@@ -5,6 +5,7 @@ devices), and say so where they may not.
 """
 
 import ctypes
+import errno
 import fcntl
 import os
 import pathlib
@@ -40,14 +41,14 @@ class _Mounted:
     def fill(self, leave_bytes=0):
         """Writes a file that leaves so much; room() removes it."""
         block = b"x" * 4096
-        with open(self.path / "ballast", "ab") as file:
-            try:
+        try:
+            with open(self.path / "ballast", "ab", buffering=0) as file:
                 while self.free_bytes > leave_bytes:
                     size = min(max(self.free_bytes - leave_bytes, 1), 1 << 20)
                     file.write((block * (size // len(block) + 1))[:size])
-                    file.flush()
-            except OSError:
-                pass
+        except OSError as problem:
+            if problem.errno != errno.ENOSPC:
+                raise
 
     def room(self):
         (self.path / "ballast").unlink(missing_ok=True)
