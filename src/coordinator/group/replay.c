@@ -157,8 +157,10 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
         old->offsets = (struct offsets){0};
         group_remove(old);
     }
-    if (!v && offsets.count == 0 && open_transactions == 0)
+    if (!v && offsets.count == 0 && open_transactions == 0) {
+        offsets_free(&offsets);
         return;
+    }
     struct group *g = group_create(s, key->group, v ? v->current_state_timestamp : -1);
     g->offsets = offsets;
     g->open_transactions = open_transactions;
