@@ -157,7 +157,7 @@ def test_a_directory_that_is_off_line_from_the_start(what, clean, brokers, disks
         two.is_off_line(connection)
     two.told()
     assert set(dirs_of(6, two.sound)) == set(two.good)  # nothing was made anew elsewhere
-    assert str(two.disk.path) in two.broker.log_text()
+    wait_until(lambda: str(two.disk.path) in two.broker.log_text(), 20, "the line that names the directory")
     two.broker.stop()
     if two.disk.path.is_file():
         two.disk.path.unlink()
