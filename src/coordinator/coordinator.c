@@ -153,15 +153,34 @@ int32_t coordinator_partition(struct coordinator *c, struct str key)
     return positive % coordinator_shards(c);
 }
 
-bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_request *request)
+// NULL: this broker has never led it. With a fresh answer in the request.
+static struct shard *find(struct coordinator *c, int32_t shard, struct coordinator_request *request)
 {
     struct shard *shards = atomic_load(&c->shards);
+    bool exists = shards && shard >= 0 && shard < atomic_load(&c->shard_count);
     request->response = NULL;
-    request->error = E_NOT_COORDINATOR;
-    if (!shards || shard >= atomic_load(&c->shard_count))
-        return true;
-    request->error = E_NONE;
-    return shard_ask(&shards[shard], request);
+    request->error = exists ? E_NONE : E_NOT_COORDINATOR;
+    return exists ? &shards[shard] : NULL;
+}
+
+bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_request *request)
+{
+    struct shard *s = find(c, shard, request);
+    return !s || shard_ask(s, request);
+}
+
+bool coordinator_mark(struct coordinator *c, int32_t shard, const struct transaction_marker *marker,
+                      struct coordinator_request *request)
+{
+    struct shard *s = find(c, shard, request);
+    return !s || shard_mark(s, marker, request);
+}
+
+int32_t coordinator_epoch(struct coordinator *c, int32_t shard)
+{
+    struct coordinator_request unasked;
+    struct shard *s = find(c, shard, &unasked);
+    return s ? shard_epoch(s) : -1;
 }
 
 static void told(struct coordinator_request *r)

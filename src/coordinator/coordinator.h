@@ -51,6 +51,15 @@ int32_t coordinator_shards(struct coordinator *c);
 // Any thread that holds none of the locks below.
 bool coordinator_ask(struct coordinator *c, int32_t shard, struct coordinator_request *request);
 
+// Writes the marker of a transaction's end into a shard's partition and replays it (machine.replay_end). The
+// answer is as coordinator_ask's: none but the error, once the marker is replicated.
+bool coordinator_mark(struct coordinator *c, int32_t shard, const struct transaction_marker *marker,
+                      struct coordinator_request *request);
+
+// The leader epoch in which this broker coordinates a shard that is ready for requests; -1: it does not. Any
+// thread that holds none of the locks below.
+int32_t coordinator_epoch(struct coordinator *c, int32_t shard);
+
 // Runs an event of this broker itself in every active shard, e.g. topics that were deleted; `ask` fills in
 // the request. Waits for nothing. Any thread.
 void coordinator_tell_all(struct coordinator *c, int kind, const void *message);

@@ -13,6 +13,7 @@ struct loop;
 struct coordinator_now {
     int64_t monotonic_ms; // of timers
     int64_t wall_ms;      // of records
+    int32_t leader_epoch; // of the shard's partition: what its markers bear
 };
 
 // One request to a shard, embedded in (or owned by) whoever asks. It is answered exactly once and cannot be

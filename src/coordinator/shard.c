@@ -9,9 +9,10 @@
 
 #define NEVER INT64_MAX
 
-static struct coordinator_now now(void)
+// [lock]
+static struct coordinator_now now(const struct shard *s)
 {
-    return (struct coordinator_now){clock_monotonic_ms(), clock_wall_ms()};
+    return (struct coordinator_now){clock_monotonic_ms(), clock_wall_ms(), s->leader_epoch};
 }
 
 static const struct coordinator_machine *machine_of(const struct shard *s)
@@ -226,7 +227,7 @@ static void on_timer(struct loop_timer *timer)
     coordinator_effects_init(&effects);
     pthread_mutex_lock(&s->lock);
     atomic_store(&s->armed_ms, NEVER);
-    struct coordinator_now at = now();
+    struct coordinator_now at = now(s);
     while (s->state == SHARD_ACTIVE && s->machine && machine_of(s)->tick(s->machine, at, &effects))
         execute(s, &effects, at, NULL);
     if (s->state == SHARD_ACTIVE)
@@ -252,7 +253,7 @@ bool shard_ask(struct shard *s, struct coordinator_request *r)
     pthread_mutex_lock(&s->lock);
     bool at_once = true;
     if (s->state == SHARD_ACTIVE) {
-        struct coordinator_now at = now();
+        struct coordinator_now at = now(s);
         need_machine(s, at);
         machine_of(s)->step(s->machine, r, at, &effects);
         at_once = execute(s, &effects, at, r);
@@ -263,6 +264,51 @@ bool shard_ask(struct shard *s, struct coordinator_request *r)
     pthread_mutex_unlock(&s->lock);
     coordinator_effects_free(&effects);
     return at_once;
+}
+
+// [lock]
+static int16_t append_marker(struct shard *s, const struct transaction_marker *marker, int64_t wall_ms)
+{
+    struct log_append_info info;
+    int64_t wait_for;
+    bool flush_due;
+    int16_t error = partition_append_marker(s->partition, marker, wall_ms, &info, &wait_for, &flush_due);
+    if (error == E_NONE) {
+        s->last_offset = info.last_offset;
+        machine_of(s)->replay_end(s->machine, marker->producer_id, marker->committed);
+    }
+    if (flush_due)
+        flusher_submit(s->coordinator->params.flusher, s->partition);
+    return error;
+}
+
+bool shard_mark(struct shard *s, const struct transaction_marker *marker, struct coordinator_request *r)
+{
+    struct coordinator_effects effects;
+    coordinator_effects_init(&effects);
+    pthread_mutex_lock(&s->lock);
+    bool at_once = true;
+    if (s->state == SHARD_ACTIVE) {
+        struct coordinator_now at = now(s);
+        need_machine(s, at);
+        r->error = append_marker(s, marker, at.wall_ms);
+        list_push_back(&effects.answered, &r->node);
+        at_once = give_answers(s, &effects, r);
+        arm(s);
+    } else {
+        r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;
+    }
+    pthread_mutex_unlock(&s->lock);
+    coordinator_effects_free(&effects);
+    return at_once;
+}
+
+int32_t shard_epoch(struct shard *s)
+{
+    pthread_mutex_lock(&s->lock);
+    int32_t epoch = s->state == SHARD_ACTIVE ? s->leader_epoch : -1;
+    pthread_mutex_unlock(&s->lock);
+    return epoch;
 }
 
 // Leadership
@@ -350,7 +396,7 @@ bool shard_loaded(struct shard *s, int32_t leader_epoch, void *machine, int64_t 
         s->machine = machine;
         s->last_offset = last_offset;
         s->state = SHARD_ACTIVE;
-        machine_of(s)->loaded(s->machine, now());
+        machine_of(s)->loaded(s->machine, now(s));
         arm(s);
     }
     pthread_mutex_unlock(&s->lock);

@@ -51,6 +51,9 @@ bool shard_gain(struct shard *s, struct partition *p, int32_t leader_epoch);
 void shard_lose(struct shard *s, int16_t error);
 
 bool shard_ask(struct shard *s, struct coordinator_request *request);
+bool shard_mark(struct shard *s, const struct transaction_marker *marker,
+                struct coordinator_request *request);
+int32_t shard_epoch(struct shard *s); // -1: not active
 
 // Rebuilds the state of a shard that was gained. On the loader's thread.
 void shard_load(struct shard *s);

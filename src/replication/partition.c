@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "protocol/errors.h"
+#include "storage/batch.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -277,6 +278,63 @@ int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16
     *wait_for = append.wait_for;
     *flush_due = append.flush_due;
     return append.error;
+}
+
+// A marker is a control batch of one record.
+static int marker_batch(const struct transaction_marker *marker, int64_t now_ms,
+                        struct batch_builder *builder, struct bytes *batch)
+{
+    struct batch_options options = BATCH_OPTIONS;
+    options.attributes = BATCH_TRANSACTIONAL | BATCH_CONTROL;
+    options.producer_id = marker->producer_id;
+    options.producer_epoch = marker->producer_epoch;
+    uint8_t value[6];
+    store_be16(value, 0); // its version
+    store_be32(value + 2, (uint32_t)marker->coordinator_epoch);
+    batch_builder_init(builder, &options);
+    batch_builder_add_control(builder, now_ms, marker->committed ? CONTROL_COMMIT : CONTROL_ABORT,
+                              (struct bytes){value, sizeof value});
+    return batch_builder_finish(builder, batch);
+}
+
+// [lock]
+static int16_t append_marker(struct partition *p, struct bytes batch, int64_t now_ms,
+                             struct log_append_info *info)
+{
+    int16_t error = append_check(p, -1);
+    if (error != E_NONE)
+        return error;
+    int rc = log_append(p->log, (uint8_t *)(uintptr_t)batch.data, batch.size, atomic_load(&p->leader_epoch),
+                        LOG_ORIGIN_COORDINATOR, now_ms, info);
+    return rc ? append_error(rc, info) : E_NONE;
+}
+
+int16_t partition_append_marker(struct partition *p, const struct transaction_marker *marker, int64_t now_ms,
+                                struct log_append_info *info, int64_t *wait_for, bool *flush_due)
+{
+    struct batch_builder builder = {0};
+    struct bytes batch;
+    bool moved = false;
+    *info = (struct log_append_info){.base_offset = LOG_NO_OFFSET, .append_time_ms = LOG_NO_TIMESTAMP};
+    *wait_for = -1;
+    *flush_due = false;
+    int16_t error = marker_batch(marker, now_ms, &builder, &batch) ? E_UNKNOWN_SERVER_ERROR : E_NONE;
+    if (error == E_NONE) {
+        struct log_offsets o;
+        log_lock(p->log);
+        error = append_marker(p, batch, now_ms, info);
+        if (error == E_NONE) {
+            *flush_due = append_gate(p, info);
+            moved = advance_high_watermark(p);
+            log_offsets(p->log, &o);
+            *wait_for = append_wait(p, -1, &o, info);
+        }
+        log_unlock(p->log);
+    }
+    if (moved)
+        wake_waiters(p, false);
+    batch_builder_free(&builder);
+    return error;
 }
 
 // [lock]

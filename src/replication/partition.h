@@ -84,6 +84,20 @@ void partition_set_config(struct partition *p, const struct log_config *config);
 int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
                          struct log_append_info *info, int64_t *wait_for, bool *flush_due);
 
+// The end of a producer's transaction in a partition.
+struct transaction_marker {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;
+    bool committed;
+    int8_t transaction_version; // from 2 on its epoch is above the transaction's (KIP-890)
+};
+
+// Appends a marker; as partition_append of who wants it replicated (acks -1). A partition that has no open
+// transaction of the producer takes it all the same.
+int16_t partition_append_marker(struct partition *p, const struct transaction_marker *marker, int64_t now_ms,
+                                struct log_append_info *info, int64_t *wait_for, bool *flush_due);
+
 // One append of several that are made together.
 struct partition_append {
     struct log_group_append log; // bytes and size are the caller's to fill in

@@ -40,10 +40,13 @@ static int16_t prepare(struct txn_turn *t, const struct txn *x, bool committed, 
     return E_NONE;
 }
 
-// A client of transaction version 2 asks again: its epoch was raised by the first time.
+// A client of transaction version 2 asks again: its epoch was raised by the first time, and nothing has begun
+// since.
 static bool asks_again(const struct txn *x, const struct end_txn_request *q)
 {
     const struct txn_body *b = &x->body;
+    if (b->state == TXN_EMPTY || b->state == TXN_ONGOING)
+        return false;
     bool raised = b->epoch == q->producer_epoch + 1 && b->producer_id == q->producer_id;
     bool rotated =
         b->previous_producer_id == q->producer_id && q->producer_epoch == INT16_MAX - 1 && b->epoch == 0;
@@ -123,7 +126,7 @@ void transaction_markers_free(struct coordinator_request *r)
     free(r);
 }
 
-static struct transaction_markers *markers_of(struct arena *arena, const struct txn *x)
+static struct transaction_markers *markers_of(struct arena *arena, const struct txn *x, int32_t leader_epoch)
 {
     const struct txn_body *b = &x->body;
     struct transaction_markers *m = arena_zalloc(arena, 1, sizeof *m);
@@ -144,6 +147,7 @@ static struct transaction_markers *markers_of(struct arena *arena, const struct 
                                       .producer_id = b->producer_id,
                                       .producer_epoch = b->epoch,
                                       .transaction_version = b->client_version,
+                                      .coordinator_epoch = leader_epoch,
                                       .committed = b->state == TXN_PREPARE_COMMIT,
                                       .topics = topics,
                                       .topics_count = b->topics.count};
@@ -162,7 +166,7 @@ void txn_send_markers(struct txn_turn *t, struct txn *x)
     r->reply_to = c->deliver_to;
     r->context = c->context;
     arena_init(&r->arena, 0);
-    txn_answer(t, r, markers_of(&r->arena, x));
+    txn_answer(t, r, markers_of(&r->arena, x, t->now.leader_epoch));
 }
 
 void txn_on_marked(struct txn_turn *t, struct coordinator_request *r)

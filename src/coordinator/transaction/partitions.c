@@ -2,8 +2,6 @@
 // have (KIP-890).
 #include "coordinator/transaction/state.h"
 
-#define BROKERS_VERSION 4 // of AddPartitionsToTxn: brokers add for clients of transaction version 2
-
 static int16_t check(const struct txn *x, int64_t producer_id, int16_t epoch)
 {
     if (!x || x->body.producer_id != producer_id)
@@ -37,7 +35,7 @@ void txn_on_add(struct txn_turn *t, struct coordinator_request *r)
             topics_add(&next->topics, q->topics[i].name, q->topics[i].partitions[k]);
     if (x->body.state != TXN_ONGOING)
         next->start_ms = t->now.wall_ms;
-    next->client_version = r->version >= BROKERS_VERSION ? 2 : 0;
+    next->client_version = r->version >= TRANSACTION_ADD_BROKERS_VERSION ? 2 : 0;
     txn_write(t, x, THEN_ADD, r);
 }
 

@@ -37,6 +37,9 @@ enum transaction_request {
     TRANSACTION_MARKERS, // from the machine to config->deliver: the response is a struct transaction_markers
 };
 
+// Of AddPartitionsToTxn: brokers add for clients of transaction version 2.
+#define TRANSACTION_ADD_BROKERS_VERSION 4
+
 struct transaction_topic {
     struct str name;
     int32_t *partitions; // ascending
@@ -48,6 +51,7 @@ struct transaction_markers { // in the request's arena
     int64_t producer_id;
     int16_t producer_epoch;
     int16_t transaction_version; // of the client that ended it
+    int32_t coordinator_epoch;   // the shard's leader epoch when the end was decided, or loaded
     bool committed;
     struct transaction_topic *topics;
     uint32_t topics_count;
