@@ -13,9 +13,13 @@
 
 // A node that nobody configured: broker and controller in one, a dynamic quorum of itself.
 static const struct config_entry standalone_settings[] = {
-    {STR("process.roles"), STR("broker,controller")},      {STR("node.id"), STR("1")},
-    {STR("controller.listener.names"), STR("CONTROLLER")}, {STR("log.dirs"), STR("./data")},
+    {STR("process.roles"), STR("broker,controller")},
+    {STR("node.id"), STR("1")},
+    {STR("controller.listener.names"), STR("CONTROLLER")},
+    {STR("log.dirs"), STR("./data")},
     {STR("offsets.topic.replication.factor"), STR("1")},
+    {STR("transaction.state.log.replication.factor"), STR("1")},
+    {STR("transaction.state.log.min.isr"), STR("1")},
 };
 #define STANDALONE_BROKER_LISTENER     "PLAINTEXT://127.0.0.1:9092"
 #define STANDALONE_CONTROLLER_LISTENER "CONTROLLER://127.0.0.1:0"

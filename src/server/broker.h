@@ -5,6 +5,7 @@
 #include "config/broker_config.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/group/group.h"
+#include "coordinator/transaction/transaction.h"
 #include "metadata/image.h"
 #include "replication/flusher.h"
 #include "replication/replica_manager.h"
@@ -29,6 +30,10 @@ struct broker {
     struct producer_ids *producer_ids;
     struct coordinator *groups; // __consumer_offsets
     struct group_config group_config;
+    struct coordinator *transactions; // __transaction_state
+    struct transaction_config transaction_config;
+    struct transaction_ends *transaction_ends; // decided, and not carried through yet
+    struct marker_writer *marker_writer;
 };
 
 static inline struct broker *broker_of(const struct request *request)

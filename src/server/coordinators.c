@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "metadata/image.h"
 #include "server/reactors.h"
+#include "server/transactions.h"
+#include "storage/compress.h"
 
 static struct loop *loop_at(void *arg, unsigned index)
 {
@@ -65,7 +67,23 @@ static struct str find_topic_name(void *context, const struct uuid *id)
     return topic ? topic->name : STR_NULL;
 }
 
-int coordinators_start(struct broker *b, const struct image *image)
+static struct coordinator *start(struct broker *b, const struct coordinator_machine *machine,
+                                 const void *config, int64_t partitions, int64_t compression)
+{
+    struct coordinator_params p = {.machine = machine,
+                                   .config = config,
+                                   .broker_id = b->config->node_id,
+                                   .replicas = b->replicas,
+                                   .flusher = b->flusher,
+                                   .partitions = (int32_t)partitions,
+                                   .compression = (int8_t)compression,
+                                   .loop_at = loop_at,
+                                   .loop_count = reactors_count(b->reactors),
+                                   .arg = b};
+    return coordinator_new(&p);
+}
+
+static int start_groups(struct broker *b)
 {
     int64_t partitions = 0, compression = 0;
     int rc = group_config_init(&b->group_config, b->config);
@@ -75,26 +93,36 @@ int coordinators_start(struct broker *b, const struct image *image)
         return rc;
     b->group_config.metadata = (struct group_metadata){
         .version = metadata_version, .topic = find_topic, .topic_name = find_topic_name};
-    struct coordinator_params p = {.machine = &group_machine,
-                                   .config = &b->group_config,
-                                   .broker_id = b->config->node_id,
-                                   .replicas = b->replicas,
-                                   .flusher = b->flusher,
-                                   .partitions = (int32_t)partitions,
-                                   .compression = (int8_t)compression,
-                                   .loop_at = loop_at,
-                                   .loop_count = reactors_count(b->reactors),
-                                   .arg = b};
-    b->groups = coordinator_new(&p);
-    if (!b->groups)
-        return ERR_NOMEM;
+    b->groups = start(b, &group_machine, &b->group_config, partitions, compression);
+    return b->groups ? 0 : ERR_NOMEM;
+}
+
+static int start_transactions(struct broker *b)
+{
+    int64_t partitions = 0;
+    int rc = transactions_init(b);
+    rc = rc ? rc : integer(b, STR("transaction.state.log.num.partitions"), &partitions);
+    if (rc)
+        return rc;
+    b->transactions = start(b, &transaction_machine, &b->transaction_config, partitions, COMPRESSION_NONE);
+    return b->transactions ? 0 : ERR_NOMEM;
+}
+
+int coordinators_start(struct broker *b, const struct image *image)
+{
+    int rc = start_groups(b);
+    rc = rc ? rc : start_transactions(b);
+    if (rc)
+        return rc;
     coordinator_load(b->groups, image);
+    coordinator_load(b->transactions, image);
     return 0;
 }
 
 void coordinators_apply(struct broker *b, const struct image_changes *changes)
 {
     coordinator_apply(b->groups, changes);
+    coordinator_apply(b->transactions, changes);
     for (uint32_t i = 0; i < changes->topics_count; i++)
         if (changes->topics[i].change == IMAGE_TOPIC_DELETED)
             coordinator_tell_all(b->groups, GROUP_TOPIC_DELETED, &changes->topics[i].before->name);
@@ -102,10 +130,13 @@ void coordinators_apply(struct broker *b, const struct image_changes *changes)
 
 void coordinators_stop(struct broker *b)
 {
+    coordinator_stop(b->transactions);
     coordinator_stop(b->groups);
 }
 
 void coordinators_free(struct broker *b)
 {
+    transactions_free(b);
+    coordinator_free(b->transactions);
     coordinator_free(b->groups);
 }

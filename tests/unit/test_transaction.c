@@ -56,7 +56,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&f, 0, sizeof f);
-    f.now = (struct coordinator_now){1000, 1700000000000};
+    f.now = (struct coordinator_now){1000, 1700000000000, 7};
     f.ids = 100;
     f.feature_level = 2;
     f.config = (struct transaction_config){.max_timeout_ms = 900000,

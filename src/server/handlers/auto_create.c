@@ -35,35 +35,52 @@ static void complete(struct quorum_request *ask)
 
 // The broker's own topics have settings of their own.
 struct internal_topic {
-    const char *name, *partitions, *replication_factor, *segment_bytes;
+    const char *name, *partitions, *replication_factor;
+    struct {
+        const char *name, *value; // value NULL: that of the broker's `setting`
+        const char *setting;
+    } configs[5];
 };
 
 static const struct internal_topic internal_topics[] = {
-    {GROUP_TOPIC, "offsets.topic.num.partitions", "offsets.topic.replication.factor",
-     "offsets.topic.segment.bytes"},
+    {GROUP_TOPIC,
+     "offsets.topic.num.partitions",
+     "offsets.topic.replication.factor",
+     {{"cleanup.policy", "compact", NULL},
+      {"compression.type", "producer", NULL},
+      {"segment.bytes", NULL, "offsets.topic.segment.bytes"}}},
+    {TRANSACTION_TOPIC,
+     "transaction.state.log.num.partitions",
+     "transaction.state.log.replication.factor",
+     {{"cleanup.policy", "compact", NULL},
+      {"compression.type", "uncompressed", NULL},
+      {"min.insync.replicas", NULL, "transaction.state.log.min.isr"},
+      {"segment.bytes", NULL, "transaction.state.log.segment.bytes"},
+      {"unclean.leader.election.enable", "false", NULL}}},
 };
 
 static int fill_internal(const struct broker_config *config, const struct internal_topic *internal,
                          struct arena *arena, struct create_topics_request_creatable_topic *out)
 {
-    struct setting_value partitions, factor, segment;
+    const size_t most = sizeof internal->configs / sizeof internal->configs[0];
+    struct setting_value partitions, factor, value = {0};
     if (broker_config_value(config, str_from(internal->partitions), arena, &partitions) ||
-        broker_config_value(config, str_from(internal->replication_factor), arena, &factor) ||
-        broker_config_value(config, str_from(internal->segment_bytes), arena, &segment))
+        broker_config_value(config, str_from(internal->replication_factor), arena, &factor))
         return ERR_NOMEM;
     out->num_partitions = (int32_t)partitions.integer;
     out->replication_factor = (int16_t)factor.integer;
-    out->configs = create_topics_request_creatable_topic_config_new(arena, 3);
-    if (!out->configs)
-        return ERR_NOMEM;
-    out->configs_count = 3;
-    out->configs[0].name = STR("cleanup.policy");
-    out->configs[0].value = STR("compact");
-    out->configs[1].name = STR("compression.type");
-    out->configs[1].value = STR("producer");
-    out->configs[2].name = STR("segment.bytes");
-    out->configs[2].value = arena_printf(arena, "%lld", (long long)segment.integer);
-    return 0;
+    out->configs = create_topics_request_creatable_topic_config_new(arena, (int32_t)most);
+    for (size_t i = 0; out->configs && i < most && internal->configs[i].name; i++) {
+        struct create_topics_request_creatable_topic_config *c = &out->configs[out->configs_count++];
+        c->name = str_from(internal->configs[i].name);
+        c->value = str_from(internal->configs[i].value);
+        if (internal->configs[i].value)
+            continue;
+        if (broker_config_value(config, str_from(internal->configs[i].setting), arena, &value))
+            return ERR_NOMEM;
+        c->value = arena_printf(arena, "%lld", (long long)value.integer);
+    }
+    return out->configs ? 0 : ERR_NOMEM;
 }
 
 static int fill(const struct broker_config *config, struct str name, struct arena *arena,

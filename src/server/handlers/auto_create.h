@@ -6,7 +6,8 @@
 #include "server/broker.h"
 #include "server/request.h"
 
-#define GROUP_TOPIC "__consumer_offsets"
+#define GROUP_TOPIC       "__consumer_offsets"
+#define TRANSACTION_TOPIC "__transaction_state"
 
 // Asks the controller for the topics with the broker's defaults, or their own where they are internal, and
 // does not wait. A name that is being made already is not asked for again. They count as the requester's. The

@@ -1,5 +1,5 @@
-// FindCoordinator: the leader of the internal topic's partition that a group belongs to. The topic is made
-// when it is first asked for.
+// FindCoordinator: the leader of the internal topic's partition that a group or a transactional id belongs
+// to. The topic is made when it is first asked for.
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -19,20 +19,17 @@ static const struct image_endpoint *alive(struct request *r, const struct image 
     return b && !b->fenced ? image_broker_endpoint(b, str_from(request_listener(r)->name)) : NULL;
 }
 
-static int16_t find_group(struct request *r, struct str key,
-                          struct find_coordinator_response_coordinator *out)
+static int16_t find_leader(struct request *r, struct coordinator *coordinator, const char *topic_name,
+                           struct str key, struct find_coordinator_response_coordinator *out)
 {
-    struct broker *b = broker_of(r);
     const struct image *image = image_current();
-    const struct str name = STR(GROUP_TOPIC);
-    if (!request_authorize(r, ACL_DESCRIBE, RESOURCE_GROUP, key))
-        return E_GROUP_AUTHORIZATION_FAILED;
+    const struct str name = str_from(topic_name);
     const struct image_topic *topic = image_topic(image, name);
     if (!topic) {
         auto_create_topics(r, &name, 1);
         return E_COORDINATOR_NOT_AVAILABLE;
     }
-    const struct image_partition *p = image_partition(topic, coordinator_partition(b->groups, key));
+    const struct image_partition *p = image_partition(topic, coordinator_partition(coordinator, key));
     const struct image_endpoint *e = p ? alive(r, image, p->leader) : NULL;
     if (!e)
         return E_COORDINATOR_NOT_AVAILABLE;
@@ -45,14 +42,19 @@ static int16_t find_group(struct request *r, struct str key,
 static void find(struct request *r, int8_t kind, struct str key,
                  struct find_coordinator_response_coordinator *out)
 {
+    struct broker *b = broker_of(r);
     out->key = key;
     out->node_id = -1;
     out->port = -1;
-    if (kind == KIND_GROUP)
-        out->error_code = find_group(r, key, out);
+    if (kind == KIND_GROUP && !request_authorize(r, ACL_DESCRIBE, RESOURCE_GROUP, key))
+        out->error_code = E_GROUP_AUTHORIZATION_FAILED;
     else if (kind == KIND_TRANSACTION && !request_authorize(r, ACL_DESCRIBE, RESOURCE_TRANSACTIONAL_ID, key))
         out->error_code = E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    else if (kind == KIND_TRANSACTION || (kind == KIND_SHARE && r->version >= SHARE_VERSION))
+    else if (kind == KIND_GROUP)
+        out->error_code = find_leader(r, b->groups, GROUP_TOPIC, key, out);
+    else if (kind == KIND_TRANSACTION)
+        out->error_code = find_leader(r, b->transactions, TRANSACTION_TOPIC, key, out);
+    else if (kind == KIND_SHARE && r->version >= SHARE_VERSION)
         out->error_code = E_COORDINATOR_NOT_AVAILABLE; // there is none in this version
     else
         out->error_code = E_INVALID_REQUEST;

@@ -1,4 +1,4 @@
-// InitProducerId for idempotent producers, and DescribeProducers.
+// DescribeProducers (KIP-664): what a partition knows of its producers.
 #include "base/error.h"
 #include "metadata/image.h"
 #include "metadata/topic_name.h"
@@ -6,54 +6,8 @@
 #include "protocol/messages.h"
 #include "server/broker.h"
 #include "server/handlers/handlers.h"
-#include "server/producer_ids.h"
 
 #include <stdlib.h>
-
-static void respond_init(struct request *r, int16_t error, int64_t producer_id)
-{
-    struct init_producer_id_response out;
-    message_init(&init_producer_id_response_type, &out);
-    out.error_code = error;
-    out.producer_id = producer_id;
-    out.producer_epoch = error == E_NONE ? 0 : -1;
-    request_respond(r, &out);
-}
-
-static void handle_init_producer_id(struct request *r)
-{
-    const struct init_producer_id_request *q = r->message;
-    if (!q->transactional_id.data &&
-        !request_authorize(r, ACL_IDEMPOTENT_WRITE, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME)) {
-        respond_init(r, E_CLUSTER_AUTHORIZATION_FAILED, -1);
-        return;
-    }
-    if (q->transactional_id.data &&
-        !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, q->transactional_id)) {
-        respond_init(r, E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, -1);
-        return;
-    }
-    if ((q->producer_id == -1) != (q->producer_epoch == -1)) {
-        respond_init(r, E_INVALID_REQUEST, -1);
-        return;
-    }
-    if (q->transactional_id.data) { // no transaction coordinator in this version
-        respond_init(r, q->transactional_id.size ? E_COORDINATOR_NOT_AVAILABLE : E_INVALID_REQUEST, -1);
-        return;
-    }
-    int64_t producer_id = -1;
-    int16_t error = producer_ids_take(broker_of(r)->producer_ids, &producer_id);
-    respond_init(r, error, producer_id);
-}
-
-const struct api_handler init_producer_id_handler = {.api_key = 22,
-                                                     .min_version = 0,
-                                                     .max_version = 5,
-                                                     .advertised_min_version = -1,
-                                                     .listeners = LISTENER_BROKER,
-                                                     .handle = handle_init_producer_id};
-
-// DescribeProducers (KIP-664)
 
 static int fill_producers(struct request *r, struct partition *p,
                           struct describe_producers_response_partition_response *out)

@@ -1,5 +1,6 @@
 // Every API that is served, one a line; whoever includes this says what SERVED(api) makes of it.
 // clang-format off
+SERVED(add_partitions_to_txn)
 SERVED(alter_client_quotas)
 SERVED(alter_configs)
 SERVED(alter_partition_reassignments)
@@ -20,6 +21,7 @@ SERVED(describe_quorum)
 SERVED(describe_topic_partitions)
 SERVED(describe_user_scram_credentials)
 SERVED(elect_leaders)
+SERVED(end_txn)
 SERVED(fetch)
 SERVED(find_coordinator)
 SERVED(heartbeat)
@@ -40,4 +42,5 @@ SERVED(produce)
 SERVED(sync_group)
 SERVED(unregister_broker)
 SERVED(update_features)
+SERVED(write_txn_markers)
 // clang-format on

@@ -221,6 +221,8 @@ class RandomRun:
             answers = self.run.step(api, version, body, self.norms, f"#{number}", rebind=self._rebind)
             self._await_topics(api, body, answers)
             self.run.await_image(api, body, answers)
+            if api in ("EndTxn", "InitProducerId") and body.get("TransactionalId"):
+                self._await_end(body["TransactionalId"])
 
     def _set_up(self):
         wanted = [{"Name": name, "NumPartitions": count, "ReplicationFactor": 1} for name, count in TOPICS]
@@ -243,6 +245,16 @@ class RandomRun:
         """A broker's first block of producer ids is on its way for some milliseconds: how many is chance."""
         body = {"TransactionalId": None, "TransactionTimeoutMs": 60000}
         wait_until(lambda: side.call("InitProducerId", 4, body).get("ErrorCode") != LOADING, 10, "producer ids")
+
+    def _await_end(self, name):
+        """An end that was decided is carried through after its answer."""
+        for side in self.run.sides:
+
+            def ended():
+                answer = side.call("DescribeTransactions", 0, {"TransactionalIds": [name]})
+                return "_" in answer or not answer["TransactionStates"][0]["TransactionState"].startswith("Prepare")
+
+            wait_until(ended, 10, "the transaction's end")
 
     def _await_coordinators(self, side):
         """Coordinators exist and have loaded before the first comparison."""

@@ -1,0 +1,358 @@
+"""Transactions: a producer's epochs, what its transaction covers, how it ends, and the markers."""
+
+import time
+
+from harness.batch import batch
+from interop.kdiff.scenarios.parts import fetch, fetch_partition, produce, topic, topic_id
+
+LOADING = (14, 15, 16)
+UNSETTLED = ("PrepareCommit", "PrepareAbort")
+DESCRIBE_TRANSACTIONS = 65
+NOW = int(time.time() * 1000)
+TIMEOUT_MS = 60000
+
+
+def ready(step, *ids):
+    """Waits until both sides coordinate these transactional ids."""
+    for side in step.run.sides:
+        for name in ids:
+            for _ in range(200):
+                found = side.call("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": [name]})
+                ended = side.call("EndTxn", 4, {"TransactionalId": name, "ProducerId": 1 << 40, "ProducerEpoch": 0, "Committed": True})
+                if found["Coordinators"][0]["ErrorCode"] == 0 and ended["ErrorCode"] not in LOADING:
+                    break
+                time.sleep(0.05)
+        await_producer_ids(side)
+
+
+def await_producer_ids(side):
+    for _ in range(200):
+        if side.call("InitProducerId", 4, {"TransactionalId": None, "TransactionTimeoutMs": 1}).get("ErrorCode") not in LOADING:
+            break
+        time.sleep(0.05)
+
+
+def settled(step, name):
+    """Waits until both sides have carried through what they decided of this id."""
+    for side in step.run.sides:
+        for _ in range(200):
+            state = side.call("DescribeTransactions", 0, {"TransactionalIds": [name]})
+            if "_" in state or state["TransactionStates"][0]["TransactionState"] not in UNSETTLED:
+                break
+            time.sleep(0.02)
+
+
+def describe(step, name):
+    settled(step, name)
+    if DESCRIBE_TRANSACTIONS in step.run.ranges["ours"]:
+        step("DescribeTransactions", None, {"TransactionalIds": [name]})
+
+
+def who(keep, bump=0):
+    """The producer id and epoch of an answer that was kept."""
+    if isinstance(keep, tuple):
+        return lambda context: keep
+    return lambda context: (context[keep]["ProducerId"], context[keep]["ProducerEpoch"] + bump)
+
+
+NOBODY = (-1, -1)
+
+
+def init(step, version, name, keep=None, producer=NOBODY, bump=0, timeout_ms=TIMEOUT_MS):
+    def body(context):
+        producer_id, epoch = who(producer, bump)(context)
+        return {
+            "TransactionalId": name,
+            "TransactionTimeoutMs": timeout_ms,
+            "ProducerId": producer_id,
+            "ProducerEpoch": epoch,
+        }
+
+    answers = step("InitProducerId", version, body, keep=keep)
+    settled(step, name)
+    return answers
+
+
+def add(step, version, name, producer, topics, bump=0, verify=False):
+    """topics: [(name, [partition])]."""
+
+    def body(context):
+        producer_id, epoch = who(producer, bump)(context)
+        listed = [{"Name": topic_name, "Partitions": partitions} for topic_name, partitions in topics]
+        if version < 4:
+            return {
+                "V3AndBelowTransactionalId": name,
+                "V3AndBelowProducerId": producer_id,
+                "V3AndBelowProducerEpoch": epoch,
+                "V3AndBelowTopics": listed,
+            }
+        one = {"TransactionalId": name, "ProducerId": producer_id, "ProducerEpoch": epoch, "VerifyOnly": verify}
+        return {"Transactions": [{**one, "Topics": listed}]}
+
+    return step("AddPartitionsToTxn", version, body)
+
+
+def end(step, version, name, producer, commit=True, bump=0, keep=None):
+    def body(context):
+        producer_id, epoch = who(producer, bump)(context)
+        return {"TransactionalId": name, "ProducerId": producer_id, "ProducerEpoch": epoch, "Committed": commit}
+
+    answers = step("EndTxn", version, body, keep=keep)
+    settled(step, name)
+    return answers
+
+
+def coordinators(step, version, prefix):
+    ready(step, prefix + "x")
+    for names in ([prefix + "x"], [prefix + "x", ""], []):
+        body = {"Key": prefix + "x", "KeyType": 1}
+        step("FindCoordinator", version, body if version < 4 else {"CoordinatorKeys": names, "KeyType": 1})
+
+
+def producers(step, version, prefix):
+    """InitProducerId: epochs, who is expected, timeouts."""
+    name = prefix + "x"
+    ready(step, name, prefix + "y")
+    for timeout_ms in (0, -1, 900001, 1 << 30):
+        init(step, version, prefix + "y", timeout_ms=timeout_ms)
+    init(step, version, "")
+    init(step, version, prefix + "y", timeout_ms=900000)
+    init(step, version, name, keep="first")
+    init(step, version, name, keep="second")
+    if version < 3:
+        return
+    init(step, version, name, producer=(-1, 0))
+    init(step, version, name, producer=(0, -1))
+    init(step, version, name, producer="first")
+    init(step, version, name, producer="second", bump=1)
+    init(step, version, name, producer="second", keep="third")
+    init(step, version, name, producer="second")
+    init(step, version, name, producer="second")
+    init(step, version, name, producer="first")
+    init(step, version, name, producer=(1 << 40, 0))
+    init(step, version, name, producer="third")
+    init(step, version, prefix + "new", producer=(1 << 40, 3))
+    describe(step, name)
+    describe(step, prefix + "y")
+
+
+def fenced(step, version, prefix):
+    """A new producer, or the same one after an error, aborts what is open."""
+    name, at = prefix + "x", prefix + "t"
+    ready(step, name)
+    topic(step, at, 2)
+    init(step, None, name, keep="old")
+    add(step, 3, name, "old", [(at, [0, 1])])
+    init(step, version, name)
+    init(step, version, name, keep="new")
+    describe(step, name)
+    end(step, 1, name, "old")
+    end(step, 4, name, "old")
+    end(step, 5, name, "old")
+    for number in (0, 2, 3, 4, 5):
+        add(step, number, name, "old", [(at, [0])])
+    if version < 3:
+        return
+    init(step, version, name, producer="old")
+    add(step, 3, name, "new", [(at, [0])])
+    init(step, version, name, producer="new")
+    init(step, version, name, producer="new", keep="newer")
+    describe(step, name)
+    add(step, 4, name, "newer", [(at, [0])])
+    init(step, version, name, producer="newer", bump=-1)
+    init(step, version, name, producer=(1 << 40, 0))
+    init(step, version, name, producer="newer")
+    init(step, version, name, producer="newer")
+    describe(step, name)
+
+
+def additions(step, version, prefix):
+    name, at, other = prefix + "x", prefix + "t", prefix + "u"
+    ready(step, name)
+    topic(step, at, 3)
+    topic(step, other, 1)
+    init(step, None, name, keep="me")
+    add(step, version, name, "me", [(at, [0]), ("missing", [0])])
+    add(step, version, name, "me", [(at, [0, 7, -1]), (other, [0])])
+    add(step, version, name, "me", [("__consumer_offsets", [0])])
+    add(step, version, name, "me", [("", [0]), ("bad name!", [0])])
+    add(step, version, "", "me", [(at, [0])])
+    add(step, version, "", "me", [(at, [0, 9])])
+    add(step, version, prefix + "nobody", "me", [(at, [0])])
+    add(step, version, name, (1 << 40, 0), [(at, [0])])
+    add(step, version, name, "me", [(at, [0])], bump=1)
+    add(step, version, name, "me", [(at, [0])], bump=-1)
+    describe(step, name)
+    if version >= 4:
+        add(step, version, name, "me", [(at, [0])], verify=True)
+    add(step, version, name, "me", [(at, [0, 0, 2]), (other, []), (at, [2])])
+    add(step, version, name, "me", [(at, [0])])
+    describe(step, name)
+    add(step, version, name, "me", [(other, [0])])
+    add(step, version, name, "me", [])
+    describe(step, name)
+    if version >= 4:
+        several(step, version, name, prefix + "nobody", at, other)
+    end(step, 5 if version >= 4 else 4, name, "me", keep="next")
+    add(step, version, name, "me", [(at, [0])])
+    describe(step, name)
+
+
+def several(step, version, name, nobody, at, other):
+    """Transactions that are verified together; several of one id take the last one's partitions."""
+
+    def one(context, transactional_id, topics, verify):
+        producer_id, epoch = who("me")(context)
+        listed = [{"Name": topic_name, "Partitions": partitions} for topic_name, partitions in topics]
+        one = {"TransactionalId": transactional_id, "ProducerId": producer_id, "ProducerEpoch": epoch}
+        return {**one, "VerifyOnly": verify, "Topics": listed}
+
+    for verify in (True, False):
+        step("AddPartitionsToTxn", version, lambda c: {"Transactions": [one(c, name, [(at, [0, 1])], True), one(c, nobody, [(at, [0])], verify)]})  # noqa: B023
+    step("AddPartitionsToTxn", version, lambda c: {"Transactions": [one(c, name, [(at, [0])], True), one(c, name, [(other, [0])], True)]})
+    step("AddPartitionsToTxn", version, lambda c: {"Transactions": [one(c, name, [("missing", [0]), (at, [1])], True)]})
+    step("AddPartitionsToTxn", version, lambda c: {"Transactions": [one(c, "", [(at, [1])], True)]})
+    step("AddPartitionsToTxn", version, lambda c: {"Transactions": [one(c, name, [], True)]})
+
+
+def ends(step, version, prefix):
+    name, at = prefix + "x", prefix + "t"
+    raises = version >= 5
+    adds = 4 if raises else 3
+    ready(step, name)
+    topic(step, at, 2)
+    init(step, None, name, keep="me")
+    end(step, version, "", "me")
+    end(step, version, prefix + "nobody", "me")
+    end(step, version, name, (1 << 40, 0))
+    end(step, version, name, "me", bump=1)
+    end(step, version, name, "me", bump=-1)
+    end(step, version, name, "me")
+    end(step, version, name, "me", commit=False, keep="after" if raises else None)
+    describe(step, name)
+    me = "after" if raises else "me"
+    for commit in (True, False, False, True):
+        add(step, adds, name, me, [(at, [0, 1])])
+        describe(step, name)
+        end(step, version, name, me, commit=commit, keep="next" if raises else None)
+        describe(step, name)
+        end(step, version, name, me, commit=commit)  # again, as if the answer had got lost
+        end(step, version, name, me, commit=not commit)
+        if raises:
+            end(step, version, name, "next", commit=True)
+            end(step, version, name, "next", commit=False, keep="me")
+            end(step, version, name, "me", commit=False, keep="after")
+        describe(step, name)
+    init(step, None, name)
+    end(step, version, name, me)
+
+
+def mixed(step, version, prefix):
+    """Clients of either transaction version, one after the other."""
+    name, at = prefix + "x", prefix + "t"
+    ready(step, name)
+    topic(step, at)
+    init(step, None, name, keep="me")
+    for adds, ends_with in ((4, version), (3, 5), (3, version)):
+        add(step, adds, name, "me", [(at, [0])])
+        end(step, ends_with, name, "me", commit=adds == 4)
+        describe(step, name)
+        settled(step, name)
+        init(step, None, name, keep="me")
+
+
+def gone(step, version, prefix):
+    """A partition that is deleted does not hold up the end."""
+    name, at, other = prefix + "x", prefix + "t", prefix + "u"
+    ready(step, name)
+    topic(step, at)
+    topic(step, other)
+    init(step, None, name, keep="me")
+    add(step, 4 if version >= 5 else 3, name, "me", [(at, [0]), (other, [0])])
+    step("DeleteTopics", None, {"Topics": [{"Name": at}], "TimeoutMs": 10000})
+    for side in step.run.sides:
+        for _ in range(100):
+            if not side.has_partition(at):
+                break
+            time.sleep(0.05)
+    end(step, version, name, "me")
+    describe(step, name)
+
+
+def marker(step, version, producer, topics, commit=True, coordinator_epoch=0, transaction_version=0, bump=0):
+    def body(context):
+        producer_id, epoch = who(producer, bump)(context)
+        one = {
+            "ProducerId": producer_id,
+            "ProducerEpoch": epoch,
+            "TransactionResult": commit,
+            "Topics": [{"Name": name, "PartitionIndexes": partitions} for name, partitions in topics],
+            "CoordinatorEpoch": coordinator_epoch,
+            "TransactionVersion": transaction_version,
+        }
+        return {"Markers": [one]}
+
+    step("WriteTxnMarkers", version, body, ignore=("ProducerId",))
+
+
+def markers(step, version, prefix):
+    at, other = prefix + "t", prefix + "u"
+    for side in step.run.sides:
+        await_producer_ids(side)
+    topic(step, at, 2)
+    topic(step, other)
+    id_of = topic_id(step, at)
+    step("InitProducerId", None, {"TransactionalId": None, "TransactionTimeoutMs": 0}, keep="me")
+    step("WriteTxnMarkers", version, {"Markers": []})
+    marker(step, version, "me", [])
+    marker(step, version, "me", [(at, [])])
+    marker(step, version, "me", [(at, [0, 5]), ("missing", [0])])
+    marker(step, version, "me", [("missing", [0])])
+    marker(step, version, "me", [(at, [0, 1]), (other, [0])], commit=False, coordinator_epoch=3)
+    marker(step, version, "me", [(at, [0])], coordinator_epoch=2)
+    marker(step, version, "me", [(at, [0])], coordinator_epoch=-1)
+    marker(step, version, "me", [(at, [0])], coordinator_epoch=4, bump=2)
+    marker(step, version, "me", [(at, [0])], coordinator_epoch=4, bump=1)
+    marker(step, version, (1 << 40, 0), [(at, [1])], coordinator_epoch=4)
+    for producers_version in (0, 1, 2, 3):
+        for bump in (1, 2, 3):
+            marker(step, version, "me", [(at, [0])], coordinator_epoch=4, bump=bump, transaction_version=producers_version)
+    step("Fetch", 12, fetch(at, id_of, [fetch_partition(0, 0), fetch_partition(1, 0)]), ignore=("ProducerId", "BaseTimestamp", "MaxTimestamp", "CrcOk"))
+
+
+def idempotent(step, version, prefix):
+    """Markers beside what a producer wrote outside of transactions."""
+    at = prefix + "t"
+    for side in step.run.sides:
+        await_producer_ids(side)
+    topic(step, at)
+    step("InitProducerId", None, {"TransactionalId": None, "TransactionTimeoutMs": 0}, keep="me")
+
+    def records(epoch, sequence):
+        def body(context):
+            producer_id = context["me"]["ProducerId"]
+            return produce(at, batch([(b"k", b"v")], ts=NOW, pid=producer_id, epoch=epoch, seq=sequence))
+
+        return body
+
+    step("Produce", 9, records(3, 0))
+    marker(step, version, "me", [(at, [0])], bump=2)
+    marker(step, version, "me", [(at, [0])], bump=3)
+    step("Produce", 9, records(3, 1))
+    marker(step, version, "me", [(at, [0])], bump=4, transaction_version=2)
+    step("Produce", 9, records(3, 2))
+    step("Produce", 9, records(4, 7))
+    step("Produce", 9, records(4, 0))
+
+
+SCENARIOS = [
+    ("coordinator of transactions", "FindCoordinator", coordinators),
+    ("producers", "InitProducerId", producers),
+    ("fenced", "InitProducerId", fenced),
+    ("additions", "AddPartitionsToTxn", additions),
+    ("ends", "EndTxn", ends),
+    ("mixed transactions", "EndTxn", mixed),
+    ("partition gone", "EndTxn", gone),
+    ("markers", "WriteTxnMarkers", markers),
+    ("markers beside records", "WriteTxnMarkers", idempotent),
+]
