@@ -86,6 +86,7 @@ class Broker:
             "group.initial.rebalance.delay.ms": "0",
             **(settings or {}),
         }
+        self.environment = None  # of its process; None: this one's
         self.process = None
 
     @property
@@ -126,7 +127,7 @@ class Broker:
         self.properties_path.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
         if not (self.data / "meta.properties").exists():
             self.format()
-        self.process = Process(self.kind, self.command(), self.log_path)
+        self.process = Process(self.kind, self.command(), self.log_path, env=self.environment)
 
     def start(self):
         """Starts it and returns when it answers requests."""
