@@ -1,9 +1,11 @@
 """The sides of the benchmark: Apache Kafka, Odradek, and the bare servers that show the machine's limits."""
 
+import contextlib
 import json
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -64,6 +66,25 @@ class Load:
         return json.loads(done.stdout)
 
 
+    @contextlib.contextmanager
+    def started(self, mode, port, **options):
+        """Runs a mode that goes on until its standard input ends, from when it has printed its line. Its ends() ends it."""
+        process = subprocess.Popen(self.command(mode, port, **options), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+
+        def ends():
+            process.communicate(timeout=60)
+        process.ends = ends
+        try:
+            if not process.stdout.readline():
+                raise BenchError(process.stderr.read().strip() or f"odradek-load {mode} did not start")
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
 class Server:
     """A process that is measured."""
 
@@ -91,6 +112,10 @@ class Server:
             kb[name] = int(value.split()[0])
         return {"rss": kb["Rss"] * 1024, "pss": kb["Pss"] * 1024,
                 "threads": len(os.listdir(proc / "task")), "files": len(os.listdir(proc / "fd"))}
+
+    def held_bytes(self):
+        """What its objects take."""
+        return self.memory()["pss"]
 
     def check_alive(self):
         if self.process.poll() is not None:
@@ -199,6 +224,14 @@ class Kafka(Broker):
         subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", f"{self.libs}/*", "kafka.tools.StorageTool", "format",
                         "-t", CLUSTER_ID, "-c", str(self.properties), "--standalone"],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+
+    def held_bytes(self):
+        """The live part of the heap: a full collection, then what is used."""
+        def ask(command):
+            return subprocess.run(["jcmd", str(self.process.pid), command], capture_output=True, text=True, check=True,
+                                  timeout=60).stdout
+        ask("GC.run")
+        return int(re.search(r"used (\d+)K", ask("GC.heap_info"))[1]) * 1024
 
     def command(self):
         return ["java", *KAFKA_JVM_FLAGS, "-cp", f"{self.libs}/*", "kafka.Kafka", str(self.properties)]

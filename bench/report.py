@@ -7,6 +7,7 @@ import platform
 import statistics
 import subprocess
 
+import groups
 import measure
 from brokers import KAFKA_JVM_FLAGS
 
@@ -33,6 +34,19 @@ ROWS = [
     ("perf_consume_cpu_s_per_gb", "broker CPU per GB, kafka-consumer-perf-test", "s", 1, 2),
     ("keyed_cpu_s_per_gb", "broker CPU per GB, 50 keyed producers, 100 partitions, retention active", "s", 1, 2),
     ("compact_cpu_s_per_gb", "broker CPU per GB compacted", "s", 1, 2),
+    ("commit_cpu_s_per_million", "broker CPU per million offset commits, one a request", "s", 1, 2),
+    ("join_s", "join to stable, a group of {members:,} members", "s", 1, 2),
+    ("join_cpu_s", "broker CPU of that", "s", 1, 2),
+    ("assigned_fetch_cpu_s_per_gb", "broker CPU per GB fetched, partitions assigned by hand", "s", 1, 3),
+    ("group_fetch_cpu_s_per_gb", "broker CPU per GB fetched by members of a group", "s", 1, 3),
+    *(row for records, partitions in groups.TRANSACTIONS for row in (
+        (f"txn_{records}_{partitions}_cpu_s_per_10000",
+         f"broker CPU per 10,000 transactions, {records} record{'s' if records > 1 else ''}, {partitions} partition{'s' if partitions > 1 else ''}", "s", 1, 2),
+        (f"txn_{records}_{partitions}_p99_us", "p99 of such a transaction", "ms", 1e-3, 2))),
+    ("bytes_a_group", "memory a group with one offset", "bytes", 1, 0),
+    ("bytes_an_offset", "memory a committed offset, in groups of {offsets:,}", "bytes", 1, 0),
+    ("bytes_a_member", "memory a member of a group of {members:,}, its connection included", "bytes", 1, 0),
+    ("bytes_an_open_transaction", "memory an open transaction", "bytes", 1, 0),
     ("idle_threads", "threads, idle", "", 1, 0),
     ("idle_files", "open files, idle", "", 1, 0),
     ("many_start_clean_s", "start after a clean stop, {partitions:,} partitions", "s", 1, 2),
@@ -50,6 +64,9 @@ RATES = [
     ("produce_mb_per_s", "produced", "MB/s", 1, 0),
     ("fetch_mb_per_s", "fetched", "MB/s", 1, 0),
     ("keyed_mb_per_s", "produced by 50 keyed producers over 100 partitions, retention active", "MB/s", 1, 0),
+    ("commits_per_s", "offsets committed", "/s", 1, 0),
+    *((f"txn_{records}_{partitions}_per_s", f"transactions of {records} records, {partitions} partitions", "/s", 1, 0)
+      for records, partitions in groups.TRANSACTIONS),
     ("perf_produce_records_per_s", "kafka-producer-perf-test", "records/s", 1, 0),
     ("perf_consume_records_per_s", "kafka-consumer-perf-test", "records/s", 1, 0),
 ]
@@ -101,7 +118,7 @@ def side_by_side(rounds, rows, inverse=False, **names):
     for row in rows:
         if values(rounds, "kafka", row[0]) or values(rounds, "odradek", row[0]):
             sides = ("odradek", "kafka") if inverse else ("kafka", "odradek")
-            lines.append([row[1].format(stream_mb=measure.STREAM_BYTES_PER_S // 1000000, **names), cell(rounds, "kafka", row), cell(rounds, "odradek", row),
+            lines.append([row[1].format(stream_mb=measure.STREAM_BYTES_PER_S // 1000000, members=groups.MEMBERS, offsets=groups.OFFSETS_A_GROUP, **names), cell(rounds, "kafka", row), cell(rounds, "odradek", row),
                           ratio(rounds, row, *sides)])
     return lines
 
@@ -172,11 +189,18 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   disk is in neither side's figure; Odradek has a thread that starts this early (sync_file_range) when many have come
   together, and that thread counts.
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
+  Memory a group, offset, member or transaction: what so many of them add, divided by their number; of Kafka the used heap after a
+  full collection (jcmd), of Odradek the process's Pss.
 - Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
   formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.
 - Keyed producers: {keyed_connections} connections, each with batches of {keyed_batch_kb} KB (the Java producer's default) for each of
   {keyed_partitions} partitions in turn, five requests in flight, idempotent; segments of {keyed_segment_mb} MB, two of which are kept a
   partition, looked at every second: the run rolls and deletes segments all the time.
+- Groups: offsets are committed over {commit_connections} connections, five requests in flight, by consumers that were assigned
+  their partitions by hand. {members:,} members join one group at once, each over a connection of its own, with a heartbeat every
+  {heartbeat_ms} ms and an initial rebalance delay of 0; stable is when all are in one generation and have their assignment.
+  Transactions run one after another over each of {transaction_connections} connections: one Produce request for all partitions,
+  then EndTxn (transaction.version 2); the same number is run before as warm-up.
 - Latency, raw: one connection holds a Fetch, another produces one record; from the send of the produce until the fetch's answer
   is read; the next record follows when both are answered. Through the Java clients: `bench/EndToEnd.java`, from `send` to the
   return of `poll`.
@@ -208,6 +232,8 @@ def page(result):
         fetched_gb=plan["fetches"] * plan["bytes"] / 1e9, latency_warmup=plan["latency_warmup"],
         latency_count=plan["latency_count"], keyed_connections=measure.KEYED["connections"],
         keyed_partitions=measure.KEYED["partitions"], keyed_batch_kb=measure.KEYED["batch_bytes"] // 1024,
+        commit_connections=groups.COMMIT["connections"], members=groups.MEMBERS,
+        heartbeat_ms=groups.HEARTBEAT_US // 1000, transaction_connections=groups.TRANSACTION_CONNECTIONS,
         keyed_segment_mb=measure.KEYED_SEGMENT_BYTES >> 20, **result["machine"])
 
 

@@ -16,13 +16,14 @@ import time
 
 import brokers
 import compaction
+import groups
 import many
 import measure
 import report
 from brokers import BenchError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed", "compact"]
+PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed", "compact", "groups"]
 SIDES = ["kafka", "odradek", "limit"]
 TOUCH_BYTES = 12 << 30
 KEEP_FREE_BYTES = 3 << 30
@@ -40,6 +41,8 @@ def arguments():
     p.add_argument("--build", default=str(ROOT / "build"), help="build directory (default: build)")
     p.add_argument("--odradek", help="the binary to measure (default: odradek of the build directory)")
     p.add_argument("--page", action="store_true", help="measure nothing: write the page from the last full run's results")
+    p.add_argument("--add", action="store_true",
+                   help="put the figures of this run into the last results (rows that a full run lacks), and write the page")
     p.add_argument("--write", action="store_true", help="write docs/benchmarks.md also from a partial run")
     a = p.parse_args()
     a.only, a.side = a.only.split(","), a.side.split(",")
@@ -55,13 +58,14 @@ def make_plan(a):
     plan = argparse.Namespace(
         only=a.only, partitions=a.partitions, libs=a.kafka_libs, rounds=a.rounds or (1 if a.quick else 3),
         warmup_bytes=3_000_000_000, bytes=2_000_000_000, fetch_warmups=2, fetches=3, stream_bytes=500_000_000, keyed_warmup_bytes=2_000_000_000, keyed_bytes=4_000_000_000, compact_bytes=2_000_000_000,
-        latency_warmup=20_000,
+        commits=200_000, transactions=10_000, latency_warmup=20_000,
         latency_count=20_000, java_warmup=20_000, java_count=20_000, java_records=5_000_000)
     if a.quick:
         plan.warmup_bytes, plan.bytes, plan.fetches = 1_000_000_000, 500_000_000, 2
         plan.stream_bytes = 200_000_000
         plan.keyed_warmup_bytes, plan.keyed_bytes = 1_500_000_000, 1_500_000_000
         plan.compact_bytes = 700_000_000
+        plan.commits, plan.transactions = 50_000, 2_000
         plan.latency_warmup = plan.latency_count = plan.java_warmup = plan.java_count = 5_000
         plan.java_records = 1_000_000
     return plan
@@ -110,6 +114,8 @@ def broker_round(broker, plan):
             broker.stop()
         if "compact" in plan.only:
             figures.update(compaction.compact(broker, plan))
+        if "groups" in plan.only:
+            figures.update(groups.all_of_it(broker, plan))
         if plan.partitions:
             broker.make_directory()
             broker.start()
@@ -148,6 +154,15 @@ def run_rounds(a, plan, load, work):
     return rounds, failures
 
 
+def add_to(last, result):
+    """The rounds of a partial run, one by one, into those of the last run, which was on the same machine."""
+    for side, rounds in result["rounds"].items():
+        for figures, more in zip(last["rounds"].setdefault(side, []), rounds):
+            figures.update({name: value for name, value in more.items() if name not in figures})
+    last["plan"]["partitions"] = last["plan"]["partitions"] or result["plan"]["partitions"]
+    return last
+
+
 def write_page(result):
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "benchmarks.md").write_text(report.page(result))
@@ -179,10 +194,12 @@ def main():
     finally:
         shutil.rmtree(work, ignore_errors=True)
     result = {"machine": report.machine(results), "plan": vars(plan), "rounds": rounds, "failures": failures}
+    if a.add:
+        result = add_to(json.loads((results / "results.json").read_text()), result)
     (results / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     print(report.summary(result))
     complete = not failures and not a.quick and set(a.side) == set(SIDES) and set(a.only) == set(PARTS)
-    if a.write or complete:
+    if a.write or a.add or complete:
         write_page(result)
     for side, reason in failures.items():
         print(f"\n{side} could not be measured: {reason}", file=sys.stderr)
