@@ -318,6 +318,32 @@ static void each_transaction_has_an_epoch_with_version_2(void **state)
     assert_int_equal(marked(), E_NONE);
 }
 
+// The answer to an end got lost and the client asked twice; the second comes when more has happened.
+static void a_late_end_ends_nothing_else(void **state)
+{
+    (void)state;
+    struct producer p, late, q = none;
+    assert_int_equal(init(none, &p), E_NONE);
+    assert_int_equal(add(p, "a", 0, 5), E_NONE);
+    late = p;
+    assert_int_equal(end(&p, true, 5), E_NONE);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(add(p, "a", 0, 5), E_NONE);
+    struct producer again = late;
+    assert_int_equal(end(&again, true, 5), E_PRODUCER_FENCED);
+    check_state("Ongoing", 1);
+    again = late;
+    assert_int_equal(end(&again, false, 5), E_PRODUCER_FENCED);
+    check_state("Ongoing", 1);
+    late = p;
+    assert_int_equal(end(&p, false, 5), E_NONE);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(init(none, &q), E_NONE);
+    again = late; // it would raise the epoch of the producer that came after
+    assert_int_equal(end(&again, false, 5), E_PRODUCER_FENCED);
+    assert_int_equal(add(q, "a", 0, 5), E_NONE);
+}
+
 static void a_new_producer_fences_the_old(void **state)
 {
     (void)state;
@@ -629,6 +655,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(commit_with_version_1),
         TEST(each_transaction_has_an_epoch_with_version_2),
+        TEST(a_late_end_ends_nothing_else),
         TEST(a_new_producer_fences_the_old),
         TEST(a_producer_goes_on_after_an_error),
         TEST(versions_mix),
