@@ -429,6 +429,10 @@ static void exhausted_epochs_give_a_new_id(void **state)
     struct producer last = p;
     assert_int_equal(add(p, "a", 0, 5), E_NONE);
     assert_int_equal(end(&p, true, 5), E_NONE);
+    assert_int_equal(p.id, first.id + 1);
+    assert_int_equal(p.epoch, 0);
+    assert_int_equal(add(p, "a", 0, 5), E_CONCURRENT_TRANSACTIONS); // the markers bear the former id
+    assert_int_equal(init(p, &p), E_CONCURRENT_TRANSACTIONS);
     assert_int_equal(last_markers()->producer_id, first.id);
     assert_int_equal(last_markers()->producer_epoch, INT16_MAX);
     reload(); // the next id is in the record
@@ -438,6 +442,29 @@ static void exhausted_epochs_give_a_new_id(void **state)
     assert_int_equal(last.id, first.id + 1);
     assert_int_equal(last.epoch, 0);
     assert_int_equal(add(last, "a", 0, 5), E_NONE);
+}
+
+// Its timeout fences a producer with the last epoch of its id, which nobody gets: neither who ends nor who
+// goes on.
+static void the_last_epoch_only_fences(void **state)
+{
+    (void)state;
+    struct producer p = none, q;
+    do {
+        f.log_count = 0;
+        buffer_free(&f.log[0].key);
+        buffer_free(&f.log[0].value);
+        assert_int_equal(init(none, &p), E_NONE);
+    } while (p.epoch < INT16_MAX - 1);
+    assert_int_equal(add(p, "a", 0, 5), E_NONE);
+    advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
+    assert_int_equal(last_markers()->producer_epoch, INT16_MAX);
+    assert_int_equal(marked(), E_NONE);
+    q = p;
+    assert_int_equal(end(&q, false, 5), E_PRODUCER_FENCED);
+    assert_int_equal(init(p, &q), E_NONE);
+    assert_int_equal(q.id, p.id + 1);
+    assert_int_equal(q.epoch, 0);
 }
 
 static void verification(void **state)
@@ -660,6 +687,7 @@ int main(void)
         TEST(a_producer_goes_on_after_an_error),
         TEST(versions_mix),
         TEST(exhausted_epochs_give_a_new_id),
+        TEST(the_last_epoch_only_fences),
         TEST(verification),
         TEST(timeouts_abort),
         TEST(ids_expire),

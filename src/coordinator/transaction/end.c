@@ -12,8 +12,10 @@ struct end_txn_response *txn_end_response(struct coordinator_request *r, const s
     struct end_txn_response *out = end_txn_response_new(&r->arena, 1);
     if (!out)
         return NULL;
-    out->producer_id = x->body.producer_id;
-    out->producer_epoch = x->body.epoch;
+    // Where the epochs of its id are used up, the producer goes on with the id that it will have (KIP-890).
+    bool rotates = txn_preparing(x) && x->body.next_producer_id != -1;
+    out->producer_id = rotates ? x->body.next_producer_id : x->body.producer_id;
+    out->producer_epoch = rotates ? 0 : x->body.epoch;
     return out;
 }
 
@@ -50,7 +52,8 @@ static bool asks_again(const struct txn *x, const struct end_txn_request *q)
     bool raised = b->epoch == q->producer_epoch + 1 && b->producer_id == q->producer_id;
     bool rotated =
         b->previous_producer_id == q->producer_id && q->producer_epoch == INT16_MAX - 1 && b->epoch == 0;
-    return b->client_version >= 2 && (raised || rotated);
+    bool usable = b->epoch < INT16_MAX || txn_preparing(x); // the last epoch is given to nobody
+    return b->client_version >= 2 && usable && (raised || rotated);
 }
 
 static int16_t check(const struct txn *x, const struct end_txn_request *q, bool version_2, bool again)

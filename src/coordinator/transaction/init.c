@@ -17,6 +17,7 @@ static bool is_expected(const struct txn *x, const struct init_producer_id_reque
 {
     const struct txn_body *b = &x->body;
     return q->producer_id == -1 || b->epoch == -1 || q->producer_id == b->producer_id ||
+           (txn_preparing(x) && q->producer_id == b->next_producer_id) ||
            (q->producer_id == b->previous_producer_id && txn_epoch_exhausted(q->producer_epoch));
 }
 
@@ -69,7 +70,11 @@ void txn_on_init(struct txn_turn *t, struct coordinator_request *r)
         return;
     }
     struct txn_body *next = txn_next(t, x, TXN_EMPTY);
-    if (txn_epoch_exhausted(x->body.epoch) && (q->producer_id == -1 || q->producer_epoch == x->body.epoch)) {
+    // A producer that its timeout fenced with the very last epoch cannot be given that one: it is for fencing
+    // alone.
+    bool current = q->producer_id == -1 || q->producer_epoch == x->body.epoch ||
+                   (x->body.epoch == INT16_MAX && q->producer_epoch == x->body.last_epoch);
+    if (txn_epoch_exhausted(x->body.epoch) && current) {
         error = c->new_producer_id(c->context, &next->producer_id);
         next->last_epoch = q->producer_id != -1 ? x->body.epoch : -1;
         next->epoch = 0;

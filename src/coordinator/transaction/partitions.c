@@ -4,6 +4,9 @@
 
 static int16_t check(const struct txn *x, int64_t producer_id, int16_t epoch)
 {
+    // Its former id still ends a transaction; the next is known to the producer already.
+    if (x && txn_preparing(x) && producer_id == x->body.next_producer_id && epoch == 0)
+        return E_CONCURRENT_TRANSACTIONS;
     if (!x || x->body.producer_id != producer_id)
         return E_INVALID_PRODUCER_ID_MAPPING;
     if (x->body.epoch != epoch)
