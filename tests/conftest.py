@@ -15,6 +15,8 @@ def pytest_addoption(parser):
     parser.addoption("--seeds", default="1-2", help="kdiff: seeds of random requests, like 1-10")
     parser.addoption("--count", type=int, default=300, help="kdiff: random requests a seed")
     parser.addoption("--kills", type=int, default=60, help="crash: how often the broker is killed")
+    parser.addoption("--seconds", type=int, default=240, help="checker: how long")
+    parser.addoption("--seed", type=int, help="checker: what a failure printed")
     parser.addoption("--megabytes", type=int, default=200, help="events: how much the access log holds")
     parser.addoption("--keep", action="store_true", help="keep the directories of the brokers")
 
