@@ -98,7 +98,7 @@ def room_of(path):
 
 def check_dependencies():
     """Includes point downwards through the rooms, or stay within one."""
-    for path in tracked("src/*.c", "src/*.h"):
+    for path in tracked("src/*.c", "src/*.cc", "src/*.h"):
         room = room_of(path)
         for number, line in lines(text_of(path)):
             found = INCLUDE.match(line)
@@ -113,7 +113,7 @@ def check_dependencies():
 
 def check_banned():
     """No function that cannot be used safely."""
-    for path in tracked("*.c", "*.h"):
+    for path in tracked("*.c", "*.cc", "*.h"):
         for number, line in lines(code_only(text_of(path))):
             for call in CALL.findall(line):
                 if call in ("setjmp", "rand", "srand", "usleep", "system") and room_of(path) is None:
@@ -124,7 +124,7 @@ def check_banned():
 def check_system_calls():
     """Only os/ and the entry points talk to the system's headers for files and sockets."""
     headers = re.compile(r"^\s*#\s*include\s+<(sys/socket|sys/epoll|sys/eventfd|netinet/\w+|arpa/inet|sys/sendfile|dirent)\.h>")
-    for path in tracked("src/*.c", "src/*.h"):
+    for path in tracked("src/*.c", "src/*.cc", "src/*.h"):
         for number, line in lines(text_of(path)):
             found = headers.match(line)
             if found and room_of(path) not in ("os", "cli"):
@@ -143,7 +143,7 @@ def check_readmes():
 
 def check_length():
     """A file has one subject: no source of more than 900 lines."""
-    for path in tracked("*.c", "*.h", "*.py", "*.js", "*.java", "dev"):
+    for path in tracked("*.c", "*.cc", "*.h", "*.py", "*.js", "*.java", "dev"):
         count = text_of(path).count("\n")
         if count > MAX_LINES:
             yield path, count, f"{count} lines; {MAX_LINES} are the limit"
@@ -151,7 +151,7 @@ def check_length():
 
 def check_unfinished():
     """Nothing is marked as to be done later."""
-    for path in tracked("*.c", "*.h", "*.py", "*.js", "*.java", "dev", "*.build"):
+    for path in tracked("*.c", "*.cc", "*.h", "*.py", "*.js", "*.java", "dev", "*.build"):
         if path == pathlib.Path(__file__).resolve():
             continue
         for number, line in lines(text_of(path)):
@@ -174,7 +174,7 @@ def check_mentions():
 
 def check_whitespace():
     """No trailing blanks, a newline at the end."""
-    for path in tracked("*.c", "*.h", "*.py", "*.md", "*.build", "dev"):
+    for path in tracked("*.c", "*.cc", "*.h", "*.py", "*.md", "*.build", "dev"):
         text = text_of(path)
         for number, line in lines(text):
             if line != line.rstrip():
@@ -185,7 +185,7 @@ def check_whitespace():
 
 def check_format():
     """C sources are as clang-format lays them out."""
-    sources = tracked("*.c", "*.h")
+    sources = tracked("*.c", "*.cc", "*.h")
     done = subprocess.run(["clang-format", "--dry-run", "--ferror-limit=1", *sources], capture_output=True, text=True)
     for found in re.finditer(r"^(.+?):(\d+):\d+: warning", done.stderr, re.M):
         yield pathlib.Path(found.group(1)), int(found.group(2)), "not as clang-format lays it out: ./dev fmt"
