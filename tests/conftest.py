@@ -18,6 +18,7 @@ def pytest_addoption(parser):
     parser.addoption("--seconds", type=int, default=240, help="checker: how long")
     parser.addoption("--seed", type=int, help="checker: what a failure printed")
     parser.addoption("--megabytes", type=int, default=200, help="events: how much the access log holds")
+    parser.addoption("--full", action="store_true", help="frameworks: all that is tested, not a slice of each")
     parser.addoption("--keep", action="store_true", help="keep the directories of the brokers")
 
 
@@ -42,6 +43,11 @@ class Brokers:
     def start(self, kind=None, settings=None, data=None):
         return self.new(kind, settings, data).start()
 
+    def add(self, process):
+        """What else a test runs beside its brokers: ended with them, before those that it was started after."""
+        self.all.append(process)
+        return process
+
     def successor(self, broker, kind):
         """Another broker for the same directory and addresses, to follow one that has ended."""
         after = self.new(kind, broker.settings, broker.data)
@@ -50,7 +56,7 @@ class Brokers:
 
     def close(self):
         problems, ending, self.all = [], self.all, []
-        for broker in ending:
+        for broker in reversed(ending):
             try:
                 broker.discard()
             except (AssertionError, TimeoutError) as problem:

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import random
-import signal
 import socket
 import struct
 
@@ -148,13 +147,7 @@ class Broker:
         if self.process is None:
             return
         process, self.process = self.process, None
-        process.signal(signal.SIGTERM)
-        try:
-            status = process.wait(self.stop_timeout_s)
-        except TimeoutError:
-            process.kill()
-            raise
-        assert status in self.clean_exit, f"{self.kind} ended with {status}:\n{self.log_text()[-3000:]}"
+        process.terminate_and_wait(self.stop_timeout_s, self.clean_exit)
         self.check_sanitizers()
 
     def kill(self):

@@ -41,9 +41,9 @@ def libs():
     return folder
 
 
-def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None):
-    """The command line that runs a main class of Kafka's, or one of more_classes (a folder)."""
-    path = f"{libs()}/*" + (f":{more_classes}" if more_classes else "")
+def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None, jars=None):
+    """The command line that runs a main class of Kafka's (or of jars, another folder), or one of more_classes (a folder)."""
+    path = f"{jars or libs()}/*" + (f":{more_classes}" if more_classes else "")
     return ["java", *flags, f"-Dlog4j2.configurationFile={LOG_CONFIG}", "-cp", path, main_class, *map(str, args)]
 
 

@@ -62,6 +62,16 @@ class Process:
         self._log.close()
         return status
 
+    def terminate_and_wait(self, timeout_s, ok=(0,)):
+        """SIGTERM; one that does not end, or with another status than one of ok, fails the test."""
+        self.signal(signal.SIGTERM)
+        try:
+            status = self.wait(timeout_s)
+        except TimeoutError:
+            self.kill()
+            raise
+        assert status in ok, f"{self.name} ended with {status}:\n{self.log_text()[-3000:]}"
+
     def kill(self):
         """kill -9, and reap it."""
         if self._popen.poll() is None:

@@ -1,5 +1,8 @@
-"""Topics that a test needs, made with librdkafka's admin client."""
+"""Topics that a test needs, made, filled and read with librdkafka."""
 
+import uuid
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 
@@ -9,3 +12,43 @@ def create_topics(bootstrap, names, partitions=1, configs=None):
     wanted = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=configs or {}) for name in names]
     for future in admin.create_topics(wanted, operation_timeout=20, request_timeout=20).values():
         future.result(30)
+
+
+def write_topic(bootstrap, topic, records, **settings):
+    """Writes (key, value, timestamp in ms or None, partition or None) each, and returns when all are acknowledged."""
+    problems = []
+    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": 60000, "linger.ms": 20, **settings})
+    for key, value, timestamp_ms, partition in records:
+        more = {} if partition is None else {"partition": partition}
+        while True:
+            try:
+                producer.produce(
+                    topic, value, key, timestamp=timestamp_ms or 0, on_delivery=lambda e, _: e and problems.append(e), **more
+                )
+                break
+            except BufferError:
+                producer.poll(0.1)
+    left = producer.flush(90)
+    assert not left and not problems, f"{left} not delivered; {problems[:3]}"
+
+
+def read_topic(bootstrap, topic, isolation="read_uncommitted"):
+    """What the topic holds at this moment, as librdkafka's messages; nothing where it does not exist yet."""
+    settings = {"group.id": f"reader-{uuid.uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": isolation, **settings})
+    try:
+        partitions = consumer.list_topics(topic, 20).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        found, ended = [], set()
+        while len(ended) < len(partitions):
+            messages = consumer.consume(10000, 20 if not found else 0.2)
+            for message in messages:
+                if message.error() is None:
+                    found.append(message)
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition())
+                else:
+                    raise AssertionError(message.error())
+        return found
+    finally:
+        consumer.close()

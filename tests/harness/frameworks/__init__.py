@@ -1,0 +1,1 @@
+"""The frameworks that people run on Kafka, as tests start and stop them."""

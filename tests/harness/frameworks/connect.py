@@ -1,0 +1,110 @@
+"""A worker of Kafka Connect in distributed mode, and its REST interface."""
+
+import json
+import urllib.error
+import urllib.request
+
+from harness.broker import free_port
+from harness.frameworks.framework import framework
+from harness.frameworks.runner import JavaRunner
+from harness.process import wait_until
+
+
+class Refused(Exception):
+    """The worker answered with an error: status, text."""
+
+
+class Worker(JavaRunner):
+    def __init__(self, directory, broker, name="worker", settings=None, plugins=(), heap="256m"):
+        super().__init__(name, directory)
+        self._heap, self._port, self._properties = heap, free_port(), directory / f"{name}.properties"
+        settings = {
+            "bootstrap.servers": broker.bootstrap,
+            "group.id": "connect",
+            "listeners": f"http://127.0.0.1:{self._port}",
+            "config.storage.topic": "connect-configs",
+            "offset.storage.topic": "connect-offsets",
+            "status.storage.topic": "connect-status",
+            "config.storage.replication.factor": "1",
+            "offset.storage.replication.factor": "1",
+            "status.storage.replication.factor": "1",
+            "offset.storage.partitions": "5",
+            "offset.flush.interval.ms": "500",
+            "scheduled.rebalance.max.delay.ms": "0",
+            "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+            "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+            **({"plugin.path": ",".join(plugins)} if plugins else {}),
+            "plugin.discovery": "service_load",
+            **(settings or {}),
+        }
+        self._properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+    def command(self):
+        main = "org.apache.kafka.connect.cli.ConnectDistributed"
+        return framework("connect").java(main, self._properties, heap=self._heap, flags=["-Dkafka.log.level=INFO"])
+
+    def ready(self):
+        try:
+            self.ask("GET", "/connectors")
+            return True
+        except (OSError, Refused):
+            return False
+
+    # -- REST
+
+    def ask(self, method, path, body=None):
+        """The answer's JSON, or None where it has no body; Refused for an error."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._port}{path}", data, {"Content-Type": "application/json"}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=100) as answer:
+                text = answer.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as problem:
+            raise Refused(problem.code, problem.read().decode(errors="replace")[:1000]) from None
+
+    def patiently(self, method, path, body=None):
+        """The same, asked again while the worker rebalances (409)."""
+
+        def answered():
+            try:
+                return [self.ask(method, path, body)]
+            except Refused as refused:
+                if refused.args[0] != 409:
+                    raise
+                return None
+
+        return wait_until(answered, 60, f"{method} {path}", 0.2)[0]
+
+    def create(self, name, **config):
+        """Creates or alters a connector and waits until it and a task of it run."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        self.patiently("PUT", f"/connectors/{name}/config", config)
+        self.wait_running(name)
+
+    def states(self, name):
+        """The connector's state and its tasks'."""
+        status = self.patiently("GET", f"/connectors/{name}/status")
+        failed = [part["trace"] for part in (status["connector"], *status["tasks"]) if part["state"] == "FAILED"]
+        assert not failed, f"{name} failed: {failed[0][:3000]}"
+        return status["connector"]["state"], [task["state"] for task in status["tasks"]]
+
+    def wait_running(self, name):
+        def running():
+            try:
+                connector, tasks = self.states(name)
+            except Refused as refused:
+                if refused.args[0] != 404:  # not known yet
+                    raise
+                return False
+            return connector == "RUNNING" and tasks and set(tasks) == {"RUNNING"}
+
+        wait_until(running, 60, f"connector {name} to run", 0.1)
+
+    def wait_state(self, name, state):
+        wait_until(lambda: self.states(name)[0] == state, 60, f"connector {name} to be {state}", 0.1)
+
+    def offsets(self, name):
+        return self.patiently("GET", f"/connectors/{name}/offsets")["offsets"]

@@ -1,0 +1,115 @@
+"""Kafka Connect, distributed: files go in and come out line by line, over restarts of the worker and of the broker."""
+
+import pytest
+
+from harness.frameworks.connect import Worker
+from harness.process import wait_until
+from harness.topics import read_topic
+
+pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(600)]
+
+FILE = "org.apache.kafka.connect.file.FileStream"
+
+
+class Files:
+    """A file that a source connector reads, and one that a sink connector writes: both of the same lines, in order."""
+
+    def __init__(self, directory, worker):
+        self.source, self.sink, self.worker, self.count = directory / "in.txt", directory / "out.txt", worker, 0
+        self.append(300)
+        worker.create("source", connector_class=f"{FILE}SourceConnector", file=self.source, topic="lines")
+        worker.create("sink", connector_class=f"{FILE}SinkConnector", file=self.sink, topics="lines")
+        self.wait_copied()
+
+    def lines(self):
+        return [f"{number} threads on a spool" for number in range(self.count)]
+
+    def append(self, count):
+        with open(self.source, "a") as file:
+            file.writelines(f"{number} threads on a spool\n" for number in range(self.count, self.count + count))
+        self.count += count
+
+    def wait_copied(self):
+        """The sink has every line, once; and the offsets of both connectors are kept."""
+        wait_until(lambda: self.sink.exists() and self.sink.read_text().count("\n") >= self.count, 60, "the sink's lines", 0.1)
+        assert self.sink.read_text().splitlines() == self.lines()
+        size = self.source.stat().st_size
+        wait_until(lambda: self._kept("source") == size, 60, "the source's offset", 0.2)
+        wait_until(lambda: self._kept("sink") == self.count, 60, "the sink's offset", 0.2)
+
+    def _kept(self, name):
+        return sum(next(iter(one["offset"].values())) for one in self.worker.offsets(name) if one["offset"])
+
+
+def test_files_over_restarts(brokers, directory):
+    broker = brokers.start()
+    worker = brokers.add(Worker(directory, broker)).start()
+    files = Files(directory, worker)
+    for stopped, how in ((worker, worker.stop), (broker, broker.stop), (worker, worker.kill), (broker, broker.kill)):
+        how()
+        files.append(200)
+        stopped.start()
+        files.wait_copied()
+    assert [message.value().decode() for message in read_topic(broker.bootstrap, "lines")] == files.lines()
+    rest(worker, files)
+
+
+def rest(worker, files):
+    """What else the worker's REST interface does: plugins, pause, resume, stop, offsets that are reset and set, deletion."""
+    plugins = {plugin["class"] for plugin in worker.ask("GET", "/connector-plugins")}
+    assert {f"{FILE}SourceConnector", f"{FILE}SinkConnector"} <= plugins
+    worker.patiently("PUT", "/connectors/source/pause")
+    worker.wait_state("source", "PAUSED")
+    files.append(50)
+    worker.patiently("PUT", "/connectors/source/resume")
+    files.wait_copied()
+
+    worker.patiently("PUT", "/connectors/sink/stop")
+    worker.wait_state("sink", "STOPPED")
+    wait_until(lambda: not worker.states("sink")[1], 60, "the sink's task to end")
+    worker.patiently("DELETE", "/connectors/sink/offsets")
+    assert worker.offsets("sink") == []
+    files.sink.unlink()
+    worker.patiently("PUT", "/connectors/sink/resume")
+    files.wait_copied()
+
+    worker.patiently("PUT", "/connectors/sink/stop")
+    wait_until(lambda: not worker.states("sink")[1], 60, "the sink's task to end")
+    partition = {"kafka_topic": "lines", "kafka_partition": 0}
+    offsets = [{"partition": partition, "offset": {"kafka_offset": files.count - 10}}]
+    worker.patiently("PATCH", "/connectors/sink/offsets", {"offsets": offsets})
+    files.sink.unlink()
+    worker.patiently("PUT", "/connectors/sink/resume")
+    wait_until(lambda: files.sink.exists() and files.sink.read_text().count("\n") == 10, 60, "the last ten lines", 0.1)
+    assert files.sink.read_text().splitlines() == files.lines()[-10:]
+
+    for name in ("source", "sink"):
+        worker.patiently("DELETE", f"/connectors/{name}")
+    wait_until(lambda: worker.ask("GET", "/connectors") == [], 60, "the connectors to be gone")
+
+
+@pytest.mark.full
+def test_a_worker_takes_over(brokers, directory):
+    """Two workers share the connectors; when one is killed the other does the work of both."""
+    broker = brokers.start()
+    quick = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
+    first, second = (brokers.add(Worker(directory, broker, name, quick)) for name in ("first", "second"))
+    files = Files(directory, first.start())
+    second.start()
+
+    def owners():
+        statuses = [first.patiently("GET", f"/connectors/{name}/status") for name in ("source", "sink")]
+        return {task["worker_id"] for status in statuses for task in status["tasks"] if task["state"] == "RUNNING"}
+
+    wait_until(lambda: len(owners()) == 2, 60, "both workers to have a task", 0.2)
+    files.append(200)
+    files.wait_copied()
+    first.kill()
+    files.worker = second
+    files.append(200)
+    files.wait_copied()
+    first.start()
+    wait_until(lambda: len(owners()) == 2, 60, "the first worker to have a task again", 0.2)
+    files.append(200)
+    files.wait_copied()
+    assert [message.value().decode() for message in read_topic(broker.bootstrap, "lines")] == files.lines()

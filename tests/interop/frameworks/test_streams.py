@@ -1,0 +1,170 @@
+"""Kafka Streams: state in RocksDB and in changelogs, windowed joins, exactly once over kill -9, and the smoke test of its own."""
+
+import random
+import re
+import shutil
+import time
+from collections import Counter
+
+import pytest
+
+from harness.frameworks.framework import framework
+from harness.frameworks.runner import JavaRunner
+from harness.process import run, wait_until
+from harness.topics import create_topics, read_topic, write_topic
+
+pytestmark = [pytest.mark.needs("streams"), pytest.mark.timeout(600)]
+
+PARTITIONS = 4
+WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter", "leaves", "star", "wood"]
+GUARANTEES = ("at_least_once",)
+
+
+class App(JavaRunner):
+    """A process of a Streams application. It keeps its state's folder over stop, kill and start, unless it is told to forget."""
+
+    def __init__(self, directory, broker, main_class, word, name="app", **settings):
+        self.state = directory / f"{name}-state"
+        settings = {
+            "application.id": "app",
+            "bootstrap.servers": broker.bootstrap,
+            "state.dir": self.state,
+            "commit.interval.ms": 200,
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 1000,
+            "producer.transaction.timeout.ms": 10000,
+            "auto.offset.reset": "earliest",
+            "num.stream.threads": 2,
+            "replication.factor": 1,
+            **{name.replace("_", "."): value for name, value in settings.items()},
+        }
+        words = [word, *(f"{name}={value}" for name, value in settings.items())]
+        super().__init__(name, directory, framework("streams").java(main_class, *words, flags=["-Dkafka.log.level=INFO"]))
+
+    def forget(self):
+        """Removes its state, which it then has to read from the changelog again."""
+        shutil.rmtree(self.state)
+
+
+class Lines:
+    """Lines of random words in "lines", and how often each word is in them."""
+
+    def __init__(self, broker, seed):
+        self.broker, self.rnd, self.counts = broker, random.Random(seed), Counter()
+
+    def write(self, count):
+        lines = [self.rnd.choices(WORDS, k=self.rnd.randint(1, 12)) for _ in range(count)]
+        write_topic(self.broker.bootstrap, "lines", [(None, " ".join(line).encode(), None, i % PARTITIONS) for i, line in enumerate(lines)])
+        for line in lines:
+            self.counts.update(line)
+
+    def counted(self, isolation):
+        """The last count of each word."""
+        messages = read_topic(self.broker.bootstrap, "counts", isolation)
+        return Counter({message.key().decode(): int(message.value()) for message in messages})
+
+    def wait_counted(self, isolation="read_uncommitted"):
+        """The counts come to what was written, and never to more."""
+
+        def reached():
+            counted = self.counted(isolation)
+            more = {word: (count, self.counts[word]) for word, count in counted.items() if count > self.counts[word]}
+            assert not more, f"counted more than once: {more}"
+            return counted == self.counts
+
+        wait_until(reached, 90, "the words to be counted", 0.3)
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_word_count_with_state(brokers, directory, guarantee):
+    """Over stops of the application, with its state and without, and a restart of the broker."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["lines", "counts"], PARTITIONS)
+    lines = Lines(broker, 3)
+    lines.write(400)
+    app = brokers.add(App(directory, broker, "StreamsApp", "count", processing_guarantee=guarantee)).start()
+    lines.wait_counted()
+    app.stop()
+    assert list(app.state.glob("app/*/rocksdb/counts/CURRENT")), "no state in RocksDB"
+    lines.write(400)
+    app.start()
+    lines.wait_counted()
+    app.stop()
+    app.forget()
+    lines.write(400)
+    app.start()
+    lines.wait_counted()
+    broker.stop()
+    broker.start()
+    lines.write(400)
+    lines.wait_counted()
+
+
+@pytest.mark.parametrize("guarantee", GUARANTEES)
+def test_windowed_join(brokers, directory, guarantee):
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["left", "right", "pairs"], PARTITIONS)
+    app = brokers.add(App(directory, broker, "StreamsApp", "join", processing_guarantee=guarantee)).start()
+    rnd, sides, start = random.Random(11), {"left": [], "right": []}, int(time.time() - 600) * 1000
+    for turn in range(2):
+        for side, records in sides.items():
+            new = [(f"key-{rnd.randrange(40)}", f"{side}-{turn}-{i}", start + rnd.randrange(60_000)) for i in range(400)]
+            write_topic(broker.bootstrap, side, [(k.encode(), v.encode(), t, None) for k, v, t in new])
+            records += new
+        want = Counter(
+            (key, f"{one}+{other}")
+            for key, one, when in sides["left"]
+            for also, other, then in sides["right"]
+            if key == also and abs(when - then) <= 5000
+        )
+
+        def joined():
+            found = Counter((m.key().decode(), m.value().decode()) for m in read_topic(broker.bootstrap, "pairs", "read_committed"))
+            assert not found - want, f"not pairs, or more than once: {(found - want).most_common(3)}"
+            return found == want
+
+        wait_until(joined, 90, "all pairs", 0.3)
+        if turn == 0:
+            app.stop()
+            app.start()
+
+
+@pytest.mark.parametrize(
+    "guarantee, keys, seconds, kills",
+    [
+        ("at_least_once", 10, 10, False),
+        pytest.param("at_least_once", 20, 90, False, marks=pytest.mark.full),
+    ],
+)
+def test_smoke(brokers, directory, guarantee, keys, seconds, kills):
+    """Kafka Streams' own: a dozen operators and stores, over records that its driver writes and whose results it verifies."""
+    broker = brokers.start()
+    streams = framework("streams")
+    run(streams.java("Smoke", "topics", broker.bootstrap, PARTITIONS))
+    apps = [
+        brokers.add(App(directory, broker, "Smoke", "process", name, processing_guarantee=guarantee, application_id="SmokeTest"))
+        for name in ("one", "other")
+    ]
+    drive = streams.java("Smoke", "drive", broker.bootstrap, keys, 1000, seconds, str(guarantee == "exactly_once_v2").lower())
+    driver = brokers.add(JavaRunner("driver", directory, drive)).start()
+    for app in apps:
+        app.start()
+
+    def written():
+        driver.check_runs()
+        numbers = re.findall(r"(\d+) records produced", driver.log_text())
+        return int(numbers[-1]) if numbers else 0
+
+    for share in (0.3, 0.6) if kills else ():
+        goal = keys * 1000 * share
+        wait_until(lambda: written() >= goal, seconds * 2 + 60, f"{goal} records to be written", 0.05)
+        app = apps[0 if share < 0.5 else 1]
+        app.kill()
+        app.start()
+
+    def driven():
+        return driver.process.returncode is not None or any(map(App.check_runs, apps))
+
+    wait_until(driven, seconds + 150, "the driver to verify", 0.2)
+    driver.wait(10)
+    assert "SUCCESS" in driver.log_text()
