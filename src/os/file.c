@@ -189,7 +189,7 @@ int file_write_pieces_at(int fd, struct iovec *pieces, size_t count, off_t at)
 int file_size(int fd, int64_t *out)
 {
     struct stat st;
-    if (fstat(fd, &st))
+    if (faulted(FILE_CALL_STAT, fd, NULL) || fstat(fd, &st))
         return error_of_errno();
     *out = st.st_size;
     return 0;
@@ -202,7 +202,7 @@ int file_truncate(int fd, int64_t size)
 
 int file_reserve(int fd, int64_t at, int64_t size)
 {
-    int rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, at, size);
+    int rc = faulted(FILE_CALL_RESERVE, fd, NULL) ? -1 : fallocate(fd, FALLOC_FL_KEEP_SIZE, at, size);
     return rc < 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? ERR_UNSUPPORTED : result(rc);
 }
 
@@ -244,7 +244,7 @@ void file_start_writeback(int fd, off_t at, off_t size)
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms)
 {
     struct stat st;
-    if (stat(path, &st))
+    if (faulted(FILE_CALL_STAT, -1, path) || stat(path, &st))
         return error_of_errno();
     if (size)
         *size = st.st_size;

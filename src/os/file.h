@@ -96,6 +96,8 @@ enum file_call {
     FILE_CALL_UNLINK,
     FILE_CALL_MAKE_DIR,
     FILE_CALL_LIST,
+    FILE_CALL_STAT,    // fstat, stat
+    FILE_CALL_RESERVE, // fallocate
 };
 
 struct file_fault {

@@ -226,11 +226,9 @@ int log_read_aborted(struct segment *s, struct buffer *raw)
     int64_t size;
     size_t got = 0;
     int rc = file_size(fd, &size);
-    uint8_t *to = rc ? NULL : buffer_reserve(raw, (size_t)size);
-    if (rc == 0 && !to)
-        rc = ERR_NOMEM;
-    if (rc == 0)
-        rc = file_read_at(fd, to, (size_t)size, 0, &got);
+    uint8_t *to = rc || size == 0 ? NULL : buffer_reserve(raw, (size_t)size);
+    if (rc == 0 && size > 0)
+        rc = to ? file_read_at(fd, to, (size_t)size, 0, &got) : ERR_NOMEM;
     raw->size = got - got % TXN_INDEX_ENTRY_BYTES;
     file_close(fd);
     return rc;

@@ -19,8 +19,7 @@ struct recovery {
     int64_t recovery_point;
     uint8_t *chunk;
     int64_t end;    // behind the last good batch so far
-    bool cut;       // something was cut off: later segments go
-    int64_t cut_at; // offset
+    int64_t cut_at; // offset at which something was cut off
 };
 
 // ---------------------------------------------------------------- one segment
@@ -107,12 +106,40 @@ static int walk(struct recovery *r, struct segment *s, struct segment_scan *scan
     return rc;
 }
 
-static int cut(struct recovery *r, struct segment *s, int fd, const struct segment_scan *scan, int why)
+// Takes the segments behind the cut away, before anything is cut: a start that is interrupted in between
+// finds the damage again.
+static int drop_after(struct recovery *r, uint32_t keep)
 {
+    struct log *log = r->log;
+    int rc = 0;
+    while (rc == 0 && log->segment_count > keep) {
+        pthread_mutex_lock(&log->publish);
+        struct segment *s = log->segments[--log->segment_count];
+        log->directory_dirty = true;
+        pthread_mutex_unlock(&log->publish);
+        int fd = segment_pin(s);
+        int64_t bytes = fd < 0 ? -1 : segment_size(s, fd);
+        if (fd >= 0)
+            segment_unpin(s);
+        log_error("storage",
+                  "%s: recovery drops segment %" PRId64 " (%" PRId64
+                  " bytes): it lies behind the damage at offset %" PRId64,
+                  log->name, s->base_offset, bytes, r->cut_at);
+        log_remove_snapshot(log, s->base_offset);
+        rc = segment_mark_deleted(s, log->reaper, clock_monotonic_ms() + log->config.file_delete_delay_ms);
+        segment_unref(s);
+    }
+    return rc;
+}
+
+static int cut(struct recovery *r, uint32_t i, int fd, const struct segment_scan *scan, int why)
+{
+    struct segment *s = r->log->segments[i];
     int64_t bytes = scan->limit - scan->position;
-    r->cut = true;
     r->cut_at = r->end;
-    int rc = file_truncate(fd, scan->position);
+    int rc = drop_after(r, i + 1);
+    if (rc == 0)
+        rc = file_truncate(fd, scan->position);
     // A torn tail is what a crash in the middle of a write leaves: less than one batch. More is worth an
     // error.
     logger_write(why == ERR_TRUNCATED ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "storage",
@@ -136,8 +163,9 @@ static int refuse(const struct recovery *r, const struct segment *s, const struc
     return ERR_CORRUPT;
 }
 
-static int recover_segment(struct recovery *r, struct segment *s)
+static int recover_segment(struct recovery *r, uint32_t i)
 {
+    struct segment *s = r->log->segments[i];
     int64_t size;
     struct segment_scan scan;
     int fd = segment_pin(s);
@@ -162,7 +190,7 @@ static int recover_segment(struct recovery *r, struct segment *s)
     if (rc == ERR_CORRUPT && r->how->refuse_damage)
         rc = refuse(r, s, &scan);
     else if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED)
-        rc = cut(r, s, fd, &scan, rc);
+        rc = cut(r, i, fd, &scan, rc);
     if (rc == 0 && atomic_load(&s->size_bytes) > 0 && s->first_timestamp_ms == LOG_NO_TIMESTAMP) {
         segment_scan_start(&scan, fd, 0, atomic_load(&s->size_bytes));
         if (segment_scan_next(&scan) > 0)
@@ -176,29 +204,6 @@ out:
 }
 
 // ---------------------------------------------------------------- the log
-
-// Takes the segments behind the cut away.
-static void drop_after(struct recovery *r, uint32_t keep)
-{
-    struct log *log = r->log;
-    while (log->segment_count > keep) {
-        pthread_mutex_lock(&log->publish);
-        struct segment *s = log->segments[--log->segment_count];
-        log->directory_dirty = true;
-        pthread_mutex_unlock(&log->publish);
-        int fd = segment_pin(s);
-        int64_t bytes = fd < 0 ? -1 : segment_size(s, fd);
-        if (fd >= 0)
-            segment_unpin(s);
-        log_error("storage",
-                  "%s: recovery drops segment %" PRId64 " (%" PRId64
-                  " bytes): it lies behind the damage at offset %" PRId64,
-                  log->name, s->base_offset, bytes, r->cut_at);
-        log_remove_snapshot(log, s->base_offset);
-        (void)segment_mark_deleted(s, log->reaper, clock_monotonic_ms() + log->config.file_delete_delay_ms);
-        segment_unref(s);
-    }
-}
 
 // The first segment that has to be looked at.
 static uint32_t first_unsure(const struct log *log, const struct recovery *r)
@@ -239,23 +244,71 @@ static bool follows_a_loss(struct recovery *r, uint32_t i)
     return true;
 }
 
+// Notes the epochs of a segment's batches from the recovery point on.
+static int note_epochs_of(struct recovery *r, struct segment *s)
+{
+    struct segment_scan scan;
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    int64_t from = r->recovery_point > s->base_offset ? log_index_floor(r->log, s, r->recovery_point) : 0;
+    segment_scan_start(&scan, fd, from, segment_size(s, fd));
+    int rc;
+    while ((rc = segment_scan_next(&scan)) > 0)
+        note_epoch(r->log, &scan);
+    segment_unpin(s);
+    return rc;
+}
+
+static int first_epoch_of(struct segment *s, int32_t *epoch)
+{
+    struct segment_scan scan;
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    segment_scan_start(&scan, fd, 0, segment_size(s, fd));
+    int rc = segment_scan_next(&scan);
+    segment_unpin(s);
+    *epoch = rc > 0 ? scan.header.leader_epoch : INT32_MAX; // not known
+    return rc < 0 && rc != ERR_CORRUPT && rc != ERR_TRUNCATED ? rc : 0;
+}
+
+// Epochs that began behind the recovery point are in no file, and the segments before the first one that is
+// looked at have them, too. They are searched if that one's first batch is of an epoch that is not known.
+static int recall_epochs(struct recovery *r, uint32_t first)
+{
+    const struct log *log = r->log;
+    int32_t epoch;
+    if (first == 0 || log->segments[first]->base_offset <= r->recovery_point)
+        return 0;
+    int rc = first_epoch_of(log->segments[first], &epoch);
+    if (rc || epoch <= epoch_cache_latest(&log->epochs))
+        return rc;
+    uint32_t i = first;
+    while (i > 0 && log->segments[i]->base_offset > r->recovery_point)
+        i--;
+    for (; rc == 0 && i < first; i++)
+        rc = note_epochs_of(r, log->segments[i]);
+    return rc;
+}
+
 static int recover_segments(struct recovery *r)
 {
     struct log *log = r->log;
     uint32_t first = first_unsure(log, r);
     int64_t first_base = log->segments[first]->base_offset;
-    int rc = remove_later_snapshots(log, first_base);
+    int rc = recall_epochs(r, first);
+    if (rc == 0)
+        rc = remove_later_snapshots(log, first_base);
     for (uint32_t i = first; rc == 0 && i < log->segment_count; i++) {
         struct segment *s = log->segments[i];
-        rc = recover_segment(r, s);
+        rc = recover_segment(r, i);
         if (rc == 0)
             rc = log_truncate_aborted(s, 0);
-        if (rc == 0 && !r->cut && follows_a_loss(r, i + 1)) {
-            r->cut = true;
+        if (rc == 0 && follows_a_loss(r, i + 1)) {
             r->cut_at = r->end;
+            rc = drop_after(r, i + 1);
         }
-        if (rc == 0 && r->cut)
-            drop_after(r, i + 1);
         if (rc == 0) // what the files had behind this is gone with it
             rc = log_write_indexes(log, s);
         if (rc == 0 && i + 1 < log->segment_count) { // sealed

@@ -63,6 +63,17 @@ static int describe(struct log *log, struct segment *s, int64_t end, bool wants_
     return rc;
 }
 
+// They could not be renamed: a later round tries again, and until then they tell where the log's start lies
+// in what the checkpoint says. There is room in the list: they have just left it. [lock]
+static void put_back(struct log *log, struct segment **segments, size_t count)
+{
+    pthread_mutex_lock(&log->publish);
+    memmove(log->segments + count, log->segments, log->segment_count * sizeof(*segments));
+    memcpy(log->segments, segments, count * sizeof(*segments));
+    log->segment_count += (uint32_t)count;
+    pthread_mutex_unlock(&log->publish);
+}
+
 // Takes the first `count` segments away. [lock]
 static int remove_first(struct log *log, size_t count, int64_t now_ms)
 {
@@ -89,13 +100,17 @@ static int remove_first(struct log *log, size_t count, int64_t now_ms)
     log->segment_count -= (uint32_t)count;
     log->directory_dirty = true;
     pthread_mutex_unlock(&log->publish);
-    for (size_t i = 0; i < count; i++) {
-        log_remove_snapshot(log, gone[i]->base_offset);
-        int failed = segment_mark_deleted(gone[i], log->reaper,
-                                          clock_monotonic_ms() + log->config.file_delete_delay_ms);
-        rc = rc ? rc : failed;
-        segment_unref(gone[i]);
+    size_t done = 0;
+    for (; done < count; done++) {
+        rc = segment_mark_deleted(gone[done], log->reaper,
+                                  clock_monotonic_ms() + log->config.file_delete_delay_ms);
+        if (rc)
+            break;
+        log_remove_snapshot(log, gone[done]->base_offset);
+        segment_unref(gone[done]);
     }
+    if (rc)
+        put_back(log, gone + done, count - done);
     free(gone);
     return rc;
 }

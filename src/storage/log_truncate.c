@@ -17,13 +17,18 @@ static int64_t due_ms(const struct log *log)
     return clock_monotonic_ms() + log->config.file_delete_delay_ms;
 }
 
-static void discard(struct log *log, struct segment *s)
+// From the last one on, so that what is left when it fails has no hole.
+static int discard(struct log *log, struct segment **gone, uint32_t count)
 {
-    int rc = segment_mark_deleted(s, log->reaper, due_ms(log));
-    if (rc)
-        log_warn("storage", "%s: cannot rename the files of segment %" PRId64 " for deletion: %s", log->name,
-                 s->base_offset, err_text(rc));
-    segment_unref(s);
+    int rc = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (rc == 0 && (rc = segment_mark_deleted(gone[i], log->reaper, due_ms(log))))
+            log_warn("storage", "%s: cannot rename the file of segment %" PRId64 " for deletion: %s",
+                     log->name, gone[i]->base_offset, err_text(rc));
+        segment_unref(gone[i]);
+    }
+    free(gone);
+    return rc;
 }
 
 // ---------------------------------------------------------------- cutting a file that somebody reads
@@ -214,11 +219,7 @@ static int truncate_within(struct log *log, int64_t offset)
     pthread_mutex_lock(
         &log->rebuild_lock); // readers that mend a sealed segment's index must not meet its truncation
     publish_end(log, offset, keep, position, &gone, &gone_count);
-    if (!gone)
-        rc = ERR_NOMEM;
-    for (uint32_t i = 0; i < gone_count; i++)
-        discard(log, gone[i]);
-    free(gone);
+    rc = gone ? discard(log, gone, gone_count) : ERR_NOMEM;
     if (rc == 0)
         rc = cut_active(log, position);
     if (rc == 0)
@@ -266,12 +267,12 @@ int log_truncate_fully(struct log *log, int64_t offset)
     pthread_mutex_lock(&log->flush_lock);
     pthread_mutex_lock(&log->rebuild_lock);
     publish_end(log, offset, 1, 0, &gone, &gone_count);
-    for (uint32_t i = 0; i < gone_count; i++)
-        discard(log, gone[i]);
-    free(gone);
+    rc = gone ? discard(log, gone, gone_count) : ERR_NOMEM;
     struct segment *last = log->segments[0];
-    (void)segment_mark_deleted(last, log->reaper, due_ms(log)); // its name may be needed again
-    rc = gone ? log_make_segment(log, offset, clock_wall_ms(), &fresh) : ERR_NOMEM;
+    if (rc == 0) // its name may be needed again
+        rc = segment_mark_deleted(last, log->reaper, due_ms(log));
+    if (rc == 0)
+        rc = log_make_segment(log, offset, clock_wall_ms(), &fresh);
     pthread_mutex_unlock(&log->rebuild_lock);
     if (rc == 0)
         rc = forget_snapshots(log, -1);

@@ -177,23 +177,25 @@ int segment_mark_deleted(struct segment *s, struct reaper *reaper, int64_t due_m
 {
     static const char *const suffixes[] = {SEGMENT_LOG_SUFFIX, SEGMENT_INDEX_SUFFIX, SEGMENT_TIME_SUFFIX,
                                            SEGMENT_TXN_SUFFIX};
-    int first = 0;
+    int rc = 0;
     pthread_mutex_lock(&s->place->lock);
-    atomic_store(&s->state, SEGMENT_DELETED);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+    int before = atomic_exchange(&s->state, SEGMENT_DELETED);
+    for (size_t i = 0; rc == 0 && i < sizeof suffixes / sizeof *suffixes; i++) {
         char from[PATH_MAX], to[PATH_MAX + sizeof DELETED_SUFFIX];
-        int rc = segment_file_name(s->place->dir, s->base_offset, suffixes[i], from);
+        rc = segment_file_name(s->place->dir, s->base_offset, suffixes[i], from);
         if (rc == 0) {
             snprintf(to, sizeof to, "%s%s", from, DELETED_SUFFIX);
             rc = file_rename(from, to);
         }
         if (rc == 0)
             reaper_add(reaper, to, due_ms);
-        else if (rc != ERR_NOT_FOUND && first == 0)
-            first = rc;
+        if (i > 0 || rc == ERR_NOT_FOUND) // an index that stays is in nobody's way
+            rc = 0;
     }
+    if (rc)
+        atomic_store(&s->state, before);
     pthread_mutex_unlock(&s->place->lock);
-    return first;
+    return rc;
 }
 
 // ---------------------------------------------------------------- the active segment

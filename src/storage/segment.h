@@ -102,7 +102,8 @@ int64_t segment_size(struct segment *s, int fd);
 // Opens a side file (by suffix) of a live segment; the caller closes it.
 int segment_open(struct segment *s, const char *suffix, int flags);
 
-// Renames the files to .deleted; what is missing is ignored. Later openings find them there.
+// Renames the files to .deleted; what is missing is ignored. Later openings find them there. An error means
+// that the .log file has kept its name, and all of them have.
 int segment_mark_deleted(struct segment *s, struct reaper *reaper, int64_t due_ms);
 
 struct segment_active *segment_active_new(void);

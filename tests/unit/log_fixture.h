@@ -75,6 +75,7 @@ struct batch_spec {
     int32_t sequence;
     bool transactional;
     enum compression compression;
+    int number; // the values are numbers, padded to value_bytes, from this one on. 0: all are the same
 };
 
 #define BATCH_SPEC(...) (&(struct batch_spec){__VA_ARGS__})
@@ -103,8 +104,12 @@ static inline uint8_t *make_batch(const struct batch_spec *spec, size_t *size)
     batch_builder_init(&b, &o);
     uint8_t *value = malloc(value_bytes);
     memset(value, 'v', value_bytes);
-    for (int i = 0; i < spec_records(spec); i++)
+    for (int i = 0; i < spec_records(spec); i++) {
+        char number[16];
+        if (spec->number)
+            memcpy(value, number, (size_t)snprintf(number, sizeof number, "%d.", spec->number + i));
         batch_builder_add(&b, first_ms + i, BYTES_NULL, (struct bytes){value, value_bytes}, NULL, 0);
+    }
     assert_int_equal(batch_builder_finish(&b, &out), 0);
     uint8_t *copy = malloc(out.size);
     memcpy(copy, out.data, out.size);

@@ -1,12 +1,12 @@
 // Compaction of a log on disk: against a model, with a fault at every call, and beside slow readers.
 #include "log_fixture.h"
+#include "nth_call.h"
 
 #include "base/logger.h"
 #include "storage/cleaner.h"
 #include "storage/cleaner_keys.h"
 #include "storage/log_state.h"
 
-#include <errno.h>
 #include <time.h>
 
 #define KEYS    40
@@ -307,98 +307,51 @@ static void test_small_table(void **state)
 
 // ---------------------------------------------------------------- faults
 
-struct dying {
-    int calls, from; // every call from this one on fails
-};
-
-static struct file_fault die(void *arg, enum file_call call, int fd, const char *path, size_t size)
+// A round of compaction during which the n-th call fails, for every n: the log is as before, or it is off
+// line and a start mends it. Every key's last record is there, and the next round does what this one would
+// have.
+static void run_with_fault(struct nth_call *c)
 {
-    struct dying *d = arg;
-    (void)fd, (void)path, (void)size;
-    bool changes = call != FILE_CALL_READ && call != FILE_CALL_LIST;
-    return (struct file_fault){.error = changes && ++d->calls >= d->from ? EIO : 0};
-}
-
-// The process dies at the n-th call of a round that changes the disk, for every n: a start has every key's
-// last record.
-static void test_crash_anywhere(void **state)
-{
-    (void)state;
     static struct found found;
-    bool whole = false;
-    for (int n = 1; !whole; n++) {
-        struct log_fixture f;
-        struct model m = {.random = 99};
-        struct cleaner_range range;
-        struct cleaner_stats stats;
-        struct dying d = {.from = n};
-        compacted_start(&f);
-        struct reaper *reaper = reaper_new(); // what was replaced is still there
-        struct log_params p = fixture_params(&f, true, 0);
-        p.reaper = reaper;
-        assert_int_equal(log_open(&p, &f.log, NULL, 0), 0);
-        write_some(&f, &m, 60);
-        assert_int_equal(log_flush(f.log, m.end), 0);
-        int64_t point = log_recovery_point(f.log);
-        file_set_fault(die, &d);
-        int rc = clean(f.log, 1000, 200000, &range, &stats);
-        file_set_fault(NULL, NULL);
-        whole = rc == 0;
+    struct log_fixture f;
+    struct model m = {.random = 99};
+    struct cleaner_range range;
+    struct cleaner_stats stats;
+    compacted_start(&f);
+    struct reaper *reaper = reaper_new(); // what was replaced is still there
+    struct log_params p = fixture_params(&f, true, 0);
+    p.reaper = reaper;
+    assert_int_equal(log_open(&p, &f.log, NULL, 0), 0);
+    write_some(&f, &m, 60);
+    assert_int_equal(log_flush(f.log, m.end), 0);
+    int64_t point = log_recovery_point(f.log);
+    nth_call_arm(c);
+    int rc = clean(f.log, 1000, 200000, &range, &stats);
+    nth_call_disarm(c);
+    bool off_line = log_is_offline(f.log);
+    assert_false(off_line && rc == 0);
+    if (c->fault->onwards || off_line) {
         log_close(f.log, false);
-        reaper_free(reaper);
         fixture_open(&f, false, point);
         set_watermark(f.log, m.end);
-        check_log(f.log, &m, 0, &found);
-        check_producers(f.log, &m);
-        assert_int_equal(clean(f.log, 1000, 200000, &range, &stats), 0);
-        check_log(f.log, &m, stats.end, &found);
-        for (int k = 0; k < KEYS; k++)
-            assert_true(found.count[k] <= 1);
-        fixture_stop(&f);
-        assert_true(n < 1000);
     }
+    reaper_free(reaper);
+    check_log(f.log, &m, 0, &found);
+    check_producers(f.log, &m);
+    f.log->reaper = NULL;
+    assert_int_equal(clean(f.log, 1000, 200000, &range, &stats), 0);
+    check_log(f.log, &m, stats.end, &found);
+    for (int k = 0; k < KEYS; k++)
+        assert_true(found.count[k] <= 1);
+    fixture_stop(&f);
 }
 
-// One call fails and the process goes on: the log is as before, or it is offline and a start mends it.
-static struct file_fault fail_once(void *arg, enum file_call call, int fd, const char *path, size_t size)
-{
-    struct dying *d = arg;
-    (void)fd, (void)path, (void)size;
-    bool changes = call != FILE_CALL_READ && call != FILE_CALL_LIST;
-    return (struct file_fault){.error = changes && ++d->calls == d->from ? ENOSPC : 0};
-}
-
-static void test_error_anywhere(void **state)
+static void test_fault_anywhere(void **state)
 {
     (void)state;
-    static struct found found;
-    bool whole = false;
-    for (int n = 1; !whole; n++) {
-        struct log_fixture f;
-        struct model m = {.random = 99};
-        struct cleaner_range range;
-        struct cleaner_stats stats;
-        struct dying d = {.from = n};
-        compacted_start(&f);
-        fixture_open(&f, true, 0);
-        write_some(&f, &m, 60);
-        assert_int_equal(log_flush(f.log, m.end), 0);
-        file_set_fault(fail_once, &d);
-        int rc = clean(f.log, 1000, 200000, &range, &stats);
-        file_set_fault(NULL, NULL);
-        whole = d.calls < n;
-        if (log_is_offline(f.log)) {
-            assert_int_not_equal(rc, 0);
-            log_close(f.log, false);
-            fixture_open(&f, false, m.end);
-            set_watermark(f.log, m.end);
-        }
-        check_log(f.log, &m, 0, &found);
-        assert_int_equal(clean(f.log, 1000, 200000, &range, &stats), 0);
-        check_log(f.log, &m, stats.end, &found);
-        fixture_stop(&f);
-        assert_true(n < 1000);
-    }
+    for (size_t k = 0; k < NTH_FAULTS; k++)
+        for (struct nth_call c = {.n = 1, .fault = &nth_faults[k]}; c.n == 1 || c.hit; c.n++)
+            run_with_fault(&c);
 }
 
 // ---------------------------------------------------------------- others at work
@@ -616,11 +569,15 @@ int main(void)
 {
     logger_set_level(LOG_LEVEL_OFF);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),          cmocka_unit_test(test_small_table),
-        cmocka_unit_test(test_crash_anywhere), cmocka_unit_test(test_error_anywhere),
-        cmocka_unit_test(test_slow_reader),    cmocka_unit_test(test_overtaken),
-        cmocka_unit_test(test_stopped),        cmocka_unit_test(test_truncation_afterwards),
-        cmocka_unit_test(test_damage),         cmocka_unit_test(test_roll_for_lag),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_small_table),
+        cmocka_unit_test(test_fault_anywhere),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_overtaken),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_truncation_afterwards),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_roll_for_lag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
