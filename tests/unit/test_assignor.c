@@ -38,7 +38,7 @@ static struct assignment parse(const char *text)
     struct topic_partition *items = arena_alloc(&arena, (text ? strlen(text) : 0) * sizeof *items);
     uint32_t count = 0;
     for (const char *c = text; c && *c; c += c[2] ? 3 : 2)
-        items[count++] = (struct topic_partition){topic_id(c[0]), c[1] - '0'};
+        items[count++] = (struct topic_partition){.topic = topic_id(c[0]), .partition = c[1] - '0'};
     return assignment_make(items, count);
 }
 
@@ -222,6 +222,12 @@ static bool is_held(const void *context, const struct topic_partition *p)
     return assignment_has(context, p);
 }
 
+static bool is_subscribed(const void *context, const struct uuid *topic)
+{
+    (void)context;
+    return topic->bytes[15] != 'z';
+}
+
 static void test_reconcile(void **state)
 {
     (void)state;
@@ -251,15 +257,25 @@ static void test_reconcile(void **state)
         {"confirms", CONSUMER_UNREVOKED, 1, 2, "a0", "a1", "a0", "a0 a1", "a0", RECONCILE_MOVED,
          CONSUMER_STABLE, 2, "a0", ""},
         {"confirms, and must give up more", CONSUMER_UNREVOKED, 1, 3, "a0 a2", "a1", "a0", "a0 a1 a2",
-         "a0 a2", RECONCILE_MOVED, CONSUMER_UNREVOKED, 2, "a0", "a2"},
+         "a0 a2", RECONCILE_MOVED, CONSUMER_UNREVOKED, 1, "a0", "a2"},
         {"gets what is free, waits for the rest", CONSUMER_STABLE, 0, 2, "", "", "a1 b0", "a1", "",
          RECONCILE_MOVED, CONSUMER_UNRELEASED, 2, "b0", ""},
-        {"nothing is free yet", CONSUMER_UNRELEASED, 2, 2, "b0", "", "a1 b0", "a1 b0", NULL, RECONCILE_SAME,
-         0, 0, "", ""},
+        {"nothing is free yet", CONSUMER_UNRELEASED, 2, 2, "b0", "", "a1 b0", "a1 b0", NULL, RECONCILE_MOVED,
+         CONSUMER_UNRELEASED, 2, "b0", ""},
         {"it is free now", CONSUMER_UNRELEASED, 2, 2, "b0", "", "a1 b0", "b0", NULL, RECONCILE_MOVED,
          CONSUMER_STABLE, 2, "a1 b0", ""},
         {"loses everything", CONSUMER_STABLE, 4, 5, "a0", "", "", "a0", "", RECONCILE_MOVED, CONSUMER_STABLE,
          5, "", ""},
+        {"what it no longer subscribes to is not for it", CONSUMER_STABLE, 1, 2, "a0 z0", "", "a0 z0 z1",
+         "a0 z0", NULL, RECONCILE_MOVED, CONSUMER_UNREVOKED, 1, "a0", "z0"},
+        {"unsubscribes at its target's epoch", CONSUMER_STABLE, 2, 2, "a0 z0", "", "a0 z0", "a0 z0", NULL,
+         RECONCILE_MOVED, CONSUMER_UNREVOKED, 2, "a0", "z0"},
+        {"unsubscribes what it does not own", CONSUMER_STABLE, 2, 2, "a0 z0", "", "a0 z0", "a0 z0", "a0",
+         RECONCILE_MOVED, CONSUMER_STABLE, 2, "a0", ""},
+        {"unsubscribes while it gives up", CONSUMER_UNREVOKED, 2, 2, "a0 z0", "a1", "a0 z0", "a0 a1 z0", NULL,
+         RECONCILE_MOVED, CONSUMER_UNREVOKED, 2, "a0", "a1 z0"},
+        {"gets back what it was to give up", CONSUMER_UNREVOKED, 1, 3, "a0", "a1", "a0 a1", "a0 a1", "a0",
+         RECONCILE_MOVED, CONSUMER_STABLE, 3, "a0 a1", ""},
         {"a state of the future", CONSUMER_UNKNOWN, 4, 5, "a0", "", "a0", "", NULL, RECONCILE_FENCED, 0, 0,
          "", ""},
     };
@@ -267,9 +283,16 @@ static void test_reconcile(void **state)
         struct consumer_position now = {cases[i].before, cases[i].epoch, cases[i].epoch - 1,
                                         parse(cases[i].assigned), parse(cases[i].revoking)};
         struct assignment held = parse(cases[i].held), owned = parse(cases[i].owned);
-        struct reconcile_target target = {cases[i].target_epoch, parse(cases[i].target), is_held, &held};
+        const struct reconcile_view view = {.epoch = cases[i].target_epoch,
+                                            .target = parse(cases[i].target),
+                                            .owned = cases[i].owned ? &owned : NULL,
+                                            .subscribes_anew =
+                                                strncmp(cases[i].what, "unsubscribes", 12) == 0,
+                                            .is_held = is_held,
+                                            .is_subscribed = is_subscribed,
+                                            .context = &held};
         struct consumer_position out;
-        enum reconcile_result result = reconcile(&now, &target, cases[i].owned ? &owned : NULL, &arena, &out);
+        enum reconcile_result result = reconcile(&now, &view, &arena, &out);
         if (result != cases[i].result)
             printf("%s\n", cases[i].what);
         assert_int_equal(result, cases[i].result);

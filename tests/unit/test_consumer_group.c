@@ -43,6 +43,8 @@ static struct str metadata_topic_name(void *context, const struct uuid *id)
 {
     (void)context;
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    if (id->bytes[15] < 'a' || id->bytes[15] > 'z')
+        return STR_NULL;
     char letter = (char)id->bytes[15];
     return metadata.partitions[letter - 'a'] ? (struct str){&letters[letter - 'a'], 1} : STR_NULL;
 }
@@ -174,16 +176,16 @@ static void test_one_member(void **state)
 {
     (void)state;
     assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
-    assert_told(1, "a0 a1 a2 a3");
+    assert_told(2, "a0 a1 a2 a3");
     assert_int_equal(beaten.heartbeat_interval_ms, 5000);
-    assert_state("Stable", 1, 1, 1);
+    assert_state("Stable", 2, 2, 1);
     size_t records = f.log_count;
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
-    assert_told(1, "-");
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_NONE);
+    assert_told(2, "-");
     assert_int_equal(f.log_count, records); // nothing new, nothing written
     assert_int_equal(beat((struct beat){.member = "x", .epoch = -1}), E_NONE);
     assert_int_equal(beaten.member_epoch, -1);
-    assert_state("Empty", 2, 1, 0);
+    assert_state("Empty", 3, 2, 0);
 }
 
 static void test_two_members(void **state)
@@ -191,22 +193,22 @@ static void test_two_members(void **state)
     (void)state;
     beat((struct beat){.member = "x", .topics = "a"});
     assert_int_equal(beat((struct beat){.member = "y", .topics = "a"}), E_NONE);
-    assert_told(2, ""); // x still has everything
-    assert_state("Reconciling", 2, 2, 2);
-    beat((struct beat){.member = "x", .epoch = 1});
-    assert_told(1, "a0 a1"); // to give up the rest
-    beat((struct beat){.member = "y", .epoch = 2});
-    assert_told(2, "-");
-    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1 a2"}); // not yet
-    assert_told(1, "-");
-    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1"});
-    assert_told(2, "-");
-    beat((struct beat){.member = "y", .epoch = 2});
-    assert_told(2, "a2 a3");
-    assert_state("Stable", 2, 2, 2);
-    beat((struct beat){.member = "y", .epoch = -1});
+    assert_told(3, ""); // x still has everything
+    assert_state("Reconciling", 3, 3, 2);
     beat((struct beat){.member = "x", .epoch = 2});
-    assert_told(3, "a0 a1 a2 a3");
+    assert_told(2, "a0 a1"); // to give up the rest
+    beat((struct beat){.member = "y", .epoch = 3});
+    assert_told(3, "-");
+    beat((struct beat){.member = "x", .epoch = 2, .owned = "a0 a1 a2"}); // not yet
+    assert_told(2, "-");
+    beat((struct beat){.member = "x", .epoch = 2, .owned = "a0 a1"});
+    assert_told(3, "-");
+    beat((struct beat){.member = "y", .epoch = 3});
+    assert_told(3, "a2 a3");
+    assert_state("Stable", 3, 3, 2);
+    beat((struct beat){.member = "y", .epoch = -1});
+    beat((struct beat){.member = "x", .epoch = 3});
+    assert_told(4, "a0 a1 a2 a3");
 }
 
 // All of it lies in the records.
@@ -216,18 +218,18 @@ static void test_restart(void **state)
     beat((struct beat){.member = "x", .topics = "a"});
     beat((struct beat){.member = "y", .topics = "a"});
     shard_reload(&f);
-    assert_state("Reconciling", 2, 2, 2);
-    beat((struct beat){.member = "x", .epoch = 1});
-    assert_told(1, "a0 a1");
-    shard_reload(&f);
-    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1"});
-    assert_told(2, "-");
-    shard_reload(&f);
-    beat((struct beat){.member = "y", .epoch = 2});
-    assert_told(2, "a2 a3");
-    assert_state("Stable", 2, 2, 2);
-    size_t records = f.log_count;
+    assert_state("Reconciling", 3, 3, 2);
     beat((struct beat){.member = "x", .epoch = 2});
+    assert_told(2, "a0 a1");
+    shard_reload(&f);
+    beat((struct beat){.member = "x", .epoch = 2, .owned = "a0 a1"});
+    assert_told(3, "-");
+    shard_reload(&f);
+    beat((struct beat){.member = "y", .epoch = 3});
+    assert_told(3, "a2 a3");
+    assert_state("Stable", 3, 3, 2);
+    size_t records = f.log_count;
+    beat((struct beat){.member = "x", .epoch = 3});
     assert_int_equal(f.log_count, records); // the same metadata: nothing to do anew
 }
 
@@ -238,29 +240,29 @@ static void test_append_fails(void **state)
     f.append_error = E_NOT_COORDINATOR;
     assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NOT_COORDINATOR);
     f.append_error = E_NONE;
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_GROUP_ID_NOT_FOUND);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_GROUP_ID_NOT_FOUND);
     assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
-    assert_told(1, "a0 a1 a2 a3");
+    assert_told(2, "a0 a1 a2 a3");
 }
 
 static void test_topics_change(void **state)
 {
     (void)state;
     beat((struct beat){.member = "x", .topics = "ab"});
-    assert_told(1, "a0 a1 a2 a3");
+    assert_told(2, "a0 a1 a2 a3");
     set_topic('b', 1);
-    beat((struct beat){.member = "x", .epoch = 1});
-    assert_told(2, "a0 a1 a2 a3 b0");
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_told(3, "a0 a1 a2 a3 b0");
     set_topic('c', 1); // not theirs
-    beat((struct beat){.member = "x", .epoch = 2});
-    assert_told(2, "-");
-    set_topic('a', 0); // gone
-    beat((struct beat){.member = "x", .epoch = 2});
-    assert_told(2, "b0");
-    beat((struct beat){.member = "x", .epoch = 2, .owned = "b0"});
+    beat((struct beat){.member = "x", .epoch = 3});
     assert_told(3, "-");
-    beat((struct beat){.member = "x", .epoch = 3, .topics = "bc", .owned = "b0"});
-    assert_told(4, "b0 c0");
+    set_topic('a', 0); // gone
+    beat((struct beat){.member = "x", .epoch = 3});
+    assert_told(3, "b0");
+    beat((struct beat){.member = "x", .epoch = 3, .owned = "b0"});
+    assert_told(4, "-");
+    beat((struct beat){.member = "x", .epoch = 4, .topics = "bc", .owned = "b0"});
+    assert_told(5, "b0 c0");
 }
 
 static void test_assignor(void **state)
@@ -268,7 +270,7 @@ static void test_assignor(void **state)
     (void)state;
     set_topic('b', 1);
     beat((struct beat){.member = "x", .topics = "ab", .assignor = "range"});
-    assert_told(1, "a0 a1 a2 a3 b0");
+    assert_told(2, "a0 a1 a2 a3 b0");
     assert_int_equal(beat((struct beat){.member = "y", .topics = "ab", .assignor = "none"}),
                      E_UNSUPPORTED_ASSIGNOR);
     assert_true(str_is(beaten.error_message,
@@ -281,11 +283,11 @@ static void test_assignment_interval(void **state)
     f.config.consumer_assignment_interval_ms = 1000;
     beat((struct beat){.member = "x", .topics = "a"});
     beat((struct beat){.member = "y", .topics = "a"});
-    assert_state("Assigning", 2, 1, 2);
+    assert_state("Assigning", 3, 2, 2);
     beat((struct beat){.member = "z", .topics = "a"});
     shard_advance(&f, 1000);
-    beat((struct beat){.member = "x", .epoch = 1});
-    assert_state("Reconciling", 3, 3, 3); // both at once
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_state("Reconciling", 4, 4, 3); // both at once
 }
 
 // Errors
@@ -311,7 +313,7 @@ static void test_invalid(void **state)
          "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining."},
         {{.member = "x", .epoch = -2}, E_INVALID_REQUEST, "InstanceId can't be null."},
         {{.member = "x", .epoch = -3}, E_INVALID_REQUEST, "MemberEpoch is invalid."},
-        {{.member = "x", .epoch = 1}, E_GROUP_ID_NOT_FOUND, "Consumer group g not found."},
+        {{.member = "x", .epoch = 2}, E_GROUP_ID_NOT_FOUND, "Consumer group g not found."},
         {{.member = "x", .epoch = -1}, E_GROUP_ID_NOT_FOUND, "Group g not found."},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -325,19 +327,19 @@ static void test_epochs(void **state)
 {
     (void)state;
     beat((struct beat){.member = "x", .topics = "a"});
-    assert_int_equal(beat((struct beat){.member = "y", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(beat((struct beat){.member = "y", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
     assert_true(str_is(beaten.error_message, "Member y is not a member of group g."));
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_FENCED_MEMBER_EPOCH);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 3}), E_FENCED_MEMBER_EPOCH);
     assert_true(str_is(beaten.error_message,
-                       "The consumer group member has a greater member epoch (2) than the one known by the "
-                       "group coordinator (1). The member must abandon all its partitions and rejoin."));
+                       "The consumer group member has a greater member epoch (3) than the one known by the "
+                       "group coordinator (2). The member must abandon all its partitions and rejoin."));
     set_topic('a', 5);
-    beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 a1 a2 a3"});
-    assert_told(2, "a0 a1 a2 a3 a4");
+    beat((struct beat){.member = "x", .epoch = 2, .owned = "a0 a1 a2 a3"});
+    assert_told(3, "a0 a1 a2 a3 a4");
     // The answer was lost.
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1, .owned = "a0"}), E_NONE);
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1, .owned = "a0 b0"}), E_FENCED_MEMBER_EPOCH);
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_FENCED_MEMBER_EPOCH);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2, .owned = "a0"}), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2, .owned = "a0 b0"}), E_FENCED_MEMBER_EPOCH);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_FENCED_MEMBER_EPOCH);
 }
 
 static void test_max_size(void **state)
@@ -346,7 +348,7 @@ static void test_max_size(void **state)
     f.config.consumer_max_size = 1;
     assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
     assert_int_equal(beat((struct beat){.member = "y", .topics = "a"}), E_GROUP_MAX_SIZE_REACHED);
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_NONE);
 }
 
 // Timers
@@ -357,13 +359,13 @@ static void test_session(void **state)
     beat((struct beat){.member = "x", .topics = "a"});
     beat((struct beat){.member = "y", .topics = "a"});
     shard_advance(&f, 44000);
-    beat((struct beat){.member = "x", .epoch = 1});
+    beat((struct beat){.member = "x", .epoch = 2});
     shard_advance(&f, 1000); // y is silent
-    assert_int_equal(beat((struct beat){.member = "y", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
-    assert_state("Assigning", 3, 2, 1);
+    assert_int_equal(beat((struct beat){.member = "y", .epoch = 3}), E_UNKNOWN_MEMBER_ID);
+    assert_state("Assigning", 4, 3, 1);
     shard_reload(&f);
     shard_advance(&f, 45000); // nobody came back after the restart
-    assert_state("Empty", 4, 2, 0);
+    assert_state("Empty", 5, 3, 0);
 }
 
 static void test_rebalance_timeout(void **state)
@@ -371,13 +373,13 @@ static void test_rebalance_timeout(void **state)
     (void)state;
     beat((struct beat){.member = "x", .topics = "a", .rebalance_ms = 10000});
     beat((struct beat){.member = "y", .topics = "a"});
-    beat((struct beat){.member = "x", .epoch = 1}); // is to give up two
+    beat((struct beat){.member = "x", .epoch = 2}); // is to give up two
     shard_advance(&f, 9999);
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_NONE);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_NONE);
     shard_advance(&f, 1);
-    assert_int_equal(beat((struct beat){.member = "x", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
-    beat((struct beat){.member = "y", .epoch = 2});
-    assert_told(3, "a0 a1 a2 a3");
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
+    beat((struct beat){.member = "y", .epoch = 3});
+    assert_told(4, "a0 a1 a2 a3");
 }
 
 // Static members
@@ -388,18 +390,18 @@ static void test_static(void **state)
     beat((struct beat){.member = "x", .instance = "i", .topics = "a"});
     assert_int_equal(beat((struct beat){.member = "y", .instance = "i", .topics = "a"}),
                      E_UNRELEASED_INSTANCE_ID);
-    assert_int_equal(beat((struct beat){.member = "y", .instance = "i", .epoch = 1}), E_FENCED_INSTANCE_ID);
-    assert_int_equal(beat((struct beat){.member = "y", .instance = "k", .epoch = 1}), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(beat((struct beat){.member = "y", .instance = "i", .epoch = 2}), E_FENCED_INSTANCE_ID);
+    assert_int_equal(beat((struct beat){.member = "y", .instance = "k", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
     assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = -2}), E_NONE);
     assert_int_equal(beaten.member_epoch, -2);
     shard_reload(&f);
     beat((struct beat){.member = "y", .instance = "i", .topics = "a"});
-    assert_told(1, "a0 a1 a2 a3"); // no new assignment
-    assert_state("Stable", 1, 1, 1);
-    assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = 1}), E_FENCED_INSTANCE_ID);
+    assert_told(2, "a0 a1 a2 a3"); // no new assignment
+    assert_state("Stable", 2, 2, 1);
+    assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = 2}), E_FENCED_INSTANCE_ID);
     beat((struct beat){.member = "y", .instance = "i", .epoch = -2});
     shard_advance(&f, 45000); // it did not come back
-    assert_state("Empty", 2, 1, 0);
+    assert_state("Empty", 3, 2, 0);
 }
 
 // Offsets
@@ -446,15 +448,15 @@ static void test_offsets(void **state)
 {
     (void)state;
     beat((struct beat){.member = "x", .topics = "a"});
-    assert_int_equal(commit("x", 1, 9), E_NONE);
-    assert_int_equal(commit("x", 1, 8), E_UNSUPPORTED_VERSION);
-    assert_int_equal(commit("x", 2, 9), E_STALE_MEMBER_EPOCH);
-    assert_int_equal(commit("y", 1, 9), E_UNKNOWN_MEMBER_ID);
+    assert_int_equal(commit("x", 2, 9), E_NONE);
+    assert_int_equal(commit("x", 2, 8), E_UNSUPPORTED_VERSION);
+    assert_int_equal(commit("x", 3, 9), E_STALE_MEMBER_EPOCH);
+    assert_int_equal(commit("y", 2, 9), E_UNKNOWN_MEMBER_ID);
     assert_int_equal(commit("", -1, 9), E_UNKNOWN_MEMBER_ID);
-    assert_int_equal(fetch("x", 1), 7);
+    assert_int_equal(fetch("x", 2), 7);
     assert_int_equal(fetch(NULL, -1), 7);
     assert_int_equal(fetch("x", 0), -E_STALE_MEMBER_EPOCH - 1000);
-    assert_int_equal(fetch("y", 1), -E_UNKNOWN_MEMBER_ID - 1000);
+    assert_int_equal(fetch("y", 2), -E_UNKNOWN_MEMBER_ID - 1000);
     beat((struct beat){.member = "x", .epoch = -1});
     assert_int_equal(commit("", -1, 9), E_NONE);
     shard_reload(&f);
@@ -467,17 +469,17 @@ static void test_simple_group(void **state)
     (void)state;
     assert_int_equal(commit("", -1, 9), E_NONE);
     assert_int_equal(beat((struct beat){.member = "x", .topics = "a"}), E_NONE);
-    assert_int_equal(fetch("x", 1), 7);
+    assert_int_equal(fetch("x", 2), 7);
     shard_reload(&f);
-    assert_int_equal(fetch("x", 1), 7);
-    assert_state("Stable", 1, 1, 1);
+    assert_int_equal(fetch("x", 2), 7);
+    assert_state("Stable", 2, 2, 1);
 }
 
 static void test_delete(void **state)
 {
     (void)state;
     beat((struct beat){.member = "x", .topics = "a"});
-    commit("x", 1, 9);
+    commit("x", 2, 9);
     struct str id = STR(GROUP);
     struct asked *a = shard_ask_version(&f, GROUP_DELETE, &id, 2);
     assert_int_equal(a->request.error, E_NON_EMPTY_GROUP);
@@ -502,7 +504,7 @@ static void test_expiry(void **state)
 {
     (void)state;
     beat((struct beat){.member = "x", .topics = "a"});
-    commit("x", 1, 9);
+    commit("x", 2, 9);
     beat((struct beat){.member = "x", .epoch = -1});
     shard_advance(&f, 8 * 24 * 3600 * INT64_C(1000));
     struct str id = STR(GROUP);

@@ -10,6 +10,8 @@
 struct topic_partition {
     struct uuid topic;
     int32_t partition;
+    int32_t
+        epoch; // of the member that has it, when it got it (KIP-1251); 0 where nobody has it. Not compared
 };
 
 // All zeros is the empty one.

@@ -60,7 +60,7 @@ static int assign_range(struct assignor_problem *p, struct arena *arena)
             const struct assignor_topic *topic = &p->topics[m->topics[k]];
             struct range_topic *range = &ranges[m->topics[k]];
             for (int32_t quota = quota_of(topic, range); quota > 0; quota--)
-                items[count++] = (struct topic_partition){topic->id, range->next++};
+                items[count++] = (struct topic_partition){topic->id, range->next++, 0};
         }
         m->gets = (struct assignment){items, count};
     }

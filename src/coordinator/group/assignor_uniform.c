@@ -197,7 +197,7 @@ static bool hand_over(struct uniform *u, struct arena *arena)
                 continue;
             struct assignment *gets = &p->members[u->owner[n]].gets;
             gets->items[gets->count++] =
-                (struct topic_partition){p->topics[topic].id, (int32_t)(n - u->first[topic])};
+                (struct topic_partition){p->topics[topic].id, (int32_t)(n - u->first[topic]), 0};
         }
     }
     return true;

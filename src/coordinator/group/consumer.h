@@ -12,6 +12,8 @@
 #define MEMBER_LEAVES         (-1) // for good
 #define MEMBER_LEAVES_FOR_NOW (-2) // a static one, which will be back
 
+#define CONSUMER_FIRST_EPOCH 1 // of a group and of its targets, before a record says otherwise
+
 // What a member says of itself: one block of memory with what the views show.
 struct consumer_subscription {
     struct str instance_id, rack_id, client_id, client_host, regex, assignor; // null: none
@@ -48,6 +50,7 @@ struct consumer_group {
     struct map members;       // struct consumer_member by id
     struct map statics;       // by instance id
     struct map regexes;       // struct consumer_regex by pattern
+    struct map holdings;      // by topic and partition: what members hold, assigned or revoking
 };
 
 // consumer_state.c
@@ -63,8 +66,13 @@ void consumer_member_describe(struct consumer_member *m, const struct consumer_s
 void assignment_own(struct assignment *place, const struct assignment *a); // copies; frees what was there
 const char *consumer_state_name(const struct group *g);
 bool consumer_subscribes(const struct group *g, struct str topic);
-// Whether a member holds the partition, assigned or to be given up. context: the group, or NULL.
-bool consumer_is_held(const void *context, const struct topic_partition *p);
+// By name or by its regular expression. g NULL: there is no group yet.
+bool consumer_subscription_has(const struct group *g, const struct consumer_subscription *s,
+                               struct str topic);
+// Whether a member holds the partition, assigned or to be given up; and that a member does, or no longer.
+bool consumer_is_held(const struct group *g, const struct topic_partition *p);
+void consumer_hold(struct group *g, const struct assignment *a);
+void consumer_release(struct group *g, const struct assignment *a);
 void consumer_loaded(struct turn *t, struct group *g);
 
 // consumer_records.c: what is written

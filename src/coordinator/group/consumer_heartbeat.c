@@ -46,8 +46,9 @@ __attribute__((format(printf, 4, 5))) static void reject(struct turn *t, struct 
 static const char *invalid(const struct consumer_group_heartbeat_request *q, int16_t version)
 {
     bool joins = q->member_epoch == MEMBER_JOINS;
-    if ((version >= MEMBER_NAMES_ITSELF_VERSION || !joins) && q->member_epoch >= MEMBER_LEAVES &&
-        q->member_id.size == 0)
+    bool needs_id = version >= MEMBER_NAMES_ITSELF_VERSION || q->member_epoch > MEMBER_JOINS ||
+                    q->member_epoch == MEMBER_LEAVES;
+    if (needs_id && q->member_id.size == 0)
         return "MemberId can't be empty.";
     if (q->group_id.size == 0)
         return "GroupId can't be empty.";
@@ -57,18 +58,15 @@ static const char *invalid(const struct consumer_group_heartbeat_request *q, int
         return "RackId can't be empty.";
     if (q->member_epoch < MEMBER_LEAVES_FOR_NOW)
         return "MemberEpoch is invalid.";
-    if (q->member_epoch == MEMBER_LEAVES_FOR_NOW) {
-        if (q->member_id.size == 0)
-            return "MemberId can't be empty.";
+    if (q->member_epoch == MEMBER_LEAVES_FOR_NOW)
         return q->instance_id.data ? NULL : "InstanceId can't be null.";
-    }
     if (!joins)
         return NULL;
     if (q->rebalance_timeout_ms == -1)
         return "RebalanceTimeoutMs must be provided in first request.";
-    if (!q->topic_partitions || q->topic_partitions_count > 0)
+    if (q->topic_partitions_count != 0) // null or not
         return "TopicPartitions must be empty when (re-)joining.";
-    if (!q->subscribed_topic_names && !q->subscribed_topic_regex.data)
+    if (q->subscribed_topic_names_count < 0 && !q->subscribed_topic_regex.data)
         return "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.";
     return NULL;
 }
@@ -112,13 +110,18 @@ static bool update_subscription(struct arena *arena, struct heartbeat *h)
     s->client_id = h->r->client_id.data ? h->r->client_id : STR("");
     s->client_host = h->r->client_host;
     s->classic = NULL;
-    return !q->subscribed_topic_names ||
+    return q->subscribed_topic_names_count < 0 ||
            sorted_names(arena, q->subscribed_topic_names, q->subscribed_topic_names_count, s);
+}
+
+static bool same_regex(struct str a, struct str b) // none is the same as an empty one
+{
+    return str_equal(a, b) || (a.size == 0 && b.size == 0);
 }
 
 static bool same_topics(const struct consumer_subscription *a, const struct consumer_subscription *b)
 {
-    bool same = a->topics_count == b->topics_count && str_equal(a->regex, b->regex);
+    bool same = a->topics_count == b->topics_count && same_regex(a->regex, b->regex);
     for (int32_t i = 0; same && i < a->topics_count; i++)
         same = str_equal(a->topics[i], b->topics[i]);
     return same;
@@ -145,9 +148,9 @@ static bool read_owned(struct arena *arena, struct heartbeat *h)
     for (int32_t i = 0; i < q->topic_partitions_count; i++)
         for (int32_t k = 0; k < q->topic_partitions[i].partitions_count; k++)
             items[count++] = (struct topic_partition){q->topic_partitions[i].topic_id,
-                                                      q->topic_partitions[i].partitions[k]};
+                                                      q->topic_partitions[i].partitions[k], 0};
     h->owned = assignment_make(items, (uint32_t)count);
-    h->owned_given = q->topic_partitions != NULL;
+    h->owned_given = q->topic_partitions_count >= 0;
     return true;
 }
 
@@ -160,7 +163,7 @@ static bool epoch_is_valid(struct turn *t, const struct heartbeat *h)
     int32_t received = h->q->member_epoch, known = h->at.epoch;
     bool lost = received < known && received == h->at.previous_epoch && h->owned_given &&
                 assignment_within(&h->owned, &h->at.assigned);
-    if (received == known || lost)
+    if (received == known || received == MEMBER_JOINS || lost)
         return true;
     reject(t, h->r, E_FENCED_MEMBER_EPOCH,
            "The consumer group member has a %s member epoch (%d) than the one known by the group coordinator "
@@ -187,7 +190,7 @@ static bool find_static(struct turn *t, struct heartbeat *h)
     struct str instance = h->q->instance_id;
     const struct consumer_member *holder = h->group ? consumer_member_static(h->group, instance) : NULL;
     if (h->q->member_epoch == MEMBER_JOINS) {
-        if (holder && holder->at.epoch != MEMBER_LEAVES_FOR_NOW) {
+        if (holder && holder->at.epoch != MEMBER_LEAVES_FOR_NOW && !holder->subscription.classic) {
             reject(
                 t, h->r, E_UNRELEASED_INSTANCE_ID,
                 "Static member %.*s with instance id %.*s cannot join the group because the instance id is "
@@ -250,6 +253,16 @@ static void await_append(struct turn *t, struct coordinator_request *r, struct s
     t->groups->then_moved = moved;
 }
 
+// What a static member had before it left for now, it had from the beginning.
+static bool forget_epochs(struct arena *arena, struct assignment *a)
+{
+    struct topic_partition *items = arena_alloc(arena, a->count * sizeof *items);
+    for (uint32_t i = 0; items && i < a->count; i++)
+        items[i] = (struct topic_partition){a->items[i].topic, a->items[i].partition, 0};
+    a->items = items;
+    return items != NULL;
+}
+
 static void leave(struct turn *t, struct heartbeat *h)
 {
     struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&h->r->arena, 1);
@@ -262,6 +275,10 @@ static void leave(struct turn *t, struct heartbeat *h)
     if (h->q->member_epoch == MEMBER_LEAVES_FOR_NOW) {
         h->at.epoch = MEMBER_LEAVES_FOR_NOW;
         h->at.revoking = (struct assignment){0};
+        if (!forget_epochs(&t->effects->arena, &h->at.assigned)) {
+            answer(t, h->r, NULL);
+            return;
+        }
         write_consumer_position(t, h->group->id, h->member_id, &h->at);
     } else {
         write_leave(t, h->m);
@@ -300,13 +317,13 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     struct consumer_group *c = h->group ? consumer_of(h->group) : NULL;
     const struct group_metadata *metadata = &t->groups->config->metadata;
     int64_t version = metadata->version(metadata->context);
-    h->epoch = c ? c->epoch : 0;
-    h->assignment_epoch = c ? c->assignment_epoch : 0;
+    h->epoch = c ? c->epoch : CONSUMER_FIRST_EPOCH;
+    h->assignment_epoch = c ? c->assignment_epoch : CONSUMER_FIRST_EPOCH;
     if (!subscribes_anew && c && c->metadata_version == version)
         return;
     const struct consumer_change change = {h->group, h->replaced, h->member_id, &h->subscription, &h->target};
     int64_t hash = consumer_metadata_hash(t, &change);
-    if (subscribes_anew || !c || hash != c->metadata_hash)
+    if (subscribes_anew || hash != (c ? c->metadata_hash : 0))
         write_consumer_group(t, h->q->group_id, ++h->epoch, hash);
     if (c)
         c->metadata_version = version;
@@ -339,7 +356,7 @@ static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assign
     struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
     bool full = q->member_epoch == MEMBER_JOINS ||
                 (q->rebalance_timeout_ms != -1 &&
-                 (q->subscribed_topic_names || q->subscribed_topic_regex.data) && q->topic_partitions);
+                 (q->subscribed_topic_names_count >= 0 || q->subscribed_topic_regex.data) && h->owned_given);
     if (!out || ((full || assignment_changed) && !(out->assignment = tell(&r->arena, &h->at.assigned)))) {
         coordinator_effects_reset(t->effects);
         answer(t, r, NULL);
@@ -352,6 +369,26 @@ static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assign
     await_append(t, r, q->group_id, out->member_id, moved);
     if (t->effects->records_count == 0)
         settle_consumer_heartbeat(t, E_NONE);
+}
+
+// What a step sees of the group and of the metadata.
+struct sight {
+    struct turn *t;
+    const struct heartbeat *h;
+};
+
+static bool is_held(const void *context, const struct topic_partition *p)
+{
+    const struct sight *s = context;
+    return s->h->group && consumer_is_held(s->h->group, p);
+}
+
+static bool is_subscribed(const void *context, const struct uuid *topic)
+{
+    const struct sight *s = context;
+    const struct group_metadata *metadata = &s->t->groups->config->metadata;
+    struct str name = metadata->topic_name(metadata->context, topic);
+    return name.data && consumer_subscription_has(s->h->group, &s->h->subscription, name);
 }
 
 static void stay(struct turn *t, struct heartbeat *h)
@@ -367,14 +404,20 @@ static void stay(struct turn *t, struct heartbeat *h)
     bool is_new = !h->m && !h->replaced;
     if (is_new || !same_subscription(&before, &h->subscription))
         write_consumer_member(t, h->q->group_id, h->member_id, &h->subscription);
-    advance_group(t, h, is_new || !same_topics(&before, &h->subscription));
-    struct reconcile_target target = {.is_held = consumer_is_held, .context = h->group};
+    bool subscribes_anew = !same_topics(&before, &h->subscription);
+    advance_group(t, h, subscribes_anew);
     struct consumer_position next;
     enum reconcile_result result = RECONCILE_NOMEM;
     if (advance_target(t, h)) {
-        target.epoch = h->assignment_epoch;
-        target.assignment = h->target;
-        result = reconcile(&h->at, &target, h->owned_given ? &h->owned : NULL, arena, &next);
+        struct sight sight = {t, h};
+        const struct reconcile_view view = {.epoch = h->assignment_epoch,
+                                            .target = h->target,
+                                            .owned = h->owned_given ? &h->owned : NULL,
+                                            .subscribes_anew = subscribes_anew,
+                                            .is_held = is_held,
+                                            .is_subscribed = is_subscribed,
+                                            .context = &sight};
+        result = reconcile(&h->at, &view, arena, &next);
     }
     if (result == RECONCILE_FENCED) {
         reject(t, h->r, E_FENCED_MEMBER_EPOCH,
@@ -414,7 +457,7 @@ static bool enter(struct turn *t, struct heartbeat *h)
                leaves ? "Group %.*s not found." : "Consumer group %.*s not found.", STR_ARG(h->q->group_id));
         return false;
     }
-    if (!joins || !h->group || consumer_member_find(h->group, h->member_id) ||
+    if (h->q->member_epoch < MEMBER_JOINS || !h->group || consumer_member_find(h->group, h->member_id) ||
         h->group->consumer->members.count < (size_t)t->groups->config->consumer_max_size)
         return true;
     reject(t, h->r, E_GROUP_MAX_SIZE_REACHED,

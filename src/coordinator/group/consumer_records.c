@@ -105,7 +105,12 @@ by_topic(struct arena *arena, const struct assignment *a, int32_t *count)
         end = assignment_topic_end(a, at);
         topics[*count].topic_id = a->items[at].topic;
         topics[*count].partitions = partitions_of(arena, a, at, end);
-        topics[(*count)++].partitions_count = (int32_t)(end - at);
+        topics[*count].assignment_epochs = arena_alloc(arena, (end - at) * sizeof(int32_t));
+        must(topics[*count].assignment_epochs);
+        for (uint32_t i = at; i < end; i++)
+            topics[*count].assignment_epochs[i - at] = a->items[i].epoch;
+        topics[*count].assignment_epochs_count = topics[*count].partitions_count = (int32_t)(end - at);
+        (*count)++;
     }
     return topics;
 }

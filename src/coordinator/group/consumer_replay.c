@@ -76,7 +76,7 @@ static struct assignment flatten(struct topic_partition **items, const struct uu
 {
     *items = state_array(*items, (size_t)have + (size_t)count, sizeof **items);
     for (int32_t i = 0; i < count; i++)
-        (*items)[have++] = (struct topic_partition){*topic, partitions[i]};
+        (*items)[have++] = (struct topic_partition){.topic = *topic, .partition = partitions[i]};
     return (struct assignment){*items, have};
 }
 
@@ -101,13 +101,20 @@ static void replay_target(struct group *g, const union key *key, const union val
     own(&m->target, a);
 }
 
+// Records of before KIP-1251 do not say at which epoch a partition was assigned: at the member's, then.
 static struct assignment
 flatten_position(const struct consumer_group_current_member_assignment_value_topic_partitions *topics,
-                 int32_t count)
+                 int32_t count, int32_t member_epoch)
 {
     struct assignment a = {0};
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count; i++) {
+        uint32_t from = a.count;
         a = flatten(&a.items, &topics[i].topic_id, topics[i].partitions, topics[i].partitions_count, a.count);
+        for (uint32_t k = from; k < a.count; k++)
+            a.items[k].epoch = (int32_t)(k - from) < topics[i].assignment_epochs_count
+                                   ? topics[i].assignment_epochs[k - from]
+                                   : member_epoch;
+    }
     return a;
 }
 
@@ -117,6 +124,8 @@ static void replay_position(struct group *g, const union key *key, const union v
     if (!v && !m)
         return;
     m = m ? m : consumer_member_need(g, key->position.member_id);
+    consumer_release(g, &m->at.assigned);
+    consumer_release(g, &m->at.revoking);
     own(&m->at.assigned, (struct assignment){0});
     own(&m->at.revoking, (struct assignment){0});
     m->at.state = CONSUMER_STABLE;
@@ -129,9 +138,12 @@ static void replay_position(struct group *g, const union key *key, const union v
     m->at.state = p->state >= CONSUMER_STABLE && p->state <= CONSUMER_UNRELEASED
                       ? (enum consumer_state)p->state
                       : CONSUMER_UNKNOWN;
-    own(&m->at.assigned, flatten_position(p->assigned_partitions, p->assigned_partitions_count));
-    own(&m->at.revoking,
-        flatten_position(p->partitions_pending_revocation, p->partitions_pending_revocation_count));
+    own(&m->at.assigned,
+        flatten_position(p->assigned_partitions, p->assigned_partitions_count, p->member_epoch));
+    own(&m->at.revoking, flatten_position(p->partitions_pending_revocation,
+                                          p->partitions_pending_revocation_count, p->member_epoch));
+    consumer_hold(g, &m->at.assigned);
+    consumer_hold(g, &m->at.revoking);
 }
 
 static void replay_regex(struct group *g, const union key *key, const union value *v)

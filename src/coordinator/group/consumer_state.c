@@ -18,6 +18,7 @@ struct consumer_group *consumer_need(struct group *g)
 {
     if (!g->consumer) {
         g->consumer = state_alloc(sizeof *g->consumer);
+        g->consumer->epoch = g->consumer->assignment_epoch = CONSUMER_FIRST_EPOCH;
         g->consumer->metadata_version = -1;
         g->type = GROUP_CONSUMER;
     }
@@ -40,6 +41,7 @@ void consumer_free(struct group *g)
     map_free(&c->members);
     map_free(&c->statics);
     map_free(&c->regexes);
+    map_free(&c->holdings);
     free(c);
     g->consumer = NULL;
 }
@@ -82,6 +84,8 @@ void consumer_member_remove(struct consumer_member *m)
 {
     struct group *g = m->group;
     forget_instance(m);
+    consumer_release(g, &m->at.assigned);
+    consumer_release(g, &m->at.revoking);
     map_remove(&g->consumer->members, m->id);
     timer_cancel(g->groups, &m->session);
     timer_cancel(g->groups, &m->rebalance);
@@ -158,6 +162,51 @@ void assignment_own(struct assignment *place, const struct assignment *a)
     *place = (struct assignment){items, a->count};
 }
 
+// Who holds what
+
+// What anybody holds, assigned or revoking. More than one member may hold a partition only while Kafka's
+// records of another order are read.
+struct holding {
+    struct topic_partition what; // its first bytes are the key
+    uint32_t members;
+};
+
+static struct str holding_key(const struct topic_partition *p)
+{
+    return (struct str){(const char *)p, sizeof p->topic + sizeof p->partition};
+}
+
+bool consumer_is_held(const struct group *g, const struct topic_partition *p)
+{
+    return map_get(&g->consumer->holdings, holding_key(p)) != NULL;
+}
+
+void consumer_hold(struct group *g, const struct assignment *a)
+{
+    struct map *holdings = &g->consumer->holdings;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct holding *h = map_get(holdings, holding_key(&a->items[i]));
+        if (!h) {
+            h = state_alloc(sizeof *h);
+            h->what = a->items[i];
+            must(map_put(holdings, holding_key(&h->what), h));
+        }
+        h->members++;
+    }
+}
+
+void consumer_release(struct group *g, const struct assignment *a)
+{
+    struct map *holdings = &g->consumer->holdings;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct holding *h = map_get(holdings, holding_key(&a->items[i]));
+        if (--h->members > 0)
+            continue;
+        map_remove(holdings, holding_key(&h->what));
+        free(h);
+    }
+}
+
 // The group as a whole
 
 const char *consumer_state_name(const struct group *g)
@@ -184,6 +233,14 @@ static bool lists(const struct str *topics, int32_t count, struct str topic)
     return false;
 }
 
+bool consumer_subscription_has(const struct group *g, const struct consumer_subscription *s, struct str topic)
+{
+    const struct consumer_regex *regex =
+        g && s->regex.size > 0 ? map_get(&g->consumer->regexes, s->regex) : NULL;
+    return lists(s->topics, s->topics_count, topic) ||
+           (regex && lists(regex->topics, regex->topics_count, topic));
+}
+
 bool consumer_subscribes(const struct group *g, struct str topic)
 {
     struct map_entry *e;
@@ -195,18 +252,6 @@ bool consumer_subscribes(const struct group *g, struct str topic)
     for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));) {
         const struct consumer_regex *regex = e->value;
         if (lists(regex->topics, regex->topics_count, topic))
-            return true;
-    }
-    return false;
-}
-
-bool consumer_is_held(const void *context, const struct topic_partition *p)
-{
-    const struct group *g = context;
-    struct map_entry *e;
-    for (size_t i = 0; g && (e = map_next(&g->consumer->members, &i));) {
-        const struct consumer_member *m = e->value;
-        if (assignment_has(&m->at.assigned, p) || assignment_has(&m->at.revoking, p))
             return true;
     }
     return false;

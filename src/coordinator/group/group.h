@@ -35,6 +35,7 @@ struct group_config {
     struct uuid (*new_id)(void *context); // of members
     void *new_id_context;
     // Of the consumer protocol
+    bool consumer_protocol; // it is served (group.coordinator.rebalance.protocols)
     int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms, consumer_assignment_interval_ms;
     int32_t consumer_max_size;
     struct group_metadata metadata; // the caller's to set

@@ -337,6 +337,18 @@ static int64_t number(const struct broker_config *broker, struct arena *arena, s
     return value.integer;
 }
 
+static bool lists(const struct broker_config *broker, struct arena *arena, struct str name, struct str item,
+                  int *rc)
+{
+    struct setting_value value = {0};
+    int one = broker_config_value(broker, name, arena, &value);
+    *rc = *rc ? *rc : one;
+    for (size_t i = 0; i < value.count; i++)
+        if (str_equal(value.entries[i], item))
+            return true;
+    return false;
+}
+
 static struct uuid random_id(void *context)
 {
     (void)context;
@@ -358,6 +370,8 @@ int group_config_init(struct group_config *c, const struct broker_config *broker
         .offsets_retention_ms = NUMBER("offsets.retention.minutes") * 60000,
         .retention_check_interval_ms = NUMBER("offsets.retention.check.interval.ms"),
         .new_id = random_id,
+        .consumer_protocol =
+            lists(broker, &arena, STR("group.coordinator.rebalance.protocols"), STR("consumer"), &rc),
         .consumer_session_timeout_ms = (int32_t)NUMBER("group.consumer.session.timeout.ms"),
         .consumer_heartbeat_interval_ms = (int32_t)NUMBER("group.consumer.heartbeat.interval.ms"),
         .consumer_assignment_interval_ms = (int32_t)NUMBER("group.consumer.assignment.interval.ms"),

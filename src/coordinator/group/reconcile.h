@@ -20,11 +20,16 @@ struct consumer_position {
     struct assignment assigned, revoking;
 };
 
-struct reconcile_target {
-    int32_t epoch;
-    struct assignment assignment;
+// What a step goes by.
+struct reconcile_view {
+    int32_t epoch; // the target's
+    struct assignment target;
+    const struct assignment *owned; // what the member says that it owns; NULL: it did not say
+    bool subscribes_anew;           // since the last step
     // Whether any member of the group still holds the partition, assigned or revoking.
     bool (*is_held)(const void *context, const struct topic_partition *p);
+    // Whether the member subscribes to the topic, and the topic exists.
+    bool (*is_subscribed)(const void *context, const struct uuid *topic);
     const void *context;
 };
 
@@ -35,9 +40,7 @@ enum reconcile_result {
     RECONCILE_NOMEM
 };
 
-// owned: what the member says that it owns; NULL: it did not say.
-enum reconcile_result reconcile(const struct consumer_position *now, const struct reconcile_target *target,
-                                const struct assignment *owned, struct arena *arena,
-                                struct consumer_position *out);
+enum reconcile_result reconcile(const struct consumer_position *now, const struct reconcile_view *view,
+                                struct arena *arena, struct consumer_position *out);
 
 #endif

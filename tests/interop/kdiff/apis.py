@@ -43,5 +43,7 @@ APIS = [
     "ListGroups",
     "DescribeGroups",
     "DeleteGroups",
+    "ConsumerGroupHeartbeat",
+    "ConsumerGroupDescribe",
     "DescribeLogDirs",
 ]
