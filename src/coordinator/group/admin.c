@@ -47,7 +47,9 @@ void on_list(struct turn *t, struct coordinator_request *r)
             continue;
         struct list_groups_response_listed_group *o = &out->groups[out->groups_count++];
         o->group_id = arena_str(&r->arena, g->id);
-        o->protocol_type = g->protocol_type.data ? arena_str(&r->arena, g->protocol_type) : STR("");
+        o->protocol_type = g->consumer             ? STR("consumer")
+                           : g->protocol_type.data ? arena_str(&r->arena, g->protocol_type)
+                                                   : STR("");
         o->group_state = str_from(state);
         o->group_type = str_from(type_names[g->type]);
     }

@@ -46,9 +46,14 @@ bool assignment_combine(struct arena *arena, const struct assignment *a, const s
     return true;
 }
 
+const struct topic_partition *assignment_find(const struct assignment *a, const struct topic_partition *p)
+{
+    return a->count > 0 ? bsearch(p, a->items, a->count, sizeof *p, compare) : NULL;
+}
+
 bool assignment_has(const struct assignment *a, const struct topic_partition *p)
 {
-    return a->count > 0 && bsearch(p, a->items, a->count, sizeof *p, compare) != NULL;
+    return assignment_find(a, p) != NULL;
 }
 
 bool assignment_equal(const struct assignment *a, const struct assignment *b)

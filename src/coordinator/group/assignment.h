@@ -35,6 +35,7 @@ enum assignment_operation {
 bool assignment_combine(struct arena *arena, const struct assignment *a, const struct assignment *b,
                         enum assignment_operation operation, struct assignment *out);
 
+const struct topic_partition *assignment_find(const struct assignment *a, const struct topic_partition *p);
 bool assignment_has(const struct assignment *a, const struct topic_partition *p);
 bool assignment_equal(const struct assignment *a, const struct assignment *b);
 bool assignment_within(const struct assignment *part, const struct assignment *whole);

@@ -48,7 +48,9 @@ static bool describe_member(struct turn *t, struct arena *arena, const struct co
     for (; out->subscribed_topic_names_count < s->topics_count; out->subscribed_topic_names_count++)
         out->subscribed_topic_names[out->subscribed_topic_names_count] =
             arena_str(arena, s->topics[out->subscribed_topic_names_count]);
-    return describe_assignment(t, arena, &m->at.assigned, &out->assignment) &&
+    struct assignment has; // also what it is to give up
+    return assignment_combine(arena, &m->at.assigned, &m->at.revoking, ASSIGNMENT_EITHER, &has) &&
+           describe_assignment(t, arena, &has, &out->assignment) &&
            describe_assignment(t, arena, &m->target, &out->target_assignment);
 }
 

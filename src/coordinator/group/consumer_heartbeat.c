@@ -42,19 +42,27 @@ __attribute__((format(printf, 4, 5))) static void reject(struct turn *t, struct 
     answer(t, r, out);
 }
 
+static bool is_blank(struct str s) // as Java trims
+{
+    size_t i = 0;
+    while (i < s.size && (uint8_t)s.data[i] <= ' ')
+        i++;
+    return s.data && i == s.size;
+}
+
 // What is wrong with the request as such; NULL: nothing.
 static const char *invalid(const struct consumer_group_heartbeat_request *q, int16_t version)
 {
     bool joins = q->member_epoch == MEMBER_JOINS;
     bool needs_id = version >= MEMBER_NAMES_ITSELF_VERSION || q->member_epoch > MEMBER_JOINS ||
                     q->member_epoch == MEMBER_LEAVES;
-    if (needs_id && q->member_id.size == 0)
+    if (needs_id && is_blank(q->member_id))
         return "MemberId can't be empty.";
-    if (q->group_id.size == 0)
+    if (is_blank(q->group_id))
         return "GroupId can't be empty.";
-    if (q->instance_id.data && q->instance_id.size == 0)
+    if (is_blank(q->instance_id))
         return "InstanceId can't be empty.";
-    if (q->rack_id.data && q->rack_id.size == 0)
+    if (is_blank(q->rack_id))
         return "RackId can't be empty.";
     if (q->member_epoch < MEMBER_LEAVES_FOR_NOW)
         return "MemberEpoch is invalid.";
@@ -469,7 +477,7 @@ static bool enter(struct turn *t, struct heartbeat *h)
 void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
 {
     struct heartbeat h = {
-        .q = r->message, .r = r, .subscription = {.regex = STR_NULL, .rebalance_timeout_ms = -1}};
+        .q = r->message, .r = r, .subscription = {.regex = STR(""), .rebalance_timeout_ms = -1}};
     const char *wrong = invalid(h.q, r->version);
     if (wrong) {
         reject(t, r, E_INVALID_REQUEST, "%s", wrong);
@@ -541,6 +549,23 @@ void on_consumer_rebalance_timer(struct turn *t, struct consumer_member *m)
 
 // Offsets
 
+#define MEMBER_EPOCH_VERSION 9 // of OffsetCommit; older clients know no member epochs
+
+// A member may lag behind in what it says: what it has had since that epoch it may commit (KIP-1251).
+static bool had_since(const struct consumer_member *m, const struct offset_commit_request *q, int32_t epoch)
+{
+    for (int32_t i = 0; i < q->topics_count; i++)
+        for (int32_t k = 0; k < q->topics[i].partitions_count; k++) {
+            const struct topic_partition p = {q->topics[i].topic_id,
+                                              q->topics[i].partitions[k].partition_index, 0};
+            const struct topic_partition *has = assignment_find(&m->at.assigned, &p);
+            has = has ? has : assignment_find(&m->at.revoking, &p);
+            if (!has || epoch < has->epoch)
+                return false;
+        }
+    return true;
+}
+
 int16_t consumer_check_commit(const struct group *g, const struct coordinator_request *r,
                               const struct offset_commit_request *q)
 {
@@ -551,16 +576,20 @@ int16_t consumer_check_commit(const struct group *g, const struct coordinator_re
     if (!m)
         return E_UNKNOWN_MEMBER_ID;
     if (m->subscription.classic)
-        return epoch == m->at.epoch ? E_NONE : E_ILLEGAL_GENERATION;
-    if (r->version < 9)
-        return E_UNSUPPORTED_VERSION; // older clients know no member epochs
-    return epoch == m->at.epoch ? E_NONE : E_STALE_MEMBER_EPOCH;
+        return epoch == m->at.epoch || (epoch < m->at.epoch && had_since(m, q, epoch)) ? E_NONE
+                                                                                       : E_ILLEGAL_GENERATION;
+    if (r->version < MEMBER_EPOCH_VERSION)
+        return E_UNSUPPORTED_VERSION;
+    return epoch == m->at.epoch || (epoch < m->at.epoch && had_since(m, q, epoch)) ? E_NONE
+                                                                                   : E_STALE_MEMBER_EPOCH;
 }
 
 int16_t consumer_check_fetch(const struct group *g, const struct group_fetch *q)
 {
     if (!q->member_id.data && q->member_epoch < 0)
         return E_NONE;
+    if (!q->member_id.data)
+        return E_UNKNOWN_SERVER_ERROR; // as Kafka stumbles
     const struct consumer_member *m = consumer_member_find(g, q->member_id);
     if (!m)
         return E_UNKNOWN_MEMBER_ID;

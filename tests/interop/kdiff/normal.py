@@ -26,6 +26,7 @@ NO_ID = (None, "", "00" * 16, -1)
 # What a list is sorted by before it is compared.
 LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName
     ResourceName NodeId BrokerId User Key MemberId EntityType Entity Mechanism""".split()
+UNORDERED = ("SubscribedTopicNames",)  # sets of texts
 # Settings whose value is this broker's own.
 OWN_CONFIGS = set(
     """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir
@@ -47,6 +48,8 @@ class Normal:
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
                 obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
+        if key in UNORDERED:
+            return sorted(self(x, "") for x in obj)
         if isinstance(obj, list):
             return self._sorted([self(x, key) for x in sorted(obj, key=self._order)])
         if isinstance(obj, bytes):

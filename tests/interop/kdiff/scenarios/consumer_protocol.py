@@ -3,9 +3,17 @@
 import time
 
 from interop.kdiff.scenarios.groups import commit, ready
-from interop.kdiff.scenarios.parts import topic, topic_id
+from interop.kdiff.scenarios import parts
+from interop.kdiff.scenarios.parts import topic_id
 
+INTERVAL_S = 1.1  # group.consumer.assignment.interval.ms, and a little
 IDS = ("M" * 22, "N" * 22, "O" * 22)
+
+
+def topic(step, name, partitions):
+    """Creates a topic that both coordinators know of."""
+    parts.topic(step, name, partitions)
+    step.run.fence()
 
 
 def beat(group, member, epoch, **more):
@@ -27,9 +35,9 @@ def own(id_of, *partitions):
     return lambda context: [{"TopicId": id_of(context), "Partitions": list(partitions)}] if partitions else []
 
 
-def look(step, *groups):
+def look(step, *groups, ignore=()):
     for version in (0, 1):
-        step("ConsumerGroupDescribe", version, {"GroupIds": list(groups), "IncludeAuthorizedOperations": version == 1})
+        step("ConsumerGroupDescribe", version, {"GroupIds": list(groups), "IncludeAuthorizedOperations": version == 1}, ignore=ignore)
     step("DescribeGroups", None, {"Groups": list(groups)})
     step("DescribeGroups", 5, {"Groups": list(groups)})
 
@@ -73,8 +81,7 @@ def life(step, version, prefix):
     topic(step, name, 3)
     id_of = topic_id(step, name)
     ready(step, group)
-    first = beat(group, "" if version == 0 else IDS[0], 0, SubscribedTopicNames=[name])
-    step("ConsumerGroupHeartbeat", version, first, keep="a")
+    step("ConsumerGroupHeartbeat", version, beat(group, IDS[0], 0, SubscribedTopicNames=[name]), keep="a")
     look(step, group)
     step("ConsumerGroupHeartbeat", version, beat(group, "a", None))
     step("ConsumerGroupHeartbeat", version, beat(group, "a", None, TopicPartitions=own(id_of, 0, 1, 2)))
@@ -112,8 +119,147 @@ def empty_subscription(step, version, prefix):
     step("DeleteGroups", None, {"GroupsNames": [group]})
 
 
+def two_members(step, version, prefix):
+    """A second one comes, the first gives up its half, the second leaves."""
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name, 4)
+    id_of = topic_id(step, name)
+    ready(step, group)
+    heart = lambda *args, keep=None, **more: step("ConsumerGroupHeartbeat", version, beat(group, *args, **more), keep=keep)  # noqa: E731
+    subscribed = {"SubscribedTopicNames": [name]}
+    heart(IDS[0], 0, keep="a", **subscribed)
+    heart(IDS[1], 0, keep="b", **subscribed)
+    look(step, group)
+    time.sleep(INTERVAL_S)
+    heart("b", None, keep="b")
+    look(step, group)
+    heart("a", None, TopicPartitions=own(id_of, 0, 1, 2, 3), keep="a")
+    look(step, group)
+    heart("a", None, keep="a")
+    heart("a", None, TopicPartitions=own(id_of, 0, 1, 2), keep="a")
+    heart("b", None, keep="b")
+    mine = lambda context: context["a"]["Assignment"]["TopicPartitions"] if context["a"]["Assignment"] else []  # noqa: E731
+    heart("a", None, TopicPartitions=mine, keep="a2")
+    heart("a", None, TopicPartitions=own(id_of), keep="a")
+    look(step, group)
+    heart("b", None, keep="b")
+    look(step, group)
+    heart("b", -1)
+    look(step, group)
+    time.sleep(INTERVAL_S)
+    heart("a", None, keep="a")
+    look(step, group)
+    heart("a", 1, TopicPartitions=own(id_of))
+    heart("a", 2, TopicPartitions=own(id_of, 0))
+    heart("a", None, SubscribedTopicNames=["none"], keep="a")
+    look(step, group)
+    heart("a", None, TopicPartitions=own(id_of), keep="a")
+    time.sleep(INTERVAL_S)
+    heart("a", None, TopicPartitions=own(id_of), keep="a")
+    look(step, group)
+
+
+def static_members(step, version, prefix):
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name, 2)
+    id_of = topic_id(step, name)
+    ready(step, group)
+    heart = lambda *args, keep=None, **more: step("ConsumerGroupHeartbeat", version, beat(group, *args, **more), keep=keep)  # noqa: E731
+    subscribed = {"SubscribedTopicNames": [name], "InstanceId": "i"}
+    heart(IDS[0], -2, InstanceId="i")
+    heart(IDS[0], 0, keep="a", **subscribed)
+    look(step, group)
+    heart(IDS[1], 0, **subscribed)
+    heart(IDS[0], 0, **subscribed)
+    heart("a", None, InstanceId="k")
+    heart(IDS[1], 2, InstanceId="i")
+    heart(IDS[0], 1, InstanceId="i")
+    heart(IDS[0], 9, InstanceId="i")
+    heart("a", None)
+    heart(IDS[1], -2, InstanceId="i")
+    heart(IDS[1], -1, InstanceId="i")
+    heart("a", -2, InstanceId="k")
+    heart("a", -2, InstanceId="i", keep="left")
+    look(step, group)
+    heart("a", None, InstanceId="i")
+    heart(IDS[1], 0, keep="b", **subscribed)
+    look(step, group)
+    heart("a", None, InstanceId="i")
+    heart("b", None, InstanceId="i", TopicPartitions=own(id_of, 0, 1))
+    heart("b", -2, InstanceId="i")
+    heart(IDS[1], 0, keep="b", **{**subscribed, "SubscribedTopicNames": []})
+    look(step, group)
+    heart("b", -1, InstanceId="i")
+    look(step, group)
+
+
+def offsets(step, version, prefix):
+    """version: of OffsetCommit."""
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name, 2)
+    id_of = topic_id(step, name)
+    ready(step, group)
+    names = {(name, id_of): [(0, 7, "x")]}
+    heart = lambda *args, keep=None, **more: step("ConsumerGroupHeartbeat", 1, beat(group, *args, **more), keep=keep)  # noqa: E731
+    heart(IDS[0], 0, keep="a", SubscribedTopicNames=[name])
+    for member, epoch in ((IDS[0], 2), (IDS[0], 1), (IDS[0], 3), (IDS[0], -1), ("nobody", 2), ("", -1), ("", 2)):
+        step("OffsetCommit", version, commit(version, group, names, epoch, member))
+    step("ConsumerGroupHeartbeat", 1, beat(group, IDS[1], 0, SubscribedTopicNames=[name]), keep="b")
+    time.sleep(INTERVAL_S)
+    heart("b", None, keep="b")
+    heart("a", None, keep="a")
+    for epoch in (2, 3):
+        step("OffsetCommit", version, commit(version, group, names, epoch, IDS[0]))
+        step("OffsetCommit", version, commit(version, group, {(name, id_of): [(1, 5, "y")]}, epoch, IDS[0]))
+    heart("a", None, TopicPartitions=own(id_of), keep="a")
+    for partition in (0, 1):
+        for epoch in (1, 2, 3):
+            step("OffsetCommit", version, commit(version, group, {(name, id_of): [(partition, 5, "y")]}, epoch, IDS[0]))
+    for member, epoch in ((IDS[0], 3), (IDS[0], 2), (IDS[0], 9), (None, -1), ("nobody", 3), (IDS[0], -1), (None, 3)):
+        asked = {"GroupId": group, "MemberId": member, "MemberEpoch": epoch, "Topics": None}
+        step("OffsetFetch", 9, {"Groups": [asked]})
+    deleted = {"Topics": [{"Name": name, "Partitions": [{"PartitionIndex": 0}]}]}
+    step("OffsetDelete", None, {"GroupId": group, **deleted})
+    step("DeleteGroups", None, {"GroupsNames": [group]})
+    heart("b", -1)
+    heart("a", -1)
+    step("OffsetCommit", version, commit(version, group, names, 3, IDS[0]))
+    step("OffsetCommit", version, commit(version, group, names, -1, ""))
+    step("OffsetFetch", 9, {"Groups": [{"GroupId": group, "MemberId": None, "MemberEpoch": -1, "Topics": None}]})
+    step("OffsetDelete", None, {"GroupId": group, **deleted})
+    step("DeleteGroups", None, {"GroupsNames": [group]})
+    look(step, group)
+
+
+def assignors(step, version, prefix):
+    group, one, two = prefix + "g", prefix + "t", prefix + "u"
+    topic(step, one, 3)
+    topic(step, two, 2)
+    topic_id(step, one)
+    topic_id(step, two)
+    ready(step, group)
+    shares = ("Assignment", "TargetAssignment", "MemberEpoch", "GroupState")  # who gets what of several topics hangs on the topics' ids
+    heart = lambda *args, keep=None, **more: step("ConsumerGroupHeartbeat", version, beat(group, *args, **more), ignore=shares, keep=keep)  # noqa: E731
+    heart(IDS[0], 0, keep="a", SubscribedTopicNames=[one, two], ServerAssignor="range")
+    look(step, group, ignore=shares)
+    heart(IDS[1], 0, keep="b", SubscribedTopicNames=[one, two], ServerAssignor="uniform")
+    look(step, group, ignore=shares)
+    heart(IDS[2], 0, keep="c", SubscribedTopicNames=[two], ServerAssignor="uniform")
+    time.sleep(INTERVAL_S)
+    heart("c", None, keep="c")
+    look(step, group, ignore=shares)
+    heart("b", None, ServerAssignor="range", SubscribedTopicNames=[two], RackId="r", keep="b")
+    time.sleep(INTERVAL_S)
+    heart("b", None, keep="b")
+    look(step, group, ignore=shares)
+
+
 SCENARIOS = [
     ("heartbeats that are refused", "ConsumerGroupHeartbeat", refused),
     ("life of a consumer", "ConsumerGroupHeartbeat", life),
     ("subscribed to nothing", "ConsumerGroupHeartbeat", empty_subscription),
+    ("two of a consumer group", "ConsumerGroupHeartbeat", two_members),
+    ("static consumers", "ConsumerGroupHeartbeat", static_members),
+    ("offsets of members", "OffsetCommit", offsets),
+    ("assignors of a group", "ConsumerGroupHeartbeat", assignors),
 ]
