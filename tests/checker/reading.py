@@ -1,7 +1,7 @@
 """Reading: Fetch as clients of both isolation levels understand it, readers that go through the logs, observers of offsets."""
 
 from checker.actors import Actor, first_error
-from checker.client import AGAIN, Lost, Patience, Refused
+from checker.client import AGAIN, PATIENCE_S, Lost, Patience, Refused
 from checker.history import place, read_value
 from harness.batch import CONTROL, parse
 
@@ -117,7 +117,7 @@ class Reader(Actor):
         self.pace(rnd)
 
 
-def fetch_offsets(actor, group, places, stable=True):
+def fetch_offsets(actor, group, places, stable=True, patience_s=PATIENCE_S):
     """{(topic, partition): committed offset, -1 where there is none}, and notes it."""
     topics = {}
     for topic, partition in sorted(places):
@@ -131,7 +131,7 @@ def fetch_offsets(actor, group, places, stable=True):
             one["ErrorCode"] for topic in found["Topics"] for one in topic["Partitions"]
         )
 
-    patience = Patience(f"{actor.who} OffsetFetch of {group}")
+    patience = Patience(f"{actor.who} OffsetFetch of {group}", patience_s)
     while True:
         start = actor.history.now()
         try:

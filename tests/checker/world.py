@@ -2,9 +2,10 @@
 
 import threading
 import time
+import traceback
 
 from checker.checks import FINAL
-from checker.client import AGAIN, Client, Lost, Refused
+from checker.client import AGAIN, Client, Lost, Refused, Stuck
 from checker.consumers import Consumer, Member, Transformer
 from checker.faults import Faults
 from checker.history import History, place
@@ -108,6 +109,8 @@ class World:
             self.faults.until(deadline)
             self.settle()
             self.read_all()
+        except (AssertionError, TimeoutError, ValueError, Lost, Refused, Stuck) as problem:
+            self.problem("the round", f"{problem!r}\n{traceback.format_exc(limit=-4)}")
         finally:
             self.draining.set()
             self.finished.set()
@@ -137,7 +140,7 @@ class World:
         while time.monotonic() < deadline:
             try:
                 now = left()
-            except (Lost, Refused) as problem:
+            except (Lost, Refused, Stuck) as problem:
                 now = problem
             if not now:
                 return
@@ -161,7 +164,8 @@ class World:
     def behind(self):
         out = {}
         for group, topics in self.groups.items():
-            got = fetch_offsets(self, group, [(topic, i) for topic in topics for i in range(self.partitions)])
+            wanted = [(topic, i) for topic in topics for i in range(self.partitions)]
+            got = fetch_offsets(self, group, wanted, patience_s=1)
             for where, offset in got.items():
                 end = self._tail(*where)["HighWatermark"]
                 if max(offset, 0) != end:
