@@ -2,9 +2,9 @@
 #ifndef CLI_TOPIC_H
 #define CLI_TOPIC_H
 
-#include "cli/client.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "client/client.h"
 #include "protocol/messages.h"
 
 #define DEFAULT_SERVERS    "127.0.0.1:9092"

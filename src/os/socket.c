@@ -101,6 +101,17 @@ static void peer_of(const struct sockaddr_storage *address, struct socket_peer *
     }
 }
 
+int socket_pair(int ends[2])
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return errno == EMFILE || errno == ENFILE ? ERR_LIMIT : ERR_IO;
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0)
+        return 0;
+    close(ends[0]);
+    close(ends[1]);
+    return ERR_IO;
+}
+
 int socket_accept(int listener_fd, struct socket_peer *peer)
 {
     for (;;) {

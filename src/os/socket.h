@@ -25,6 +25,10 @@ int socket_listen(const char *host, uint16_t port, int backlog, uint16_t *bound_
 // otherwise.
 int socket_accept(int listener_fd, struct socket_peer *peer);
 
+// Two ends of a stream within this machine: [0] non-blocking, [1] blocking; closed on exec. 0, or ERR_LIMIT,
+// ERR_IO.
+int socket_pair(int ends[2]);
+
 // Reads what is there, at most `size` (> 0). Returns the count, 0 at the end of the stream, ERR_AGAIN, or
 // ERR_IO (errno).
 ssize_t socket_receive(int fd, void *into, size_t size);

@@ -48,6 +48,11 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
 int reactors_listen(struct reactors *group, const struct listener_spec *config, const struct listener **out,
                     char *reason, size_t reason_bytes);
 
+// A connection from within this process, as a client on the first listener of brokers: a blocking descriptor,
+// the caller's; or ERR_LIMIT (max.connections), ERR_IO, ERR_NOMEM, ERR_NOT_FOUND (no such listener). Any
+// thread, once the reactors serve.
+int reactors_connect(struct reactors *group);
+
 // Starts the threads and accepts. 0, or ERR_IO.
 int reactors_serve(struct reactors *group);
 

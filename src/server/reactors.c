@@ -150,6 +150,35 @@ void reactors_evict(struct reactors *group)
     reactor_post(&most->reactor, &most->evict_task);
 }
 
+int reactors_connect(struct reactors *group)
+{
+    // Counted by itself, as connections of one address.
+    static const struct socket_peer peer = {.text = "this process"};
+    struct acceptor *a = NULL;
+    int pair[2];
+    for (unsigned i = 0; i < group->acceptor_count && !a; i++)
+        if (group->acceptors[i].listener.kind == LISTENER_BROKER)
+            a = &group->acceptors[i];
+    if (!a)
+        return ERR_NOT_FOUND;
+    if (quota_reserve(&group->quota, true) == QUOTA_WAIT)
+        return ERR_LIMIT;
+    bool counted = false;
+    int err = socket_pair(pair);
+    if (!err) {
+        err = quota_add(&group->quota, peer.ip);
+        counted = err == 0;
+        if (!err)
+            err = connection_hand_over(&group->states[0], pair[0], &peer, &a->listener);
+        if (!err)
+            return pair[1];
+        socket_close(pair[0]);
+        socket_close(pair[1]);
+    }
+    quota_release(&group->quota, counted ? peer.ip : NULL);
+    return err;
+}
+
 void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer)
 {
     if (quota_release(&group->quota, peer->ip))

@@ -9,6 +9,7 @@
 #include "server/broker.h"
 #include "server/coordinators.h"
 #include "server/directories.h"
+#include "server/http_server.h"
 #include "server/listeners.h"
 #include "server/live_config.h"
 #include "server/producer_ids.h"
@@ -41,6 +42,7 @@ struct server {
     struct directories dirs;
     struct listeners listeners;
     struct registration registration;
+    struct http *http;
     struct qsbr_thread main_thread;
     struct qsbr_thread *reactor_threads;
 
@@ -295,7 +297,8 @@ static int start(struct server *s)
     if (!s->broker.fetch_sessions || !s->broker.producer_ids)
         return ERR_NOMEM;
     rc = join_cluster(s);
-    return rc ? rc : reactors_serve(s->broker.reactors);
+    rc = rc ? rc : reactors_serve(s->broker.reactors);
+    return rc ? rc : http_server_start(&s->http, &s->broker, s->message, sizeof s->message);
 }
 
 // Stop, in reverse. Every part may be missing.
@@ -314,6 +317,7 @@ static void leave_cluster(struct server *s)
 static int stop(struct server *s)
 {
     int rc = 0;
+    http_stop(s->http);
     coordinators_stop(&s->broker);
     if (s->broker.reactors) {
         reactors_stop(s->broker.reactors, STOP_BOUND_MS);

@@ -18,6 +18,7 @@ LAYERS = [
     ["cli"],
     ["server"],
     ["http", "registry", "connect", "sql", "security"],
+    ["client"],
     ["controller", "coordinator", "quota"],
     ["replication"],
     ["raft"],

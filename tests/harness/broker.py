@@ -176,6 +176,10 @@ class Broker:
 class Odradek(Broker):
     kind = "odradek"
 
+    def __init__(self, directory, settings=None, data=None):
+        super().__init__(directory, settings, data)
+        self.settings.setdefault("http.listeners", "")  # many brokers run at once; the tests of HTTP choose a port
+
     def command(self):
         return [odradek_binary(), "server", self.properties_path]
 

@@ -1,20 +1,14 @@
-#include "cli/client.h"
+#include "client/client.h"
 
 #include "base/clock.h"
+#include "os/stream.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define RESPONSE_MAX_BYTES (256 << 20)
 #define API_VERSIONS_KEY   18
@@ -31,94 +25,27 @@ static int fail(struct client *c, int code, const char *format, ...)
     return code;
 }
 
-// Waits until the socket can be read or written. 0, ERR_AGAIN after the deadline.
-static int wait_for(struct client *c, short events, int64_t deadline_ms)
+// The text for what a stream function returned.
+static int stream_failed(struct client *c, int err)
 {
-    for (;;) {
-        int64_t left = deadline_ms - clock_monotonic_ms();
-        struct pollfd p = {.fd = c->fd, .events = events};
-        if (left <= 0)
-            return fail(c, ERR_AGAIN, "%s: no answer within %d ms", c->address, c->timeout_ms);
-        int n = poll(&p, 1, (int)left);
-        if (n > 0)
-            return 0;
-        if (n < 0 && errno != EINTR)
-            return fail(c, ERR_IO, "%s: %s", c->address, strerror(errno));
-    }
-}
-
-static int connect_to(struct client *c, const struct addrinfo *to)
-{
-    int64_t deadline = clock_monotonic_ms() + c->timeout_ms;
-    int on = 1, problem = 0;
-    socklen_t size = sizeof problem;
-    c->fd = socket(to->ai_family, to->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, to->ai_protocol);
-    if (c->fd < 0)
-        return fail(c, ERR_IO, "%s: %s", c->address, strerror(errno));
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(c->fd, to->ai_addr, to->ai_addrlen) != 0 && errno != EINPROGRESS)
-        return fail(c, ERR_IO, "%s: %s", c->address, strerror(errno));
-    int err = wait_for(c, POLLOUT, deadline);
-    if (err)
-        return err;
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &problem, &size) != 0 || problem)
-        return fail(c, ERR_IO, "%s: %s", c->address, strerror(problem ? problem : errno));
-    return 0;
+    if (err == ERR_AGAIN)
+        return fail(c, err, "%s: no answer within %d ms", c->address, c->timeout_ms);
+    if (err == ERR_CLOSED)
+        return fail(c, err, "%s: the broker closed the connection", c->address);
+    return err ? fail(c, err, "%s: %s", c->address, strerror(errno)) : 0;
 }
 
 static int resolve_and_connect(struct client *c, const char *host, const char *port)
 {
-    const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *all;
+    const char *reason = "";
     snprintf(c->address, sizeof c->address, "%s:%s", host, port);
-    int problem = getaddrinfo(host, port, &hints, &all);
-    if (problem)
-        return fail(c, ERR_NOT_FOUND, "%s: %s", c->address, gai_strerror(problem));
-    int err = ERR_NOT_FOUND;
-    for (const struct addrinfo *a = all; a && err; a = a->ai_next) {
-        client_close(c);
-        err = connect_to(c, a);
-    }
-    freeaddrinfo(all);
-    return err;
-}
-
-static int send_all(struct client *c, const uint8_t *at, size_t size, int64_t deadline)
-{
-    while (size > 0) {
-        ssize_t n = send(c->fd, at, size, MSG_NOSIGNAL);
-        if (n > 0) {
-            at += n;
-            size -= (size_t)n;
-        } else if (errno == EAGAIN) {
-            int err = wait_for(c, POLLOUT, deadline);
-            if (err)
-                return err;
-        } else if (errno != EINTR) {
-            return fail(c, ERR_IO, "%s: %s", c->address, strerror(errno));
-        }
-    }
-    return 0;
-}
-
-static int receive_all(struct client *c, uint8_t *at, size_t size, int64_t deadline)
-{
-    while (size > 0) {
-        ssize_t n = recv(c->fd, at, size, 0);
-        if (n == 0)
-            return fail(c, ERR_CLOSED, "%s: the broker closed the connection", c->address);
-        if (n > 0) {
-            at += n;
-            size -= (size_t)n;
-        } else if (errno == EAGAIN) {
-            int err = wait_for(c, POLLIN, deadline);
-            if (err)
-                return err;
-        } else if (errno != EINTR) {
-            return fail(c, ERR_IO, "%s: %s", c->address, strerror(errno));
-        }
-    }
-    return 0;
+    client_close(c);
+    c->fd = stream_connect(host, port, c->timeout_ms, &reason);
+    if (c->fd >= 0)
+        return 0;
+    int err = c->fd;
+    c->fd = -1;
+    return err == ERR_AGAIN ? stream_failed(c, err) : fail(c, err, "%s: %s", c->address, reason);
 }
 
 // Header and body behind their length, in the arena.
@@ -154,7 +81,7 @@ static int receive(struct client *c, const struct api *api, int16_t version, str
                    int64_t deadline, struct bytes *out)
 {
     uint8_t prefix[4];
-    int err = receive_all(c, prefix, sizeof prefix, deadline);
+    int err = stream_failed(c, stream_receive(c->fd, prefix, sizeof prefix, deadline));
     if (err)
         return err;
     uint32_t size = load_be32(prefix);
@@ -163,7 +90,7 @@ static int receive(struct client *c, const struct api *api, int16_t version, str
     uint8_t *data = arena_alloc(arena, size);
     if (!data)
         return fail(c, ERR_NOMEM, "out of memory for a response of %u bytes", size);
-    err = receive_all(c, data, size, deadline);
+    err = stream_failed(c, stream_receive(c->fd, data, size, deadline));
     if (err)
         return err;
     struct response_header header;
@@ -183,7 +110,7 @@ static int exchange(struct client *c, const struct api *api, int16_t version, co
     struct bytes out = BYTES_NULL;
     int err = frame(c, api, version, request, arena, &out);
     if (!err)
-        err = send_all(c, out.data, out.size, deadline);
+        err = stream_failed(c, stream_send(c->fd, out.data, out.size, deadline));
     return err ? err : receive(c, api, version, arena, deadline, response);
 }
 
@@ -285,9 +212,20 @@ int client_open(struct client *c, const char *servers, int timeout_ms)
     return err;
 }
 
+int client_adopt(struct client *c, int fd, const char *name, int timeout_ms)
+{
+    *c = (struct client){.fd = fd, .timeout_ms = timeout_ms};
+    snprintf(c->address, sizeof c->address, "%s", name);
+    int err = stream_failed(c, stream_adopt(fd));
+    err = err ? err : negotiate(c);
+    if (err)
+        client_close(c);
+    return err;
+}
+
 void client_close(struct client *c)
 {
     if (c->fd >= 0)
-        close(c->fd);
+        stream_close(c->fd);
     c->fd = -1;
 }

@@ -1,7 +1,7 @@
-// A small blocking client for admin calls, over the project's own codec: connect, negotiate versions, call.
+// A small blocking client of a Kafka broker, over the project's own codec: connect, negotiate versions, call.
 // One thread; one request at a time.
-#ifndef CLI_CLIENT_H
-#define CLI_CLIENT_H
+#ifndef CLIENT_CLIENT_H
+#define CLIENT_CLIENT_H
 
 #include "base/arena.h"
 #include "protocol/api.h"
@@ -21,6 +21,9 @@ struct client {
 // Connects to the first of "host:port,host:port" (port 9092 unless given) that answers, and asks for its
 // versions. 0, or a code with c->error.
 int client_open(struct client *c, const char *servers, int timeout_ms);
+
+// The same over a connection that is there already; fd belongs to the client from here on, also on an error.
+int client_adopt(struct client *c, int fd, const char *name, int timeout_ms);
 
 // The highest version that both sides have, at most `most`. -1, with c->error, when there is none.
 int16_t client_version(struct client *c, int16_t api_key, int16_t most);

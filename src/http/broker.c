@@ -1,0 +1,80 @@
+// Health, metrics, the cluster.
+#include <inttypes.h>
+
+#include "base/buffer.h"
+#include "http/route.h"
+#include "protocol/errors.h"
+#include "protocol/messages.h"
+
+#define KEY_DESCRIBE_CLUSTER 60
+
+// The process answers.
+void http_health(struct http_request *r)
+{
+    http_answer_text(r, 200, "text/plain; charset=utf-8", "ok\n", 3);
+}
+
+static bool describe_cluster(struct http_request *r, struct describe_cluster_response *response)
+{
+    struct describe_cluster_request request = describe_cluster_request_default;
+    return http_call(r, KEY_DESCRIBE_CLUSTER, 1, &request, response) &&
+           !http_fail_kafka(r, response->error_code, response->error_message);
+}
+
+// The broker answers, and is one that clients are sent to.
+void http_ready(struct http_request *r)
+{
+    struct describe_cluster_response response;
+    if (!describe_cluster(r, &response))
+        return;
+    if (response.brokers_count > 0)
+        http_answer_text(r, 200, "text/plain; charset=utf-8", "ready\n", 6);
+    else
+        http_fail(r, 503, "BROKER_NOT_AVAILABLE", "no broker is registered");
+}
+
+void http_cluster(struct http_request *r)
+{
+    struct describe_cluster_response response;
+    if (!describe_cluster(r, &response))
+        return;
+    json_t *brokers = json_array();
+    for (int32_t i = 0; i < response.brokers_count; i++) {
+        const struct describe_cluster_response_describe_cluster_broker *b = &response.brokers[i];
+        json_array_append_new(brokers,
+                              json_pack("{s:i, s:o, s:i, s:o}", "id", b->broker_id, "host",
+                                        http_text(b->host), "port", b->port, "rack", http_text(b->rack)));
+    }
+    http_answer(r, 200,
+                json_pack("{s:o, s:i, s:s, s:o}", "clusterId", http_text(response.cluster_id), "controllerId",
+                          response.controller_id, "version", ODRADEK_VERSION, "brokers", brokers));
+}
+
+static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
+}
+
+// The text format of Prometheus, version 0.0.4.
+void http_metrics(struct http_request *r)
+{
+    struct http_counters c;
+    struct buffer out = BUFFER_INIT;
+    r->broker->counters(r->broker->context, &c);
+    metric(&out, "odradek_connections", "gauge", "Connections of clients that are open.", c.connections_open);
+    metric(&out, "odradek_connections_accepted_total", "counter", "Connections accepted.",
+           c.connections_accepted);
+    metric(&out, "odradek_connections_refused_total", "counter", "Connections refused because of a limit.",
+           c.connections_refused);
+    metric(&out, "odradek_requests_total", "counter", "Requests received.", c.requests);
+    metric(&out, "odradek_responses_total", "counter", "Responses sent.", c.responses);
+    metric(&out, "odradek_network_receive_bytes_total", "counter", "Bytes received from clients.",
+           c.bytes_received);
+    metric(&out, "odradek_network_transmit_bytes_total", "counter", "Bytes sent to clients.", c.bytes_sent);
+    metric(&out, "odradek_network_sendfile_bytes_total", "counter",
+           "Bytes sent to clients straight from files, part of those sent.", c.bytes_sent_file);
+    if (!out.failed)
+        http_answer_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", (const char *)out.data,
+                         out.size);
+    buffer_free(&out);
+}

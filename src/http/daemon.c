@@ -1,0 +1,269 @@
+// libmicrohttpd behind http.h: a listening socket each, a thread a connection.
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/logger.h"
+#include "http/route.h"
+#include "os/socket.h"
+
+#define BACKLOG        64
+#define IDLE_TIMEOUT_S 60
+#define THREAD_STACK   (256 << 10)
+#define MEMORY_LIMIT   (32 << 10) // a connection's headers
+#define MOST_LISTENERS 8
+#define HOST_BYTES     256
+
+// What a page of another origin cannot send without asking first, which we do not allow.
+#define CHANGE_HEADER "X-Odradek"
+
+struct http {
+    struct http_params params;
+    struct {
+        struct MHD_Daemon *daemon;
+        uint16_t port;
+    } listeners[MOST_LISTENERS];
+    size_t count;
+};
+
+struct pending {
+    struct http_request request;
+    char *body;
+    size_t body_bytes;
+    bool too_large;
+};
+
+static const char *const methods[HTTP_METHODS] = {"GET", "POST", "PATCH", "DELETE"};
+
+static bool method_of(const char *name, enum http_method *out)
+{
+    if (strcmp(name, "HEAD") == 0)
+        name = "GET"; // libmicrohttpd leaves the body out
+    for (int i = 0; i < HTTP_METHODS; i++)
+        if (strcmp(methods[i], name) == 0) {
+            *out = (enum http_method)i;
+            return true;
+        }
+    return false;
+}
+
+// An address literal or localhost, with or without a port: nobody's name server can make a name into these.
+static bool host_is_ours(const char *host)
+{
+    char name[HOST_BYTES];
+    uint8_t ip[16];
+    if (!host)
+        return true; // HTTP/1.0; a browser always sends it
+    snprintf(name, sizeof name, "%s", host);
+    char *end = name[0] == '[' ? strchr(name, ']') : strrchr(name, ':');
+    if (end)
+        *end = 0;
+    const char *bare = name[0] == '[' ? name + 1 : name;
+    return strcasecmp(bare, "localhost") == 0 || socket_parse_ip(bare, ip) == 0;
+}
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct http_request *r)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(r->content_bytes, r->content, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        return MHD_NO;
+    r->content = NULL; // the response's now
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                            r->content_type ? r->content_type : "text/plain");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    enum MHD_Result sent = MHD_queue_response(connection, (unsigned)r->status, response);
+    MHD_destroy_response(response);
+    return sent;
+}
+
+// Reads the body as JSON. False when it is answered.
+static bool parse_body(struct pending *p)
+{
+    json_error_t where;
+    if (p->too_large) {
+        http_fail(&p->request, 413, "INVALID_REQUEST", "a body has at most %d bytes", HTTP_BODY_BYTES);
+        return false;
+    }
+    if (p->body_bytes == 0)
+        return true;
+    p->request.body = json_loadb(p->body, p->body_bytes, JSON_REJECT_DUPLICATES, &where);
+    if (json_is_object(p->request.body))
+        return true;
+    if (p->request.body)
+        http_fail(&p->request, 400, "INVALID_REQUEST", "the body must be a JSON object");
+    else
+        http_fail(&p->request, 400, "INVALID_REQUEST", "the body is no JSON: %s, line %d, column %d",
+                  where.text, where.line, where.column);
+    return false;
+}
+
+static void answer(struct pending *p, struct MHD_Connection *connection, const char *method)
+{
+    struct http_request *r = &p->request;
+    bool other;
+    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    if (!host_is_ours(host)) {
+        http_fail(r, 421, "INVALID_HOST", "%.200s is no address of this server", host);
+        return;
+    }
+    if (!method_of(method, &r->method)) {
+        http_fail(r, 405, "INVALID_REQUEST", "%.20s is not answered here", method);
+        return;
+    }
+    if (r->method != HTTP_GET && !MHD_lookup_connection_value(connection, MHD_HEADER_KIND, CHANGE_HEADER)) {
+        http_fail(r, 403, "INVALID_REQUEST", "what changes something needs the header %s: 1", CHANGE_HEADER);
+        return;
+    }
+    const struct http_route *route = http_route_find(r, &other);
+    if (!route)
+        http_fail(r, other ? 405 : 404, "NOT_FOUND",
+                  other ? "%.200s is not answered for this method" : "%.200s is no path of this server",
+                  r->path);
+    else if (parse_body(p))
+        route->run(r);
+    if (!r->status)
+        http_fail(r, 500, "UNKNOWN_SERVER_ERROR", "%.200s was not answered", r->path);
+}
+
+static struct pending *pending_new(struct http *h, struct MHD_Connection *connection, const char *path)
+{
+    struct pending *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->request =
+        (struct http_request){.broker = &h->params, .path = path, .client.fd = -1, .connection = connection};
+    arena_init(&p->request.arena, 0);
+    return p;
+}
+
+static void take_body(struct pending *p, const char *data, size_t size)
+{
+    char *longer = p->too_large || p->body_bytes + size > HTTP_BODY_BYTES
+                       ? NULL
+                       : realloc(p->body, p->body_bytes + size);
+    if (!longer) {
+        p->too_large = true;
+        return;
+    }
+    p->body = longer;
+    memcpy(p->body + p->body_bytes, data, size);
+    p->body_bytes += size;
+}
+
+// Called when the headers are there, for each piece of the body, and at its end.
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
+                                  const char *method, const char *version, const char *data, size_t *size,
+                                  void **state)
+{
+    struct pending *p = *state;
+    (void)version;
+    if (!p) {
+        *state = pending_new(context, connection, path);
+        return *state ? MHD_YES : MHD_NO;
+    }
+    if (*size > 0) {
+        take_body(p, data, *size);
+        *size = 0;
+        return MHD_YES;
+    }
+    answer(p, connection, method);
+    return send_answer(connection, &p->request);
+}
+
+static void on_done(void *context, struct MHD_Connection *connection, void **state,
+                    enum MHD_RequestTerminationCode why)
+{
+    struct pending *p = *state;
+    (void)context;
+    (void)connection;
+    (void)why;
+    if (!p)
+        return;
+    client_close(&p->request.client);
+    json_decref(p->request.body);
+    arena_free(&p->request.arena);
+    free(p->request.content);
+    free(p->body);
+    free(p);
+    *state = NULL;
+}
+
+// Paths keep their %XX until they are cut at '/'.
+static size_t keep(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
+static void on_log(void *context, const char *format, va_list arguments)
+{
+    char line[512];
+    (void)context;
+    vsnprintf(line, sizeof line, format, arguments);
+    line[strcspn(line, "\n")] = 0;
+    log_limited(LOG_LEVEL_INFO, "http", "%s", line);
+}
+
+static int listen_on(struct http *h, const struct http_listener *l, char *reason, size_t reason_bytes)
+{
+    uint16_t *port = &h->listeners[h->count].port;
+    int fd = socket_listen(l->host, l->port, BACKLOG, port, reason, reason_bytes);
+    if (fd < 0)
+        return fd;
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT,
+        MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep, NULL,
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_END);
+    if (!daemon) {
+        socket_close(fd);
+        snprintf(reason, reason_bytes, "the HTTP server cannot be started");
+        return ERR_IO;
+    }
+    h->listeners[h->count++].daemon = daemon;
+    return 0;
+}
+
+int http_start(struct http **out, const struct http_params *params, char *reason, size_t reason_bytes)
+{
+    *out = NULL;
+    if (params->listener_count > MOST_LISTENERS) {
+        snprintf(reason, reason_bytes, "http.listeners: at most %d", MOST_LISTENERS);
+        return ERR_LIMIT;
+    }
+    struct http *h = calloc(1, sizeof *h);
+    if (!h)
+        return ERR_NOMEM;
+    h->params = *params;
+    int err = 0;
+    for (size_t i = 0; i < params->listener_count && !err; i++)
+        err = listen_on(h, &params->listeners[i], reason, reason_bytes);
+    if (err) {
+        http_stop(h);
+        return err;
+    }
+    *out = h;
+    return 0;
+}
+
+uint16_t http_port(const struct http *h, size_t listener)
+{
+    return h->listeners[listener].port;
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    for (size_t i = 0; i < h->count; i++)
+        MHD_stop_daemon(h->listeners[i].daemon); // closes the socket, too
+    free(h);
+}

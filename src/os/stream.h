@@ -1,0 +1,23 @@
+// A connection that its thread waits for: connect, send, receive, each until a deadline of
+// clock_monotonic_ms. One thread at a time.
+#ifndef OS_STREAM_H
+#define OS_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Connects to the first address of host:port that answers. Returns the descriptor; ERR_NOT_FOUND (*reason
+// says why the name is none), ERR_AGAIN (the deadline), ERR_IO (*reason says what failed). *reason is static
+// text or errno's.
+int stream_connect(const char *host, const char *port, int timeout_ms, const char **reason);
+
+// Makes a descriptor from elsewhere one for these functions. 0 or ERR_IO (errno).
+int stream_adopt(int fd);
+
+// All of it. 0; ERR_AGAIN (the deadline), ERR_CLOSED (the peer closed; receive only), ERR_IO (errno).
+int stream_send(int fd, const uint8_t *at, size_t size, int64_t deadline_ms);
+int stream_receive(int fd, uint8_t *at, size_t size, int64_t deadline_ms);
+
+void stream_close(int fd);
+
+#endif

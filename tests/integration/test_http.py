@@ -1,0 +1,183 @@
+"""The HTTP server: health, metrics, the admin API; who is refused."""
+
+import http.client
+import json
+import re
+import socket
+
+import pytest
+
+from harness.requests import create_topic
+from harness.process import wait_until
+
+pytestmark = pytest.mark.ours
+CHANGES = {"X-Odradek": "1"}
+
+
+class Http:
+    """One keep-alive connection to the HTTP server."""
+
+    def __init__(self, port):
+        self.port = port
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+
+    def ask(self, method, path, body=None, headers=()):
+        data = json.dumps(body) if isinstance(body, dict) else body
+        self.connection.request(method, path, body=data, headers=dict(headers))
+        response = self.connection.getresponse()
+        return response.status, response.read(), response.headers
+
+    def json(self, method, path, body=None, headers=CHANGES, status=200):
+        got, content, kinds = self.ask(method, path, body, headers)
+        assert got == status, (method, path, got, content)
+        assert kinds["Content-Type"] == "application/json"
+        return json.loads(content)
+
+    def error(self, method, path, body=None, headers=CHANGES, status=400):
+        return self.json(method, path, body, headers, status)["error"]
+
+
+@pytest.fixture(scope="module")
+def served(module_brokers):
+    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+
+
+def port_of(broker):
+    return int(wait_until(lambda: re.search(r"http: http://127\.0\.0\.1:(\d+)", broker.log_text()), 20, "the HTTP address")[1])
+
+
+@pytest.fixture
+def web(served):
+    return Http(port_of(served))
+
+
+def test_health(web):
+    assert web.ask("GET", "/healthz")[:2] == (200, b"ok\n")
+    assert web.ask("GET", "/readyz")[:2] == (200, b"ready\n")
+    assert web.ask("HEAD", "/healthz")[:2] == (200, b"")
+
+
+def test_the_cluster(web, served):
+    cluster = web.json("GET", "/api/v1/cluster")
+    assert cluster["brokers"] == [{"id": 1, "host": "127.0.0.1", "port": served.port, "rack": None}]
+    assert cluster["controllerId"] == 1 and len(cluster["clusterId"]) == 22
+
+
+def test_a_topic_from_its_creation_to_its_end(web):
+    made = web.json("POST", "/api/v1/topics", {"name": "http-one", "partitions": 3, "configs": {"retention.ms": 1000}}, status=201)
+    assert made["partitions"] == 3 and made["replicationFactor"] == 1
+    again = web.error("POST", "/api/v1/topics", {"name": "http-one"}, status=409)
+    assert again["code"] == "TOPIC_ALREADY_EXISTS" and "http-one" in again["message"]
+    listed = {topic["name"]: topic for topic in web.json("GET", "/api/v1/topics")["topics"]}
+    assert listed["http-one"]["id"] == made["id"] and listed["http-one"]["partitions"] == 3
+    one = web.json("GET", "/api/v1/topics/http-one")
+    assert [p["partition"] for p in one["partitions"]] == [0, 1, 2]
+    assert all(p["leader"] == 1 and p["startOffset"] == p["endOffset"] == 0 for p in one["partitions"])
+
+    def setting(name):
+        return {c["name"]: c for c in web.json("GET", "/api/v1/topics/http-one/configs")["configs"]}[name]
+
+    assert (setting("retention.ms")["value"], setting("retention.ms")["source"]) == ("1000", "topic")
+    web.json("PATCH", "/api/v1/topics/http-one/configs", {"retention.ms": None, "cleanup.policy": "compact"})
+    assert setting("retention.ms")["value"] == "604800000" and setting("cleanup.policy")["value"] == "compact"
+    wrong = web.error("PATCH", "/api/v1/topics/http-one/configs", {"retention.ms": "soon"})
+    assert wrong["code"] == "INVALID_CONFIG" and "retention.ms" in wrong["message"]
+    web.json("DELETE", "/api/v1/topics/http-one")
+    assert web.error("GET", "/api/v1/topics/http-one", status=404)["code"] == "UNKNOWN_TOPIC_OR_PARTITION"
+    assert web.error("DELETE", "/api/v1/topics/http-one", status=404)["code"] == "UNKNOWN_TOPIC_OR_PARTITION"
+
+
+def test_a_name_is_decoded(web, served):
+    create_topic(served, "http.dots_and-more", partitions=1)
+    assert web.json("GET", "/api/v1/topics/http%2edots%5Fand-more")["name"] == "http.dots_and-more"
+    for path in ("/api/v1/topics/%", "/api/v1/topics/%2", "/api/v1/topics/%zz", "/api/v1/topics/a%00b", "/api/v1/topics/"):
+        assert web.error("GET", path, status=404)["code"] == "NOT_FOUND"
+    assert web.error("GET", "/api/v1/topics/a%2fb", status=400)["code"] == "INVALID_TOPIC_EXCEPTION"
+
+
+@pytest.mark.parametrize("body, word", [
+    (None, "JSON object is needed"), ("{", "no JSON"), ("[]", "must be a JSON object"), ({}, "name is missing"),
+    ({"name": 5}, "name must be a text"), ({"name": "a", "partitions": 0}, "partitions must be"),
+    ({"name": "a", "partition": 1}, "partition is no field"), ({"name": "a", "configs": {"x": []}}, "configs.x"),
+    ('{"name": "a", "name": "b"}', "no JSON"), ({"name": "a b"}, "a b"), ("x" * ((1 << 20) + 1), "at most 1048576"),
+])
+def test_a_wrong_body_is_told(web, body, word):
+    status = 413 if word.startswith("at most") else 400
+    assert word in web.error("POST", "/api/v1/topics", body, status=status)["message"]
+    assert web.ask("GET", "/healthz")[0] == 200
+
+
+def test_what_changes_needs_the_header(web):
+    for method, path in (("POST", "/api/v1/topics"), ("DELETE", "/api/v1/topics/x"), ("PATCH", "/api/v1/topics/x/configs")):
+        assert "X-Odradek" in web.error(method, path, {"name": "x"}, headers={}, status=403)["message"]
+    assert "x" not in [topic["name"] for topic in web.json("GET", "/api/v1/topics")["topics"]]
+    allowed = web.ask("OPTIONS", "/api/v1/topics", headers={"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"})
+    assert allowed[0] == 405 and not [name for name in allowed[2] if name.lower().startswith("access-control")]
+
+
+@pytest.mark.parametrize("host, status", [
+    ("127.0.0.1", 200), ("localhost:8080", 200), ("[::1]:80", 200), ("10.1.2.3", 200), ("LOCALHOST", 200),
+    ("elsewhere.example", 421), ("localhost.elsewhere.example", 421), ("127.0.0.1.elsewhere.example:80", 421), ("", 421),
+])
+def test_a_host_that_is_not_ours_gets_nothing(web, host, status):
+    assert web.ask("GET", "/healthz", headers={"Host": host})[0] == status
+
+
+def test_paths_and_methods_that_are_not_there(web):
+    assert web.error("GET", "/nothing", status=404)["code"] == "NOT_FOUND"
+    assert web.ask("DELETE", "/api/v1/cluster", headers=CHANGES)[0] == 405
+    assert web.ask("BREW", "/healthz")[0] == 405
+
+
+def test_metrics_count_what_clients_do(web, served):
+    def value(name):
+        status, text, headers = web.ask("GET", "/metrics")
+        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        return int(re.search(rf"^{name} (\d+)$", text.decode(), re.M)[1])
+
+    before = value("odradek_requests_total")
+    create_topic(served, "http-counted", partitions=1)
+    assert value("odradek_requests_total") > before
+    assert value("odradek_connections_accepted_total") > 0 and value("odradek_network_receive_bytes_total") > 0
+
+
+def test_groups_and_their_lag(web, served):
+    from kafka import KafkaConsumer, KafkaProducer
+
+    create_topic(served, "http-lag", partitions=1)
+    producer = KafkaProducer(bootstrap_servers=served.bootstrap)
+    for _ in range(5):
+        producer.send("http-lag", b"x").get(20)
+    consumer = KafkaConsumer("http-lag", bootstrap_servers=served.bootstrap, group_id="http-group", auto_offset_reset="earliest",
+                             enable_auto_commit=False, max_poll_records=2)
+    polled = wait_until(lambda: consumer.poll(500), 30, "records")
+    consumer.commit()
+    assert {"id": "http-group", "state": "Stable", "type": "Classic", "protocolType": "consumer"} in [
+        {**group, "type": group["type"].capitalize()} for group in web.json("GET", "/api/v1/groups")["groups"]]
+    group = web.json("GET", "/api/v1/groups/http-group")
+    read = sum(len(records) for records in polled.values())
+    assert group["lag"] == 5 - read and group["partitions"][0]["committedOffset"] == read
+    assert len(group["members"]) == 1
+    consumer.close()
+    producer.close()
+    assert web.error("GET", "/api/v1/groups/no-such", status=404)["code"] == "GROUP_ID_NOT_FOUND"
+
+
+def test_the_broker_stops_while_http_clients_hold_connections(brokers):
+    broker = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    port = port_of(broker)
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+    held[0].sendall(b"GET /healthz HTT")
+    assert Http(port).ask("GET", "/healthz")[0] == 200
+    broker.stop()
+    for one in held:
+        one.close()
+
+
+def test_an_address_that_is_taken(brokers, served):
+    taken = port_of(served)
+    broker = brokers.new(settings={"http.listeners": f"http://127.0.0.1:{taken}"})
+    broker.launch()
+    assert broker.process.wait(20) == 1
+    assert str(taken) in broker.log_text()
+    broker.process = None
