@@ -1,5 +1,6 @@
 // UpdateFeatures (KIP-584, KIP-778): other finalized levels, all of them or none.
 #include "base/error.h"
+#include "base/java_order.h"
 #include "base/map.h"
 #include "controller/controller_internal.h"
 #include "metadata/features.h"
@@ -176,20 +177,54 @@ static int name_results(struct step *s, const struct update_features_request *q,
     return 0;
 }
 
-// Checks the updates, or emits their records. The last one of a name counts. 1: refused.
-static int go_through(struct step *s, const struct map *last, bool emit)
+// The updates as Kafka goes through them: a hash table's, where the last one of a name counts.
+struct updates {
+    const struct update_features_request_feature_update_key **wishes;
+    int32_t count;
+};
+
+static int collect(struct step *s, struct updates *u)
 {
     const struct update_features_request *q = s->event->request;
+    struct arena *arena = &s->event->arena;
+    size_t most = (size_t)q->feature_updates_count + 1, *order;
+    const struct update_features_request_feature_update_key **last =
+        arena_zalloc(arena, most, sizeof(void *));
+    struct str *names = arena_zalloc(arena, most, sizeof *names);
+    u->wishes = arena_zalloc(arena, most, sizeof(void *));
+    if (!last || !names || !u->wishes)
+        return ERR_NOMEM;
+    struct map places = MAP_INIT;
+    int rc = 0;
+    for (int32_t i = 0; rc == 0 && i < q->feature_updates_count; i++) {
+        struct str name = q->feature_updates[i].feature;
+        struct str *place = map_get(&places, name);
+        if (!place) {
+            place = &names[u->count++];
+            *place = name;
+            rc = map_put(&places, name, place);
+        }
+        last[place - names] = &q->feature_updates[i];
+    }
+    map_free(&places);
+    if (rc || java_map_order(names, (size_t)u->count, 0, arena, &order))
+        return ERR_NOMEM;
+    for (int32_t i = 0; i < u->count; i++)
+        u->wishes[i] = last[order[i]];
+    return 0;
+}
+
+// Checks the updates, or emits their records. 1: refused.
+static int go_through(struct step *s, const struct updates *u, bool emit)
+{
     struct update_features_response *response = s->event->response;
-    for (int32_t i = 0; i < q->feature_updates_count; i++) {
-        const struct update_features_request_feature_update_key *wish = &q->feature_updates[i];
+    for (int32_t i = 0; i < u->count; i++) {
+        const struct update_features_request_feature_update_key *wish = u->wishes[i];
         struct feature_change c = {.step = s,
                                    .arena = &s->event->arena,
                                    .wish = wish,
                                    .type = wish->upgrade_type,
                                    .current = current_level(s, wish->feature)};
-        if (map_get(last, wish->feature) != wish)
-            continue;
         struct feature_level_record r = {.name = wish->feature, .feature_level = wish->max_version_level};
         if (emit && !str_equal(wish->feature, KRAFT_VERSION))
             step_emit(s, &feature_level_record_type, 0, &r);
@@ -207,17 +242,14 @@ int on_update_features(struct step *s)
 {
     const struct update_features_request *q = s->event->request;
     struct update_features_response *response = step_respond(s, &update_features_response_type);
-    struct map last = MAP_INIT;
-    int rc = response ? 0 : ERR_NOMEM;
-    for (int32_t i = 0; rc == 0 && i < q->feature_updates_count; i++)
-        rc = map_put(&last, q->feature_updates[i].feature, &q->feature_updates[i]);
+    struct updates updates = {0};
+    int rc = response ? collect(s, &updates) : ERR_NOMEM;
     if (rc == 0) {
         response->error_message = STR_NULL;
-        rc = go_through(s, &last, false); // all of them before anything is changed
+        rc = go_through(s, &updates, false); // all of them before anything is changed
     }
     if (rc == 0 && !q->validate_only)
-        rc = go_through(s, &last, true);
-    map_free(&last);
+        rc = go_through(s, &updates, true);
     if (rc)
         return rc < 0 ? rc : 0;
     return s->event->version <= 1 ? name_results(s, q, response) : 0;

@@ -8,16 +8,17 @@ from harness.process import wait_until
 from harness.wire import NUMBERS, requests
 from interop.kdiff.normal import Normal
 
+# Not among them: ApiVersions, which each connection begins with.
 SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions DeleteRecords DescribeConfigs
     IncrementalAlterConfigs AlterConfigs OffsetForLeaderEpoch FindCoordinator OffsetCommit OffsetFetch DescribeGroups
-    ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
+    ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
     AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
     DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
-    Fetch Fetch Produce Produce""".split()
+    UpdateFeatures UnregisterBroker DescribeQuorum Fetch Fetch Produce Produce""".split()
 GROUPS = set(
-    """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete Heartbeat LeaveGroup
-    SyncGroup ConsumerGroupDescribe TxnOffsetCommit""".split()
+    """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat
+    LeaveGroup SyncGroup ConsumerGroupDescribe TxnOffsetCommit""".split()
 )
 TRANSACTIONS = set(
     "AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeTransactions ListTransactions".split()
@@ -60,9 +61,18 @@ BY_NAME = {
     "CommittedOffset": [0, 7, -1],
     "ProducerEpoch": [-1, 0, 1],
     "TransactionTimeoutMs": [60000, 0, -1, 1 << 30],
-    "GenerationId": [-1, 0, 1],
-    "GenerationIdOrMemberEpoch": [-1, 0, 1],
-    "MemberId": ["", "nobody"],
+    "GenerationId": [-1, 0, 1, 2, 3],
+    "GenerationIdOrMemberEpoch": [-1, 0, 1, 2, 3],
+    "MemberId": ["", "nobody", "@member", "@member", "@earlier member"],
+    "GroupInstanceId": [None, None, None, "i1", "i2"],
+    "SessionTimeoutMs": [300000, 300000, 300000, 5, 1 << 30],  # none that ends while the run goes on
+    "RebalanceTimeoutMs": [200],
+    "ProtocolType": ["consumer", "consumer", "consumer", "x", ""],
+    "Metadata": [b"\0\0\0\0\0\1\0\3t-a\xff\xff\xff\xff", b"\0\1\0\0\0\0\xff\xff\xff\xff\0\0\0\0", b""],
+    "Feature": """metadata.version group.version transaction.version kraft.version share.version streams.version
+        eligible.leader.replicas.version nonsense""".split(),
+    "MaxVersionLevel": [0, 1, 2, 20, 25, 99],
+    "UpgradeType": [1, 2, 3, 0],
     "ReplicaEpoch": [-1],
     "LastFetchedEpoch": [-1],
     "CommittedLeaderEpoch": [-1, 0],
@@ -78,6 +88,15 @@ BY_NAME = {
     "Salt": [b"salt", b""],
     "SaltedPassword": [b"p" * 32, b"p" * 64, b""],
 }
+# What would change more than the next answer: the broker itself leaves, or features come and go.
+BY_API = {
+    ("UnregisterBroker", "BrokerId"): [0, -1, 99],
+    ("UpdateFeatures", "ValidateOnly"): [True],
+    ("DescribeQuorum", "TopicName"): ["__cluster_metadata", "__cluster_metadata", "t-a", ""],
+}
+FIRST_VERSIONS = {"UpdateFeatures": 1, "JoinGroup": 1}  # before: no ValidateOnly; no RebalanceTimeoutMs
+MOVING = {"DescribeQuorum": ("HighWatermark", "LogEndOffset", "LeaderEpoch")}
+CLIENT_IDS = ["kdiff", "kdiff", "other", "", None]
 RATES = [1e9, 2.0**31 - 1, 1e12, -1.0, 0.0, 1e9 + 0.5, 1e300]  # none that would slow down who asks
 CONFIGS = [
     ("max.message.bytes", "2000000"),
@@ -138,6 +157,7 @@ class Body:
     def __init__(self, request, version, rnd, transactions):
         """transactions: whether transactional ids and their coordinators may be asked for."""
         self.request, self.version, self.rnd, self.transactions = request, version, rnd, transactions
+        self.api = request.name.removesuffix("Request")
 
     def make(self):
         return self._struct(self.request.fields)
@@ -170,6 +190,8 @@ class Body:
         choice, kind = self.rnd.choice, field.type
         if field.name == "KeyType" and not self.transactions:
             return choice([0, 0, 7])
+        if (self.api, field.name) in BY_API:
+            return choice(BY_API[self.api, field.name])
         if field.name in BY_NAME:
             return choice(BY_NAME[field.name])
         if field.entity in BY_ENTITY:
@@ -216,13 +238,19 @@ class RandomRun:
         apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
         for number in range(count):
             api = self.rnd.choice(apis)
-            version = self.rnd.choice(list(self.run.common(api)))
+            version = self.rnd.choice([v for v in self.run.common(api) if v >= FIRST_VERSIONS.get(api, 0)])
             body = Body(requests()[api], version, self.rnd, self.transactions).make()
-            answers = self.run.step(api, version, body, self.norms, f"#{number}", rebind=self._rebind)
+            client_id = self.rnd.choice(CLIENT_IDS)
+            for side in self.run.sides:
+                side.client_id = client_id
+            ignored = MOVING.get(api, ())
+            answers = self.run.step(api, version, body, self.norms, f"#{number}", ignored, self._rebind)
             self._await_topics(api, body, answers)
             self.run.await_image(api, body, answers)
             if api in ("EndTxn", "InitProducerId") and body.get("TransactionalId"):
                 self._await_end(body["TransactionalId"])
+            if api == "JoinGroup":
+                self._after_join(number, body["GroupId"], answers)
 
     def _set_up(self):
         wanted = [{"Name": name, "NumPartitions": count, "ReplicationFactor": 1} for name, count in TOPICS]
@@ -290,7 +318,30 @@ class RandomRun:
 
     def _refresh(self):
         for side in self.run.sides:
-            self.ids[side.name] = {name: topic_id for name, (topic_id, _) in self._topics(side).items()}
+            members = {name: member for name, member in self.ids[side.name].items() if "member" in name}
+            self.ids[side.name] = {name: topic_id for name, (topic_id, _) in self._topics(side).items()} | members
+
+    def _after_join(self, number, group, answers):
+        """Both know the member from now on. A group does not stay between two states, where a timer would decide
+        what is answered next: the member takes what it is assigned, or is gone."""
+        for side, answer in zip(self.run.sides, answers):
+            if answer.get("MemberId"):
+                ids = self.ids[side.name]
+                ids["earlier member"], ids["member"] = ids.get("member", ""), answer["MemberId"]
+                side.context = answer
+        if not all(answer.get("ErrorCode") == 0 for answer in answers):
+            return
+        if self.rnd.random() < 0.7:
+            self.run.step("SyncGroup", 3, lambda joined: {
+                "GroupId": group, "GenerationId": joined["GenerationId"], "MemberId": joined["MemberId"],
+                "Assignments": [{"MemberId": joined["MemberId"], "Assignment": b"\0\0\0\0\0\0\xff\xff\xff\xff"}],
+            }, self.norms, f"#{number} sync")  # fmt: skip
+        for side in self.run.sides:
+            def at_rest():
+                (described,) = side.call("DescribeGroups", 5, {"Groups": [group]})["Groups"]
+                return not described["GroupState"].endswith("Rebalance")
+
+            wait_until(at_rest, 10, f"{side.name}'s group {group} to come to rest")
 
     def _rebind(self, obj, side):
         if isinstance(obj, dict):
@@ -298,7 +349,7 @@ class RandomRun:
         if isinstance(obj, list):
             return [self._rebind(x, side) for x in obj]
         if isinstance(obj, str) and obj.startswith("@"):
-            return self.ids[side.name].get(obj[1:], "22" * 16)
+            return self.ids[side.name].get(obj[1:], "gone" if "member" in obj else "22" * 16)
         return obj
 
     def _await_topics(self, api, body, answers):

@@ -19,7 +19,7 @@ class Side:
     def __init__(self, name, address, timeout_s):
         self.name, self.timeout_s = name, timeout_s
         self.host, port = address.rsplit(":", 1)
-        self.port, self.connection = int(port), None
+        self.port, self.connection, self.client_id = int(port), None, "kdiff"
         self.fences = 0
         self.context = {}  # what a scenario kept of this side's answers
 
@@ -39,7 +39,8 @@ class Side:
         """The response, or {'_': a word for what happened instead}."""
         try:
             if self.connection is None:
-                self.connection = Connection(self.host, self.port, self.timeout_s, client_id="kdiff")
+                self.connection = Connection(self.host, self.port, self.timeout_s)
+            self.connection.client_id = self.client_id
             if api == "Produce" and body.get("Acks") == 0:
                 self.connection.send(api, version, body)
                 return {"_": "sent"}

@@ -1,5 +1,7 @@
 """Administration of topics and of the cluster: what works, and above all what is refused."""
 
+import itertools
+
 from harness.batch import batch
 from interop.kdiff.scenarios.parts import fetch, fetch_partition, new_topic, offsets, produce, topic, topic_id
 
@@ -228,6 +230,10 @@ def features(step, version, prefix):
     ask(("transaction.version", 2, 1), ("group.version", 1, 1))
     ask(("transaction.version", 2, 1), ("transaction.version", 2, 1), timeoutMs=0)
     ask(("transaction.version", 7, 1), ("transaction.version", 2, 1))
+    for one, other in itertools.permutations(names, 2):  # which of several does it complain of?
+        ask((one, 99, 1), (other, 99, 1))
+    ask(*((name, 99, 1) for name in names))
+    ask(*((f"f{number}", 1, 1) for number in range(20)))
     if version == 0:
         update = {"Feature": "transaction.version", "MaxVersionLevel": 1, "AllowDowngrade": True}
         step("UpdateFeatures", 0, {"timeoutMs": 5000, "FeatureUpdates": [update]})
