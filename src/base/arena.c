@@ -21,7 +21,7 @@ void arena_init(struct arena *a, size_t limit_bytes)
 
 static void *arena_grow(struct arena *a, size_t size)
 {
-    size_t block_bytes = ARENA_BLOCK_BYTES - sizeof(struct arena_block);
+    size_t block_bytes = (a->first_bytes ? a->first_bytes : ARENA_BLOCK_BYTES) - sizeof(struct arena_block);
     if (a->blocks && a->blocks->size < (size_t)1 << 20)
         block_bytes = a->blocks->size * 2;
     if (block_bytes < size)

@@ -12,6 +12,7 @@ struct arena {
     uint8_t *at, *end;          // free space of the newest block
     size_t used_bytes;          // handed out since the last reset, with alignment
     size_t limit_bytes;         // 0: none. Beyond it arena_alloc returns NULL
+    size_t first_bytes;         // of the first block; 0: the usual. For one of many that get little
 };
 
 // An empty arena; allocates nothing before the first use. limit_bytes 0 means unlimited.

@@ -1,6 +1,7 @@
 #include "config/describe.h"
 
 #include "base/error.h"
+#include "base/map.h"
 #include "config/layers.h"
 
 // Broker settings that say the same thing; the first that is set counts. Each member's listing names those
@@ -26,6 +27,9 @@ static const char *const *family_of(struct str name, const struct setting *s, co
 }
 
 struct listing {
+    const struct str *keys; // that are asked for; n_keys 0: all
+    size_t n_keys;
+    struct map by_key; // of keys, where they are many
     const struct broker_config *broker;
     const struct config_layers *layers;
     const struct config_subject *subject;
@@ -180,23 +184,34 @@ static int describe_default(struct listing *l, const struct config_entry *e)
     return finish(l, d, s, &value);
 }
 
-static bool wanted(const struct str *keys, size_t n, struct str name)
+#define KEYS_COMPARED 16 // more are looked up
+
+static int index_keys(struct listing *l)
 {
-    for (size_t i = 0; i < n; i++)
-        if (str_equal(keys[i], name))
+    int err = 0;
+    for (size_t i = 0; l->n_keys > KEYS_COMPARED && i < l->n_keys && !err; i++)
+        err = map_put(&l->by_key, l->keys[i], l);
+    return err;
+}
+
+static bool wanted(const struct listing *l, struct str name)
+{
+    if (l->by_key.count > 0)
+        return map_get(&l->by_key, name) != NULL;
+    for (size_t i = 0; i < l->n_keys; i++)
+        if (str_equal(l->keys[i], name))
             return true;
-    return n == 0;
+    return l->n_keys == 0;
 }
 
 // Describes entries that the table's listing has not shown: internal and unknown names, each once.
-static int describe_rest(struct listing *l, const struct config_entry *entries, size_t n,
-                         const struct str *keys, size_t n_keys)
+static int describe_rest(struct listing *l, const struct config_entry *entries, size_t n)
 {
     enum setting_scope scope = l->subject->scope;
     for (size_t i = 0; i < n; i++) {
         const struct setting *s = setting_find(scope, entries[i].name);
         bool again = config_entry_find(entries, i, entries[i].name) != NULL;
-        if ((s && !s->internal) || again || !entries[i].value.data || !wanted(keys, n_keys, entries[i].name))
+        if ((s && !s->internal) || again || !entries[i].value.data || !wanted(l, entries[i].name))
             continue;
         int err = scope == SETTING_BROKER ? describe_broker(l, entries[i].name)
                                           : describe_owned(l, entries[i].name);
@@ -207,7 +222,7 @@ static int describe_rest(struct listing *l, const struct config_entry *entries, 
 }
 
 // The same for a broker's dynamic settings: those that no layer below has shown.
-static int describe_dynamic_rest(struct listing *l, const struct str *keys, size_t n_keys)
+static int describe_dynamic_rest(struct listing *l)
 {
     const struct config_layers *dynamic = l->layers;
     for (size_t i = 0; i < dynamic->broker_count + dynamic->cluster_count; i++) {
@@ -216,20 +231,20 @@ static int describe_dynamic_rest(struct listing *l, const struct str *keys, size
             of_cluster ? &dynamic->cluster[i - dynamic->broker_count] : &dynamic->broker[i];
         bool shown = properties_get(&l->broker->properties, e->name).data ||
                      (of_cluster && config_entry_find(dynamic->broker, dynamic->broker_count, e->name));
-        int err = shown ? 0 : describe_rest(l, e, 1, keys, n_keys);
+        int err = shown ? 0 : describe_rest(l, e, 1);
         if (err)
             return err;
     }
     return 0;
 }
 
-static int describe_table(struct listing *l, const struct str *keys, size_t n_keys)
+static int describe_table(struct listing *l)
 {
     size_t count;
     const struct setting *table = setting_table(l->subject->scope, &count);
     for (size_t i = 0; i < count; i++) {
         struct str name = str_from(table[i].name);
-        if (table[i].internal || !wanted(keys, n_keys, name))
+        if (table[i].internal || !wanted(l, name))
             continue;
         int err = l->subject->scope == SETTING_BROKER ? describe_broker(l, name) : describe_owned(l, name);
         if (err)
@@ -238,11 +253,11 @@ static int describe_table(struct listing *l, const struct str *keys, size_t n_ke
     return 0;
 }
 
-static int describe_defaults(struct listing *l, const struct str *keys, size_t n_keys)
+static int describe_defaults(struct listing *l)
 {
     int err = 0;
     for (size_t i = 0; l->layers && i < l->layers->cluster_count && !err; i++)
-        if (wanted(keys, n_keys, l->layers->cluster[i].name))
+        if (wanted(l, l->layers->cluster[i].name))
             err = describe_default(l, &l->layers->cluster[i]);
     return err;
 }
@@ -251,25 +266,25 @@ int config_describe(const struct broker_config *broker, const struct config_laye
                     const struct config_subject *subject, const struct str *keys, size_t n_keys,
                     struct arena *arena, struct config_description **out, size_t *n_out)
 {
-    struct listing l = {.broker = broker, .layers = layers, .subject = subject, .arena = arena};
+    struct listing l = {keys, n_keys, MAP_INIT, broker, layers, subject, arena, NULL, 0};
     bool of_broker = subject->scope == SETTING_BROKER;
     const struct config_entry *own = of_broker ? broker->properties.entries : subject->entries;
     size_t owned = of_broker ? broker->properties.count : subject->count, most;
     setting_table(subject->scope, &most);
     most += owned + (layers ? layers->cluster_count + layers->broker_count : 0);
     l.out = arena_zalloc(arena, most, sizeof *l.out);
-    if (!l.out)
-        return ERR_NOMEM;
-    int err;
-    if (subject->defaults) {
-        err = describe_defaults(&l, keys, n_keys);
+    int err = l.out ? index_keys(&l) : ERR_NOMEM;
+    if (!err && subject->defaults) {
+        err = describe_defaults(&l);
     } else {
-        err = describe_table(&l, keys, n_keys);
         if (!err)
-            err = describe_rest(&l, own, owned, keys, n_keys);
+            err = describe_table(&l);
+        if (!err)
+            err = describe_rest(&l, own, owned);
         if (!err && of_broker && layers)
-            err = describe_dynamic_rest(&l, keys, n_keys);
+            err = describe_dynamic_rest(&l);
     }
+    map_free(&l.by_key);
     *out = l.out;
     *n_out = l.count;
     return err;

@@ -268,27 +268,38 @@ static int create_topic(struct creation *c, bool validate_only)
 
 // --- the request as a whole ---
 
-static bool is_duplicate(const struct create_topics_request *q, int32_t at)
-{
-    for (int32_t i = 0; i < q->topics_count; i++)
-        if (i != at && str_equal(q->topics[i].name, q->topics[at].name))
-            return true;
-    return false;
-}
+// What a request says of a name.
+struct mention {
+    int32_t first; // where
+    bool again;
+};
 
-static bool duplicate_seen(const struct create_topics_request *q, int32_t at)
+// For each topic of the request what is said of its name. NULL: out of memory.
+static struct mention **find_mentions(struct step *s, const struct create_topics_request *q)
 {
-    for (int32_t i = 0; i < at; i++)
-        if (str_equal(q->topics[i].name, q->topics[at].name))
-            return true;
-    return false;
+    struct arena *arena = &s->event->arena;
+    struct mention **of = arena_zalloc(arena, (size_t)q->topics_count + 1, sizeof *of);
+    struct mention *mentions = arena_zalloc(arena, (size_t)q->topics_count + 1, sizeof *mentions);
+    struct map by_name = MAP_INIT;
+    int rc = of && mentions ? 0 : ERR_NOMEM;
+    for (int32_t i = 0; i < q->topics_count && rc == 0; i++) {
+        of[i] = map_get(&by_name, q->topics[i].name);
+        if (of[i]) {
+            of[i]->again = true;
+            continue;
+        }
+        of[i] = &mentions[i];
+        of[i]->first = i;
+        rc = map_put(&by_name, q->topics[i].name, of[i]);
+    }
+    map_free(&by_name);
+    return rc ? NULL : of;
 }
 
 // Why a topic does not come before the controller at all; E_NONE: it does.
-static int16_t refusal(struct step *s, const struct create_topics_request *q, int32_t i, struct str *message)
+static int16_t refusal(struct step *s, struct str name, const struct mention *mention, struct str *message)
 {
-    struct str name = q->topics[i].name;
-    if (is_duplicate(q, i)) {
+    if (mention->again) {
         *message = STR("Duplicate topic name.");
         return E_INVALID_REQUEST;
     }
@@ -303,12 +314,13 @@ static int16_t refusal(struct step *s, const struct create_topics_request *q, in
     return E_TOPIC_AUTHORIZATION_FAILED;
 }
 
-static int64_t partitions_wanted(const struct step *s, const struct create_topics_request *q)
+static int64_t partitions_wanted(const struct step *s, const struct create_topics_request *q,
+                                 struct mention *const *mentions)
 {
     int64_t total = 0;
     for (int32_t i = 0; i < q->topics_count; i++) {
         const struct create_topics_request_creatable_topic *t = &q->topics[i];
-        if (is_duplicate(q, i))
+        if (mentions[i]->again)
             continue;
         if (t->assignments_count > 0)
             total += t->assignments_count;
@@ -340,17 +352,18 @@ int on_create_topics(struct step *s)
     if (!response)
         return ERR_NOMEM;
     response->topics = create_topics_response_creatable_topic_result_new(&s->event->arena, q->topics_count);
-    if (!response->topics)
+    struct mention **mentions = find_mentions(s, q);
+    if (!response->topics || !mentions)
         return ERR_NOMEM;
-    if (partitions_wanted(s, q) > PARTITIONS_PER_REQUEST)
+    if (partitions_wanted(s, q, mentions) > PARTITIONS_PER_REQUEST)
         return refuse_all(q, response, E_POLICY_VIOLATION,
                           STR("Excessively large number of partitions per request."));
     // First those that the controller looks at, then the refused ones, as Kafka answers them.
     for (int pass = 0; pass < 2; pass++) {
         for (int32_t i = 0; i < q->topics_count; i++) {
             struct str message = STR_NULL;
-            int16_t refused = refusal(s, q, i, &message);
-            if ((refused != E_NONE) != (pass == 1) || duplicate_seen(q, i))
+            int16_t refused = refusal(s, q->topics[i].name, mentions[i], &message);
+            if ((refused != E_NONE) != (pass == 1) || mentions[i]->first != i)
                 continue;
             struct creation c = {.step = s,
                                  .topic = &q->topics[i],

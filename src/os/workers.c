@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/qsbr.h"
 #include "os/thread.h"
 
 struct workers {
@@ -21,6 +22,8 @@ struct workers {
 static void serve(void *context)
 {
     struct workers *w = context;
+    struct qsbr_thread reader;
+    qsbr_register(&reader);
     pthread_mutex_lock(&w->lock);
     for (;;) {
         struct list *node = list_pop_front(&w->jobs);
@@ -30,16 +33,20 @@ static void serve(void *context)
             pthread_mutex_unlock(&w->lock);
             job->run(job);
             loop_post(job->loop, &job->done);
+            qsbr_quiescent(&reader);
             pthread_mutex_lock(&w->lock);
         } else if (w->stopping) {
             break;
         } else {
             w->idle++;
+            qsbr_offline(&reader);
             pthread_cond_wait(&w->work, &w->lock);
+            qsbr_online(&reader);
             w->idle--;
         }
     }
     pthread_mutex_unlock(&w->lock);
+    qsbr_unregister(&reader);
 }
 
 struct workers *workers_new(const char *name, unsigned threads, unsigned jobs_limit)

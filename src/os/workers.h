@@ -13,7 +13,7 @@ struct workers;
 // Embedded in its owner, who keeps it until `done` has run.
 struct job {
     struct list node;
-    void (*run)(struct job *job); // on a thread of the pool
+    void (*run)(struct job *job); // on a thread of the pool, which is a reader (base/qsbr.h) until it returns
     struct loop *loop;
     struct task done; // on the loop's thread, once `run` has returned
 };

@@ -72,6 +72,9 @@ void message_init(const struct message_type *type, void *message);
 // Sets an int32 of the message itself by its JSON name. False: it has none of this name.
 bool message_set_int32(const struct message_type *type, void *message, const char *name, int32_t value);
 
+// Whether the first field that the version sends has this JSON name.
+bool message_begins_with(const struct message_type *type, int16_t version, const char *name);
+
 // `count` elements of `size` bytes, each a copy of *defaults; NULL when out of memory or when count is
 // negative. The generated X_new functions call it.
 void *message_array_new(struct arena *arena, const void *defaults, size_t size, int32_t count);

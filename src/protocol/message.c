@@ -38,6 +38,13 @@ bool message_set_int32(const struct message_type *type, void *message, const cha
     return false;
 }
 
+bool message_begins_with(const struct message_type *type, int16_t version, const char *name)
+{
+    const struct wire_struct *wire = wire_of(type, version);
+    return wire->fields > 0 &&
+           strcmp(&codec_names[codec_fields[codec_wire_fields[wire->first].field].name], name) == 0;
+}
+
 void *message_array_new(struct arena *arena, const void *defaults, size_t size, int32_t count)
 {
     size_t total;

@@ -144,6 +144,8 @@ struct cold_read {
 };
 // Encodes the response into request->chunks. 0, or an error.
 int output_encode(struct request *request, const void *response);
+// An encoded response says the request's throttle time.
+void output_set_throttle(struct request *request);
 // Sends what is finished, in order, as far as the socket and the budget allow.
 void output_flush(struct connection *c, struct turn *turn);
 // Whether something is ready to be sent.

@@ -6,6 +6,7 @@
 #include "protocol/api.h"
 #include "protocol/messages.h"
 #include "server/connection.h"
+#include "server/offload.h"
 #include "server/throttle.h"
 
 #define API_VERSIONS_KEY 18
@@ -149,7 +150,10 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     if (!handler->collects)
         reactor_settle(request->reactor);
     throttle_begin(request);
-    handler->handle(request);
+    if (handler->worker_bytes > 0 && frame.size >= handler->worker_bytes)
+        offload_handle(request);
+    else
+        handler->handle(request);
     throttle_pause(request);
     // Nothing leaves the list while the connection's turn lasts, so the request is still there.
     assert(request->state != REQUEST_HANDLING);

@@ -17,7 +17,14 @@ struct api_handler {
     // It leaves what it does to reactor_collect. A request of any other kind is handled only after what was
     // collected before it is done.
     bool collects;
+    // A request of so many bytes or more is handled on a worker's thread, while its connection stalls: there
+    // the handler asks only what any thread may (the image, logs, coordinators), calls of request.h those
+    // that say so, and decides before it returns. 0: none is.
+    size_t worker_bytes;
 };
+
+// Lists of a few hundred things to look up.
+#define HEAVY_REQUEST_BYTES 4096
 
 #define API_KEY_LIMIT 128 // api keys are below it
 

@@ -55,17 +55,21 @@ static void cut(void *context, const struct records *records, uint8_t *at)
         slice_release(slice);
 }
 
+// Length, correlation id, and no tagged fields.
+static size_t head_bytes(const struct api *api, int16_t version)
+{
+    return api_response_header_version(api, version) >= 1 ? 9 : 8;
+}
+
 int output_encode(struct request *request, const void *response)
 {
     const struct api *api = api_find(request->api->api_key);
     const struct message_type *type = api->response;
-    bool tagged = api_response_header_version(api, request->version) >= 1;
     size_t inline_bytes, external_bytes;
     int err = message_size(type, request->version, response, &inline_bytes, &external_bytes);
     if (err)
         return err;
-    size_t head_bytes = tagged ? 9 : 8;
-    size_t size = head_bytes + inline_bytes;
+    size_t head = head_bytes(api, request->version), size = head + inline_bytes;
     if (size + external_bytes - 4 > INT32_MAX)
         return ERR_LIMIT;
     uint8_t *memory = arena_alloc(&request->arena, size);
@@ -73,10 +77,9 @@ int output_encode(struct request *request, const void *response)
         return ERR_NOMEM;
     store_be32(memory, (uint32_t)(size + external_bytes - 4));
     store_be32(memory + 4, (uint32_t)request->correlation_id);
-    if (tagged)
-        memory[8] = 0; // no tagged fields
+    memset(memory + 8, 0, head - 8);
     struct cutter cutter = {.request = request, .from = memory};
-    struct encode_target target = {memory + head_bytes, memory + size, cut, &cutter};
+    struct encode_target target = {memory + head, memory + size, cut, &cutter};
     err = message_encode(type, request->version, response, &target);
     if (err)
         return err;
@@ -85,6 +88,17 @@ int output_encode(struct request *request, const void *response)
         add_chunk(request, cutter.from, NULL, (size_t)(target.at - cutter.from), &cutter.failed);
     request->response_bytes = size;
     return cutter.failed ? ERR_NOMEM : 0;
+}
+
+// The time is in front in every response that has one of this name.
+void output_set_throttle(struct request *request)
+{
+    const struct api *api = api_find(request->api->api_key);
+    if (request->throttle_ms <= 0 || request->encode_error ||
+        !message_begins_with(api->response, request->version, "throttleTimeMs"))
+        return;
+    uint8_t *at = (uint8_t *)(uintptr_t)request->chunks->data + head_bytes(api, request->version);
+    store_be32(at, (uint32_t)request->throttle_ms);
 }
 
 void output_drop(struct request *request)

@@ -7,6 +7,7 @@
 #include "base/logger.h"
 #include "protocol/api.h"
 #include "server/connection.h"
+#include "server/offload.h"
 #include "server/throttle.h"
 
 struct request *request_new(struct connection *c)
@@ -28,6 +29,7 @@ struct request *request_new(struct connection *c)
     list_init(&request->node);
     request->reactor = &state->reactor;
     request->connection = c;
+    request->listener = c->listener;
     request->context = reactors_context(state->reactor.group);
     request->received_ms = loop_now_ms(&state->reactor.loop);
     return request;
@@ -98,11 +100,26 @@ static void finish(struct request *request)
     connection_serve_soon(c);
 }
 
+void request_encode(struct request *request, const void *response)
+{
+    request->encoded = true;
+    request->encode_error = output_encode(request, response);
+}
+
 int request_respond(struct request *request, void *response)
 {
     assert(request->state != REQUEST_FINISHED);
+    if (request->offload) {
+        request_encode(request, response);
+        request->offload->verdict = VERDICT_RESPOND;
+        return request->encode_error;
+    }
     throttle_respond(request, response);
-    int err = output_encode(request, response);
+    if (!request->encoded)
+        request_encode(request, response);
+    else
+        output_set_throttle(request);
+    int err = request->encode_error;
     if (err) {
         output_drop(request);
         request->response_bytes = 0;
@@ -121,6 +138,11 @@ void request_respond_none(struct request *request)
 
 void request_close(struct request *request, const char *reason)
 {
+    if (request->offload) {
+        request->offload->verdict = VERDICT_CLOSE;
+        request->offload->reason = reason;
+        return;
+    }
     if (reason)
         connection_close(request->connection, "%s", reason);
     else
@@ -131,6 +153,14 @@ void request_close(struct request *request, const char *reason)
 void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
                   void *parked)
 {
+    struct offload *o = request->offload;
+    if (o && o->work.request) {
+        o->verdict = VERDICT_PARK;
+        o->park = park;
+        o->on_cancel = on_cancel;
+        o->parked = parked;
+        return;
+    }
     struct connection *c = request->connection;
     assert(request->state != REQUEST_FINISHED && on_cancel);
     if (request->state == REQUEST_HANDLING) {
@@ -168,10 +198,10 @@ static void on_cancel_work(struct request *request)
 
 void request_work(struct request *request, struct request_work *work)
 {
-    work->request = request;
     work->job =
         (struct job){.run = run_work, .loop = &request->reactor->loop, .done = TASK_INIT(on_work_done)};
     request_park(request, PARK_STALL, on_cancel_work, work);
+    work->request = request;
     if (workers_submit(reactors_workers(request->reactor->group), &work->job)) {
         request_hold(request);
         return;
@@ -180,8 +210,19 @@ void request_work(struct request *request, struct request_work *work)
     work->done(work, false);
 }
 
+void request_then(struct request *request, void (*then)(void *context), void *context)
+{
+    if (!request->offload) {
+        then(context);
+        return;
+    }
+    request->offload->then = then;
+    request->offload->then_context = context;
+}
+
 void request_release_input(struct request *request)
 {
+    assert(!request->offload);
     if (request->client_id.size)
         request->client_id = arena_str(&request->arena, request->client_id);
     drop_input(request);
@@ -189,12 +230,12 @@ void request_release_input(struct request *request)
 
 const char *request_peer(const struct request *request)
 {
-    return request->connection->peer.text;
+    return request->offload ? request->offload->peer.text : request->connection->peer.text;
 }
 
 const struct listener *request_listener(const struct request *request)
 {
-    return request->connection->listener;
+    return request->listener;
 }
 
 struct str request_principal(const struct request *request)

@@ -9,6 +9,10 @@
 //   - request_park           one of the three above follows later, or on_cancel does.
 // After any of the first three the request belongs to the connection again: it and its arena may be gone.
 //
+// A handler that a worker runs (api_handler.worker_bytes) does one of request_respond, request_close (with a
+// static reason) and request_park, which only take note of it; and may ask for the peer, the listener, the
+// principal and authorization.
+//
 // A long poll, for example:
 //
 //     struct wait { struct task wake; struct loop_timer timer; struct request *request; ... };   // in
@@ -45,7 +49,9 @@ enum request_state { REQUEST_HANDLING, REQUEST_PARKED, REQUEST_FINISHED };
 struct request {
     struct reactor *reactor;
     struct connection *connection; // NULL: it is gone, and somebody still works for the request
-    void *context;                 // reactors_config.context
+    const struct listener *listener;
+    struct offload *offload; // while a worker handles it
+    void *context;           // reactors_config.context
     const struct api_handler *api;
     const void *message; // decoded, of the API's request type; NULL after request_release_input
     int16_t version;
@@ -69,8 +75,10 @@ struct request {
     struct list node; // in the connection's requests, in order of arrival
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
-    size_t response_bytes;             // of the response, in memory
-    unsigned holds;                    // request_hold
+    bool encoded;                      // request_encode was called, and came to:
+    int encode_error;
+    size_t response_bytes; // of the response, in memory
+    unsigned holds;        // request_hold
 };
 
 // Sets the throttle time in `response` (the API's response type, in the request's version), encodes and
@@ -81,6 +89,10 @@ struct request {
 // closes the connection with a log line and gives an error: then slices that were not released yet are the
 // caller's, and the request stays until the caller returns.
 int request_respond(struct request *request, void *response);
+
+// For a worker that has made a large response, which request_respond is then to send: encodes it, so that the
+// reactor need not. Nothing in it changes after that.
+void request_encode(struct request *request, const void *response);
 
 // Finished without a response (Produce with acks=0).
 void request_respond_none(struct request *request);
@@ -113,6 +125,9 @@ struct request_work {
 // is no thread), it runs here and now: so the reactor takes on no more meanwhile. The server does not stop
 // before `done`.
 void request_work(struct request *request, struct request_work *work);
+
+// A worker's handler that has parked: what its reactor does next. Elsewhere it is done at once.
+void request_then(struct request *request, void (*then)(void *context), void *context);
 
 // Lets the request's buffer go early, for one that parks: message, and every view into it, is invalid
 // afterwards (client_id stays valid). The arena stays.

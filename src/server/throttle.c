@@ -137,6 +137,7 @@ void throttle_respond(struct request *r, void *response)
     request_charge_time(r);
     if (r->throttle_ms <= 0)
         return;
-    message_set_int32(api_find(r->api->api_key)->response, response, "throttleTimeMs", r->throttle_ms);
+    if (response)
+        message_set_int32(api_find(r->api->api_key)->response, response, "throttleTimeMs", r->throttle_ms);
     throttle_respond_none(r);
 }

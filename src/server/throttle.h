@@ -15,7 +15,8 @@ void throttle_begin(struct request *request);
 // After it: what it left to be done together is done, and counts as its time.
 void throttle_pause(struct request *request);
 
-// Charges the request's time (once), sets the response's throttle time, and mutes the connection.
+// Charges the request's time (once), sets the response's throttle time (NULL: it is encoded already), and
+// mutes the connection.
 void throttle_respond(struct request *request, void *response);
 
 // The same where there is no response.

@@ -447,6 +447,16 @@ static void error_codes(void **state)
         assert_true(strlen(error_code_message(code)) > 0 && strcmp(error_code_name(code), "UNKNOWN") != 0);
 }
 
+static void what_a_version_begins_with(void **state)
+{
+    (void)state;
+    assert_true(message_begins_with(&describe_configs_response_type, 4, "throttleTimeMs"));
+    assert_true(message_begins_with(&offset_fetch_response_type, 8, "throttleTimeMs"));
+    assert_false(message_begins_with(&offset_fetch_response_type, 2, "throttleTimeMs")); // it has none
+    assert_false(message_begins_with(&produce_response_type, 9, "throttleTimeMs"));      // it ends with it
+    assert_false(message_begins_with(&describe_quorum_response_type, 1, "throttleTimeMs"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +473,7 @@ int main(void)
         cmocka_unit_test(transaction_log_value_0),
         cmocka_unit_test(memory_factor_holds),
         cmocka_unit_test(types_are_found),
+        cmocka_unit_test(what_a_version_begins_with),
         cmocka_unit_test(apis),
         cmocka_unit_test(error_codes),
     };

@@ -448,6 +448,25 @@ static void a_topic_is_described_as_kafka_does(void **state)
     broker_config_free(&c);
 }
 
+static void many_keys_are_looked_up(void **state)
+{
+    (void)state;
+    struct broker_config c = standalone("");
+    const struct config_subject topic = {.scope = SETTING_TOPIC};
+    struct config_description *list;
+    struct str keys[40];
+    struct arena arena;
+    size_t n;
+    arena_init(&arena, 0);
+    for (int i = 0; i < 40; i++)
+        keys[i] = i % 8 ? arena_printf(&arena, "nope.%d", i) : STR("retention.ms");
+    keys[39] = STR("flush.ms");
+    assert_int_equal(config_describe(&c, NULL, &topic, keys, 40, &arena, &list, &n), 0);
+    assert_int_equal(n, 2);
+    arena_free(&arena);
+    broker_config_free(&c);
+}
+
 static void a_broker_and_a_group_are_described_as_kafka_does(void **state)
 {
     (void)state;
@@ -491,6 +510,7 @@ int main(void)
         cmocka_unit_test(a_topic_comes_before_the_cluster_before_the_file),
         cmocka_unit_test(a_topic_is_described_as_kafka_does),
         cmocka_unit_test(a_broker_and_a_group_are_described_as_kafka_does),
+        cmocka_unit_test(many_keys_are_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,7 @@ const struct api_handler describe_client_quotas_handler = {.api_key = 48,
                                                            .max_version = 1,
                                                            .advertised_min_version = -1,
                                                            .listeners = LISTENER_BROKER,
+                                                           .worker_bytes = HEAVY_REQUEST_BYTES,
                                                            .handle = handle_describe};
 
 static int copy_entity(struct request *r, const struct alter_client_quotas_request_entry_data *from,

@@ -1,6 +1,7 @@
 // DescribeConfigs, for topics, brokers, groups, client metrics and the logger.
 #include "base/error.h"
 #include "base/logger.h"
+#include "base/map.h"
 #include "config/describe.h"
 #include "metadata/topic_name.h"
 #include "protocol/errors.h"
@@ -19,6 +20,7 @@
 
 // One resource on its way: what is asked, by whom, and the answer.
 struct describing {
+    struct map *described; // answers about resources whose every setting is wanted, by type and name
     struct request *request;
     const struct resource_query *query;
     struct resource_result *out;
@@ -206,6 +208,24 @@ static int describe_one(struct describing *d, bool malformed)
     return kind->describe(d);
 }
 
+// A resource that is named again is answered again, and described once.
+static int describe_once(struct describing *d, bool malformed)
+{
+    if (d->query->configuration_keys_count > 0)
+        return describe_one(d, malformed);
+    struct str key = arena_printf(&d->request->arena, "%d %.*s", d->query->resource_type,
+                                  STR_ARG(d->query->resource_name));
+    if (!key.data)
+        return ERR_NOMEM;
+    const struct resource_result *known = map_get(d->described, key);
+    if (known) {
+        *d->out = *known;
+        return 0;
+    }
+    int rc = describe_one(d, malformed);
+    return rc ? rc : map_put(d->described, key, d->out);
+}
+
 static void handle_describe_configs(struct request *r)
 {
     const struct describe_configs_request *q = r->message;
@@ -216,21 +236,25 @@ static void handle_describe_configs(struct request *r)
     bool malformed = false;
     for (int32_t i = 0; i < q->resources_count; i++)
         malformed |= kind_of(q->resources[i].resource_type) == NULL;
+    struct map described = MAP_INIT;
     for (int32_t i = 0; i < q->resources_count && rc == 0; i++) {
-        struct describing d = {r, &q->resources[i], &out.results[i], q->include_synonyms,
-                               q->include_documentation};
-        rc = describe_one(&d, malformed);
+        struct describing d = {
+            &described, r, &q->resources[i], &out.results[i], q->include_synonyms, q->include_documentation};
+        rc = describe_once(&d, malformed);
         out.results_count++;
     }
+    map_free(&described);
     if (rc)
         request_close(r, "out of memory for the response to DescribeConfigs");
     else
         request_respond(r, &out);
 }
 
+// A broker's settings take a millisecond to list.
 const struct api_handler describe_configs_handler = {.api_key = 32,
                                                      .min_version = 1,
                                                      .max_version = 4,
                                                      .advertised_min_version = -1,
                                                      .listeners = LISTENER_BROKER,
+                                                     .worker_bytes = 1,
                                                      .handle = handle_describe_configs};

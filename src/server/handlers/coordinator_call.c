@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+// More parts than this begin with little memory for their answers each.
+#define PARTS_WITH_ROOM 16
+#define PART_BYTES      512
+
 void coordinator_call_discard(struct coordinator_call *call)
 {
     for (int32_t i = 0; call && i < call->count; i++)
@@ -20,6 +24,15 @@ static void complete(struct coordinator_request *part)
 {
     struct coordinator_call *call = part->context;
     if (--call->left == 0)
+        finish(call);
+}
+
+// All parts are asked; those that had their answers at once need no one to tell of them.
+static void asked(void *context)
+{
+    struct coordinator_call *call = context;
+    call->left -= call->at_once;
+    if (call->left == 0)
         finish(call);
 }
 
@@ -60,6 +73,7 @@ struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,
         part->context = call;
         part->reply_to = &r->reactor->loop;
         arena_init(&part->arena, 0);
+        part->arena.first_bytes = count > PARTS_WITH_ROOM ? PART_BYTES : 0;
     }
     return call;
 }
@@ -67,16 +81,18 @@ struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,
 void coordinator_call_run(struct coordinator_call *call, struct coordinator *coordinator,
                           const int32_t *shards)
 {
+    // While parts are asked on a worker, others' answers may come to the reactor: `left` is the reactor's.
     for (int32_t i = 0; i < call->count; i++)
-        call->left -= shards[i] == COORDINATOR_CALL_ANSWERED ||
-                      coordinator_ask(coordinator, shards[i], &call->parts[i]);
-    if (call->left == 0) {
+        call->at_once += shards[i] == COORDINATOR_CALL_ANSWERED ||
+                         coordinator_ask(coordinator, shards[i], &call->parts[i]);
+    if (call->at_once == call->count) {
         finish(call);
         return;
     }
     request_park(call->request, PARK_STALL, on_cancel, call);
     if (call->may_wait_long)
         request_release_input(call->request);
+    request_then(call->request, asked, call);
 }
 
 void coordinator_call_run_key(struct coordinator_call *call, struct coordinator *coordinator, struct str key)

@@ -8,11 +8,13 @@
 
 struct coordinator_call {
     struct request *request; // NULL once its client has left
-    // Answers call->request with what the parts brought. On the request's reactor.
+    // Answers call->request with what the parts brought. On the request's reactor, or where the parts were
+    // asked when all of them were answered at once.
     void (*finish)(struct coordinator_call *call);
     void *context;      // in the request's arena
     bool may_wait_long; // the request's buffer goes while it waits: finish does not look at its message
     int32_t count, left;
+    int32_t at_once; // of the parts
     struct coordinator_request parts[];
 };
 

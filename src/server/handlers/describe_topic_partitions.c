@@ -207,4 +207,5 @@ const struct api_handler describe_topic_partitions_handler = {.api_key = 75,
                                                               .max_version = 0,
                                                               .advertised_min_version = -1,
                                                               .listeners = LISTENER_BROKER,
+                                                              .worker_bytes = 1,
                                                               .handle = handle_describe_topic_partitions};

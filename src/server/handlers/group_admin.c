@@ -132,6 +132,7 @@ const struct api_handler describe_groups_handler = {.api_key = 15,
                                                     .max_version = 6,
                                                     .advertised_min_version = -1,
                                                     .listeners = LISTENER_BROKER,
+                                                    .worker_bytes = HEAVY_REQUEST_BYTES,
                                                     .handle = handle_describe_groups};
 
 // DeleteGroups
@@ -180,4 +181,5 @@ const struct api_handler delete_groups_handler = {.api_key = 42,
                                                   .max_version = 2,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_delete_groups};

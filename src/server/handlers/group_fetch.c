@@ -250,4 +250,5 @@ const struct api_handler offset_fetch_handler = {.api_key = 9,
                                                  .max_version = 10,
                                                  .advertised_min_version = -1,
                                                  .listeners = LISTENER_BROKER,
+                                                 .worker_bytes = HEAVY_REQUEST_BYTES,
                                                  .handle = handle_offset_fetch};

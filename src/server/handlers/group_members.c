@@ -219,4 +219,5 @@ const struct api_handler leave_group_handler = {.api_key = 13,
                                                 .max_version = 5,
                                                 .advertised_min_version = -1,
                                                 .listeners = LISTENER_BROKER,
+                                                .worker_bytes = HEAVY_REQUEST_BYTES,
                                                 .handle = handle_leave_group};

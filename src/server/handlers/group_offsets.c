@@ -240,6 +240,7 @@ const struct api_handler offset_commit_handler = {.api_key = 8,
                                                   .max_version = 10,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_offset_commit};
 
 // OffsetDelete
@@ -371,4 +372,5 @@ const struct api_handler offset_delete_handler = {.api_key = 47,
                                                   .max_version = 0,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_offset_delete};

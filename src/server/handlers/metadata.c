@@ -260,12 +260,15 @@ static bool wants_all(const struct metadata *m)
     return m->request->version == 0 ? m->message->topics_count <= 0 : m->message->topics_count < 0;
 }
 
-// How many partitions the answer has, at most.
+// How many partitions the answer has, at most; and names that are no topics'.
 static size_t count_partitions(const struct metadata *m)
 {
-    size_t n = 0, most = m->image->partitions_count;
-    if (wants_all(m) || most <= PARTITIONS_ON_REACTOR)
+    size_t n = m->message->topics_count > 0 ? (size_t)m->message->topics_count : 0;
+    size_t most = m->image->partitions_count;
+    if (wants_all(m))
         return most;
+    if (n > PARTITIONS_ON_REACTOR || most <= PARTITIONS_ON_REACTOR)
+        return n > most ? n : most;
     for (int32_t i = 0; i < m->message->topics_count; i++) {
         const struct metadata_request_metadata_request_topic *asked = &m->message->topics[i];
         const struct image_topic *topic = asked->name.data ? image_topic(m->image, asked->name)

@@ -250,4 +250,5 @@ const struct api_handler offset_for_leader_epoch_handler = {.api_key = 23,
                                                             .max_version = 4,
                                                             .advertised_min_version = -1,
                                                             .listeners = LISTENER_BROKER,
+                                                            .worker_bytes = HEAVY_REQUEST_BYTES,
                                                             .handle = handle_offset_for_leader_epoch};

@@ -326,10 +326,16 @@ static bool serve_all(struct produce *w)
 {
     const struct image *image = image_current();
     const struct item *empty = NULL;
+    bool stumbles = false;
     for (size_t i = 0; i < w->count; i++) {
         resolve(w, &w->items[i], image);
         if (w->items[i].partition && w->items[i].lacks_records)
             empty = &w->items[i];
+        stumbles |= w->items[i].partition && w->items[i].refusal == E_UNKNOWN_SERVER_ERROR;
+    }
+    if (stumbles) { // over a compression that there is not, as Kafka does before it appends anything
+        fail_all(w, E_UNKNOWN_SERVER_ERROR, STR_NULL);
+        return true;
     }
     if (empty) { // Kafka appends nothing of such a request (and leaves it without an answer)
         fail_all(w, E_INVALID_RECORD,

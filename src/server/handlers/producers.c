@@ -93,4 +93,5 @@ const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .max_version = 0,
                                                        .advertised_min_version = -1,
                                                        .listeners = LISTENER_BROKER,
+                                                       .worker_bytes = HEAVY_REQUEST_BYTES,
                                                        .handle = handle_describe_producers};

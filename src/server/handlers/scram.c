@@ -110,6 +110,7 @@ const struct api_handler describe_user_scram_credentials_handler = {.api_key = 5
                                                                     .max_version = 0,
                                                                     .advertised_min_version = -1,
                                                                     .listeners = LISTENER_BROKER,
+                                                                    .worker_bytes = HEAVY_REQUEST_BYTES,
                                                                     .handle = handle_describe};
 
 // As Kafka answers: each user once, those of the deletions first.

@@ -1,0 +1,27 @@
+// A request's handler on a worker's thread (api_handler.worker_bytes): what it decides is kept, and carried
+// out on the request's reactor. Private to the server room.
+#ifndef SERVER_OFFLOAD_H
+#define SERVER_OFFLOAD_H
+
+#include "os/socket.h"
+#include "server/request.h"
+
+enum verdict { VERDICT_NONE, VERDICT_RESPOND, VERDICT_CLOSE, VERDICT_PARK };
+
+struct offload {
+    struct request_work work;
+    struct socket_peer peer; // a copy: the connection may go meanwhile
+    int64_t used_us;
+    enum verdict verdict;
+    const char *reason; // to close
+    enum park park;
+    void (*on_cancel)(struct request *request);
+    void *parked;
+    void (*then)(void *context); // request_then
+    void *then_context;
+};
+
+// Runs the request's handler on a worker, or here where no worker can take it. Parks the request until then.
+void offload_handle(struct request *request);
+
+#endif

@@ -1,0 +1,83 @@
+"""Requests that cost much: a worker handles them, and the reactor that serves everybody else hardly notices."""
+
+import pathlib
+
+import pytest
+
+from harness.requests import connect
+from harness.wire import Connection
+
+NAMES = 20_000
+
+
+def cpu_ms(broker):
+    """CPU time so far of the reactors and of the workers."""
+    out = {"reactor": 0, "worker": 0}
+    for thread in pathlib.Path(f"/proc/{broker.process.pid}/task").iterdir():
+        name = (thread / "comm").read_text().partition("-")[0]
+        if name in out:
+            out[name] += int((thread / "schedstat").read_text().split()[0]) / 1e6
+    return out
+
+
+def names(key, **more):
+    return [{key: f"n{number}", **more} for number in range(NAMES)]
+
+
+def commits(topics):
+    partition = {"PartitionIndex": 0, "CommittedOffset": 1}
+    return {
+        "GroupId": "g",
+        "GenerationIdOrMemberEpoch": -1,
+        "MemberId": "",
+        "Topics": [{"Name": f"n{number}", "Partitions": [partition]} for number in range(topics)],
+    }
+
+
+COSTLY = {
+    "one topic's settings, again and again": ("DescribeConfigs", 4, {
+        "Resources": [{"ResourceType": 2, "ResourceName": "t", "ConfigurationKeys": None}] * NAMES,
+        "IncludeDocumentation": True,
+    }),
+    "settings of groups": ("DescribeConfigs", 4, {
+        "Resources": names("ResourceName", ResourceType=32, ConfigurationKeys=None),
+    }),
+    "offsets of groups": ("OffsetFetch", 8, {"Groups": names("GroupId", Topics=None)}),
+    "offsets to commit": ("OffsetCommit", 8, commits(5 * NAMES)),
+    "groups": ("DescribeGroups", 5, {"Groups": [f"n{number}" for number in range(5 * NAMES)]}),
+    "users": ("DescribeUserScramCredentials", 0, {"Users": names("Name")}),
+    "topics": ("Metadata", 12, {"Topics": names("Name"), "AllowAutoTopicCreation": False}),
+    "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def coordinating(broker):
+    with connect(broker) as connection:
+        topics = [{"Name": "t", "NumPartitions": 1, "ReplicationFactor": 1}]
+        connection.call("CreateTopics", 7, {"Topics": topics, "TimeoutMs": 30000})
+        connection.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["g"]})
+    return broker
+
+
+@pytest.mark.parametrize("what", COSTLY, ids=lambda what: what.replace(" ", "-"))
+def test_reactors_go_on(coordinating, what):
+    api, version, body = COSTLY[what]
+    with Connection("127.0.0.1", coordinating.port, 60) as connection:
+        before = cpu_ms(coordinating)
+        connection.send(api, version, body)
+        answer = connection.receive_frame()
+        used = {name: ms - before[name] for name, ms in cpu_ms(coordinating).items()}
+    assert len(answer) > NAMES  # each was answered
+    assert used["worker"] > used["reactor"], used
+
+
+def test_who_leaves_meanwhile_is_nobodys_loss(coordinating):
+    """Workers go on with what a client asked that has gone, and its request goes with its answer."""
+    for _ in range(3):
+        for what in ("offsets of groups", "offsets to commit", "groups", "users"):
+            api, version, body = COSTLY[what]
+            with Connection("127.0.0.1", coordinating.port, 60) as connection:
+                connection.send(api, version, body)
+    with connect(coordinating) as connection:
+        assert connection.call(*COSTLY["users"])["ErrorCode"] == 0
