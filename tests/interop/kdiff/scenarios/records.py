@@ -238,11 +238,38 @@ def unknown_topics(step, version, prefix):
     step("DeleteTopics", 6, {"Topics": [{"Name": None, "TopicId": nobody}], "TimeoutMs": 1000})
 
 
+def no_such_compression(step, version, prefix):
+    """One batch that names none: what becomes of the others, of partitions and topics that are there and that are not."""
+    name = prefix + "n"
+    topic(step, name, 3)
+    id_of = topic_id(step, name)
+    good, odd = batch([(b"a", b"1")]), batch([(b"a", b"1")], attributes=5)
+
+    def ask(topics):
+        def body(context):
+            by = lambda one: {"TopicId": id_of(context) if one == name else "11" * 16} if version >= 13 else {"Name": one}  # noqa: E731
+            data = [
+                {**by(one), "PartitionData": [{"Index": index, "Records": records} for index, records in partitions]}
+                for one, partitions in topics
+            ]
+            return {"Acks": -1, "TimeoutMs": 5000, "TopicData": data}
+
+        step("Produce", version, body)
+        step("Fetch", None, fetch(name, id_of, [fetch_partition(index, 0) for index in range(3)]))
+
+    ask([(name, [(0, odd)])])
+    ask([(name, [(0, odd), (1, good)])])
+    ask([(name, [(1, good), (0, odd), (7, good)]), (prefix + "none", [(0, good)])])
+    ask([(name, [(1, good), (7, odd)]), (prefix + "none", [(0, odd)])])
+    ask([(prefix + "none", [(0, good)]), (name, [(0, good), (2, good), (0, odd)])])
+
+
 SCENARIOS = [
     ("produce", "Produce", produce_fetch),
     ("fetch", "Fetch", fetch_limits),
     ("sessions", "Fetch", fetch_sessions),
     ("compressions", "Produce", compressions),
+    ("no such compression", "Produce", no_such_compression),
     ("rules", "Produce", topic_rules),
     ("unknown", "Produce", unknown_topics),
     ("offsets", "ListOffsets", list_offsets),
