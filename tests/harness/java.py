@@ -41,10 +41,17 @@ def libs():
     return folder
 
 
+def class_data():
+    """Flags for a JVM that starts from the archive of parsed classes (class_data.py), where there is one that fits."""
+    archive = os.environ.get("ODRADEK_KAFKA_CLASSES")
+    return [f"-XX:SharedArchiveFile={archive}", "-Xlog:disable"] if archive else []
+
+
 def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None, jars=None):
     """The command line that runs a main class of Kafka's (or of jars, another folder), or one of more_classes (a folder)."""
     path = f"{jars or libs()}/*" + (f":{more_classes}" if more_classes else "")
-    return ["java", *flags, f"-Dlog4j2.configurationFile={LOG_CONFIG}", "-cp", path, main_class, *map(str, args)]
+    more = () if jars else class_data()
+    return ["java", *flags, *more, f"-Dlog4j2.configurationFile={LOG_CONFIG}", "-cp", path, main_class, *map(str, args)]
 
 
 def tool(name, *args, timeout_s=60, input_bytes=None):
