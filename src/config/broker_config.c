@@ -284,6 +284,9 @@ static void load_logs(struct broker_config *c)
         int_of(c, "log.flush.start.offset.checkpoint.interval.ms");
     c->high_watermark_checkpoint_interval_ms = long_of(c, "replica.high.watermark.checkpoint.interval.ms");
     c->producer_id_expiration_ms = int_of(c, "producer.id.expiration.ms");
+    c->verify_transactions = bool_of(c, "transaction.partition.verification.enable");
+    c->add_partitions_retry_ms = int_of(c, "add.partitions.to.txn.retry.backoff.ms");
+    c->add_partitions_retry_max_ms = int_of(c, "add.partitions.to.txn.retry.backoff.max.ms");
     c->producer_id_expiration_check_interval_ms = int_of(c, "producer.id.expiration.check.interval.ms");
 
     c->metadata_log_segment_bytes = int_of(c, "metadata.log.segment.bytes");

@@ -94,6 +94,8 @@ struct broker_config {
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;
+    bool verify_transactions;                                     // transaction.partition.verification.enable
+    int32_t add_partitions_retry_ms, add_partitions_retry_max_ms; // add.partitions.to.txn.retry.backoff.*
     struct log_cleaner_config log_cleaner;
 
     // The metadata log.

@@ -210,5 +210,6 @@ void topic_config_resolve(const struct broker_config *broker, const struct confi
         out->cleanup_compact = has_entry(&v, "compact");
     }
     out->producer_id_expiration_ms = broker->producer_id_expiration_ms;
+    out->verify_transactions = broker->verify_transactions;
     arena_free(&arena);
 }

@@ -7,7 +7,7 @@
 
 void coordinator_effects_init(struct coordinator_effects *e)
 {
-    *e = (struct coordinator_effects){0};
+    *e = (struct coordinator_effects){.producer.producer_id = -1};
     arena_init(&e->arena, 0);
     list_init(&e->answered);
 }
@@ -18,6 +18,7 @@ void coordinator_effects_reset(struct coordinator_effects *e)
     e->records = NULL;
     e->records_count = e->records_capacity = 0;
     e->replay = e->divisible = false;
+    e->producer = (struct coordinator_producer){.producer_id = -1};
 }
 
 void coordinator_effects_free(struct coordinator_effects *e)

@@ -46,13 +46,21 @@ struct coordinator_record {
     struct bytes key, value;
 };
 
+// Whose transaction records are part of: one batch, which comes into the log only with the guard of
+// partition_verify.
+struct coordinator_producer {
+    int64_t producer_id, guard;
+    int16_t epoch;
+};
+
 struct coordinator_effects {
     struct arena arena; // holds the records
     struct coordinator_record *records;
     size_t records_count, records_capacity;
-    bool replay;          // they are replayed into the state once they are appended
-    bool divisible;       // they need not be one batch: each stands for itself
-    struct list answered; // coordinator_requests with their answers
+    bool replay;                          // they are replayed into the state once they are appended
+    bool divisible;                       // they need not be one batch: each stands for itself
+    struct coordinator_producer producer; // whose transaction they belong to; producer_id -1: to none
+    struct list answered;                 // coordinator_requests with their answers
 };
 
 struct coordinator_machine {

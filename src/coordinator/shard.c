@@ -122,12 +122,37 @@ static int16_t client_error(int16_t error)
     }
 }
 
+// [lock] What follows every append to the partition. What a client had to expect is no reason for a line.
+static int16_t appended(struct shard *s, const struct partition_append *append)
+{
+    int16_t error = append->error;
+    if (error == E_NONE)
+        s->last_offset = append->log.info.last_offset;
+    else if (error == E_UNKNOWN_SERVER_ERROR || client_error(error) != error)
+        log_limited(LOG_LEVEL_WARN, "coordinator", "cannot append to %s: %s", log_name(s->partition->log),
+                    error_code_name(error));
+    if (append->flush_due)
+        flusher_submit(s->coordinator->params.flusher, s->partition);
+    return error;
+}
+
+static struct batch_options options_of(const struct shard *s, const struct coordinator_producer *producer)
+{
+    struct batch_options options = BATCH_OPTIONS;
+    options.compression = (enum compression)s->coordinator->params.compression;
+    if (producer->producer_id >= 0) {
+        options.attributes = BATCH_TRANSACTIONAL;
+        options.producer_id = producer->producer_id;
+        options.producer_epoch = producer->epoch;
+    }
+    return options;
+}
+
 // [lock] Records [from, to) as one batch.
 static int16_t append_batch(struct shard *s, const struct coordinator_effects *effects, size_t from,
                             size_t to, int64_t wall_ms)
 {
-    struct batch_options options = BATCH_OPTIONS;
-    options.compression = (enum compression)s->coordinator->params.compression;
+    struct batch_options options = options_of(s, &effects->producer);
     struct batch_builder builder = {0};
     batch_builder_init(&builder, &options);
     for (size_t i = from; i < to; i++)
@@ -136,25 +161,17 @@ static int16_t append_batch(struct shard *s, const struct coordinator_effects *e
     int rc = batch_builder_finish(&builder, &batch);
     struct log_config config;
     log_get_config(s->partition->log, &config);
-    int16_t error = rc                                              ? E_UNKNOWN_SERVER_ERROR
-                    : batch.size > (size_t)config.max_message_bytes ? E_MESSAGE_TOO_LARGE
-                                                                    : E_NONE;
-    if (error == E_NONE) {
-        struct log_append_info info;
-        int64_t wait_for;
-        bool flush_due;
-        error = partition_append(s->partition, (uint8_t *)(uintptr_t)batch.data, batch.size, -1, wall_ms,
-                                 &info, &wait_for, &flush_due);
-        if (error == E_NONE)
-            s->last_offset = info.last_offset;
-        if (flush_due)
-            flusher_submit(s->coordinator->params.flusher, s->partition);
+    struct partition_append append = {.error = rc ? E_UNKNOWN_SERVER_ERROR : E_MESSAGE_TOO_LARGE, .acks = -1},
+                            *one = &append;
+    if (rc == 0 && batch.size <= (size_t)config.max_message_bytes) {
+        append.log = (struct log_group_append){.bytes = (uint8_t *)(uintptr_t)batch.data,
+                                               .size = batch.size,
+                                               .origin = LOG_ORIGIN_COORDINATOR,
+                                               .guard = effects->producer.guard};
+        partition_append_group(s->partition, &one, 1, wall_ms);
     }
     batch_builder_free(&builder);
-    if (error != E_NONE)
-        log_limited(LOG_LEVEL_WARN, "coordinator", "cannot append to %s: %s", log_name(s->partition->log),
-                    error_code_name(error));
-    return error;
+    return appended(s, &append);
 }
 
 // Each of its own needs a batch no larger than this.
@@ -182,7 +199,8 @@ static int16_t append(struct shard *s, struct coordinator_effects *effects, int6
             return client_error(error);
         int64_t base = s->last_offset - (int64_t)(to - from) + 1;
         for (size_t i = from; effects->replay && i < to; i++)
-            machine_of(s)->replay(s->machine, &effects->records[i], base + (int64_t)(i - from), -1);
+            machine_of(s)->replay(s->machine, &effects->records[i], base + (int64_t)(i - from),
+                                  effects->producer.producer_id);
     }
     return E_NONE;
 }
@@ -269,17 +287,11 @@ bool shard_ask(struct shard *s, struct coordinator_request *r)
 // [lock]
 static int16_t append_marker(struct shard *s, const struct transaction_marker *marker, int64_t wall_ms)
 {
-    struct log_append_info info;
-    int64_t wait_for;
-    bool flush_due;
-    int16_t error = partition_append_marker(s->partition, marker, wall_ms, &info, &wait_for, &flush_due);
-    if (error == E_NONE) {
-        s->last_offset = info.last_offset;
+    struct partition_append append;
+    partition_append_marker(s->partition, marker, wall_ms, &append);
+    if (append.error == E_NONE)
         machine_of(s)->replay_end(s->machine, marker->producer_id, marker->committed);
-    }
-    if (flush_due)
-        flusher_submit(s->coordinator->params.flusher, s->partition);
-    return error;
+    return appended(s, &append);
 }
 
 bool shard_mark(struct shard *s, const struct transaction_marker *marker, struct coordinator_request *r)

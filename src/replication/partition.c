@@ -297,44 +297,32 @@ static int marker_batch(const struct transaction_marker *marker, int64_t now_ms,
     return batch_builder_finish(builder, batch);
 }
 
-// [lock]
-static int16_t append_marker(struct partition *p, struct bytes batch, int64_t now_ms,
-                             struct log_append_info *info)
-{
-    int16_t error = append_check(p, -1);
-    if (error != E_NONE)
-        return error;
-    int rc = log_append(p->log, (uint8_t *)(uintptr_t)batch.data, batch.size, atomic_load(&p->leader_epoch),
-                        LOG_ORIGIN_COORDINATOR, now_ms, info);
-    return rc ? append_error(rc, info) : E_NONE;
-}
-
 int16_t partition_append_marker(struct partition *p, const struct transaction_marker *marker, int64_t now_ms,
-                                struct log_append_info *info, int64_t *wait_for, bool *flush_due)
+                                struct partition_append *append)
 {
     struct batch_builder builder = {0};
     struct bytes batch;
-    bool moved = false;
-    *info = (struct log_append_info){.base_offset = LOG_NO_OFFSET, .append_time_ms = LOG_NO_TIMESTAMP};
-    *wait_for = -1;
-    *flush_due = false;
-    int16_t error = marker_batch(marker, now_ms, &builder, &batch) ? E_UNKNOWN_SERVER_ERROR : E_NONE;
-    if (error == E_NONE) {
-        struct log_offsets o;
-        log_lock(p->log);
-        error = append_marker(p, batch, now_ms, info);
-        if (error == E_NONE) {
-            *flush_due = append_gate(p, info);
-            moved = advance_high_watermark(p);
-            log_offsets(p->log, &o);
-            *wait_for = append_wait(p, -1, &o, info);
-        }
-        log_unlock(p->log);
+    *append = (struct partition_append){.acks = -1, .error = E_UNKNOWN_SERVER_ERROR, .wait_for = -1};
+    if (marker_batch(marker, now_ms, &builder, &batch) == 0) {
+        append->log = (struct log_group_append){.bytes = (uint8_t *)(uintptr_t)batch.data,
+                                                .size = batch.size,
+                                                .origin = LOG_ORIGIN_COORDINATOR,
+                                                .marker_version = marker->transaction_version};
+        partition_append_group(p, &append, 1, now_ms);
     }
-    if (moved)
-        wake_waiters(p, false);
     batch_builder_free(&builder);
-    return error;
+    return append->error;
+}
+
+int16_t partition_verify(struct partition *p, const struct log_verification *v, int64_t now_ms,
+                         int64_t *guard)
+{
+    *guard = LOG_NO_GUARD;
+    log_lock(p->log);
+    int16_t error = partition_check_leader(p, -1);
+    int rc = error == E_NONE ? log_verify(p->log, v, now_ms, guard) : 0;
+    log_unlock(p->log);
+    return rc == 0 ? error : rc == ERR_NOMEM ? E_UNKNOWN_SERVER_ERROR : E_KAFKA_STORAGE_ERROR;
 }
 
 // [lock]

@@ -84,23 +84,9 @@ void partition_set_config(struct partition *p, const struct log_config *config);
 int16_t partition_append(struct partition *p, uint8_t *bytes, size_t size, int16_t acks, int64_t now_ms,
                          struct log_append_info *info, int64_t *wait_for, bool *flush_due);
 
-// The end of a producer's transaction in a partition.
-struct transaction_marker {
-    int64_t producer_id;
-    int16_t producer_epoch;
-    int32_t coordinator_epoch;
-    bool committed;
-    int8_t transaction_version; // from 2 on its epoch is above the transaction's (KIP-890)
-};
-
-// Appends a marker; as partition_append of who wants it replicated (acks -1). A partition that has no open
-// transaction of the producer takes it all the same.
-int16_t partition_append_marker(struct partition *p, const struct transaction_marker *marker, int64_t now_ms,
-                                struct log_append_info *info, int64_t *wait_for, bool *flush_due);
-
 // One append of several that are made together.
 struct partition_append {
-    struct log_group_append log; // bytes and size are the caller's to fill in
+    struct log_group_append log; // bytes, size, origin and guard are the caller's to fill in
     int16_t acks;
     int16_t error; // as partition_append returns it
     bool flush_due;
@@ -111,6 +97,24 @@ struct partition_append {
 // can (log_append_group).
 void partition_append_group(struct partition *p, struct partition_append *const *appends, size_t count,
                             int64_t now_ms);
+
+// The end of a producer's transaction in a partition.
+struct transaction_marker {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t coordinator_epoch;
+    bool committed;
+    int8_t transaction_version; // from 2 on its epoch is above the transaction's (KIP-890)
+};
+
+// Appends a marker, and has it replicated (acks -1); *append says what came of it, the error is returned. A
+// partition that has no open transaction of the producer takes it all the same.
+int16_t partition_append_marker(struct partition *p, const struct transaction_marker *marker, int64_t now_ms,
+                                struct partition_append *append);
+
+// A transactional batch is to follow (log_verify). E_NONE, or why it cannot.
+int16_t partition_verify(struct partition *p, const struct log_verification *v, int64_t now_ms,
+                         int64_t *guard);
 
 // DeleteRecords: the log starts at `offset` (-1: the high watermark) from now on, in memory; saving it is the
 // caller's (log_manager_save_start). E_NONE with *low_watermark, below which nobody has records any more, or

@@ -142,6 +142,23 @@ struct log_append_info {
     char message[320];      // Kafka's own words for error_code, or the reason of another failure; or ""
 };
 
+// Verification (KIP-890): the first batch of a transaction comes into a log only when the coordinator has
+// said that the transaction covers the partition, and only as long as no marker has come in since it was
+// asked.
+#define LOG_NO_GUARD INT64_C(0)
+
+struct log_verification {
+    int64_t producer_id;
+    int32_t sequence; // the first of the batch that is to follow, or -1
+    int16_t producer_epoch;
+    bool raises_epoch; // a producer of transaction version 2
+};
+
+// [lock] A transactional batch is to follow. *guard LOG_NO_GUARD: its transaction is open here, nothing is to
+// be asked. Else the coordinator is to be asked, and the guard goes with the append. 0, ERR_NOMEM or as
+// log_load.
+int log_verify(struct log *log, const struct log_verification *v, int64_t now_ms, int64_t *guard);
+
 // [lock] Appends whole batches of magic 2 that batch validation has accepted. `bytes` is changed in place:
 // base offset and leader epoch (neither is covered by the CRC) are stamped into every batch, unless the
 // origin is a replica. Rolls before if needed. All or nothing: after an error the log is as it was (if that
@@ -156,16 +173,19 @@ int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoc
 struct log_group_append {
     uint8_t *bytes;
     size_t size;
-    int rc; // as log_append returns it
+    enum log_origin origin;
+    int64_t guard;          // of log_verify, or LOG_NO_GUARD
+    int16_t marker_version; // of a marker: the transaction version of the client whose transaction it ends
+    int rc;                 // as log_append returns it
     struct log_append_info info;
 };
 
 // At most so many together.
 #define LOG_GROUP_APPENDS 32
 
-// [lock] Does with each of them, in this order, what log_append does, as a client's, and fills in rc and
-// info. Those that simply follow each other are written with one call: if that fails, all of them fail, and
-// none is in the log.
+// [lock] Does with each of them, in this order, what log_append does, and fills in rc and info. Those that
+// simply follow each other are written with one call: if that fails, all of them fail, and none is in the
+// log.
 void log_append_group(struct log *log, struct log_group_append *const *appends, size_t count,
                       int32_t leader_epoch, int64_t now_ms);
 

@@ -16,6 +16,8 @@ struct append {
     uint8_t *bytes;
     size_t size;
     enum log_origin origin;
+    int64_t guard;
+    int16_t marker_version;
     int64_t first_offset, last_offset;
     int64_t max_timestamp_ms;
     int64_t messages;
@@ -116,11 +118,16 @@ static int plan_producers(struct log *log, const struct append *a, struct produc
     struct batch_cursor cursor = batch_cursor((struct bytes){a->bytes, a->size});
     struct batch_header h;
     struct bytes batch;
+    struct producer_judgement judgement = {.origin = a->origin,
+                                           .name = log->name,
+                                           .verify = log->config.verify_transactions,
+                                           .guard = a->guard,
+                                           .marker_version = a->marker_version};
     int rc = 0;
     if (!a->has_producers)
         return 0;
     while (rc == 0 && batch_cursor_next(&cursor, &h, &batch) > 0)
-        rc = producer_plan_add(plan, &h, batch, a->origin, log->name, info);
+        rc = producer_plan_add(plan, &h, batch, &judgement, info);
     if (rc == ERR_CORRUPT)
         say(info, rc, "a control batch without a transaction marker");
     return rc;
@@ -298,35 +305,48 @@ static void info_clear(const struct log *log, struct log_append_info *info)
     info->message[0] = 0;
 }
 
-int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoch, enum log_origin origin,
-               int64_t now_ms, struct log_append_info *info)
+// [lock]
+static int append_one(struct log *log, struct append *a, int32_t leader_epoch, int64_t now_ms,
+                      struct log_append_info *info)
 {
-    struct append a = {.bytes = bytes, .size = size, .origin = origin};
     struct producer_plan plan;
     info_clear(log, info);
     int rc = log_ready(log);
     if (rc == 0)
-        rc = measure(log, &a, log->end, leader_epoch, info);
+        rc = measure(log, a, log->end, leader_epoch, info);
     if (rc)
         return rc;
-    if ((int64_t)size > log->config.segment_bytes) {
+    if ((int64_t)a->size > log->config.segment_bytes) {
         say(info, 0,
             "Message batch size is %zu bytes in append to partition %s, which exceeds the maximum configured "
             "segment "
             "size of %d.",
-            size, log->name, log->config.segment_bytes);
+            a->size, log->name, log->config.segment_bytes);
         return refuse(info, LOG_ERROR_RECORD_LIST_TOO_LARGE);
     }
-    if (must_roll(log, &a, now_ms, 0, 0)) {
-        rc = log_roll_at(log, a.first_offset, now_ms);
+    if (must_roll(log, a, now_ms, 0, 0)) {
+        rc = log_roll_at(log, a->first_offset, now_ms);
         if (rc)
             return log_note(log, "cannot append to", rc);
     }
     producer_plan_init(&plan, &log->producers);
-    rc = append_planned(log, &a, &plan, now_ms, info);
+    rc = append_planned(log, a, &plan, now_ms, info);
     if (rc && !info->message[0])
         say(info, 0, "cannot append to %s: %s", log->name, err_text(rc));
     return log_note(log, "cannot append to", rc);
+}
+
+int log_append(struct log *log, uint8_t *bytes, size_t size, int32_t leader_epoch, enum log_origin origin,
+               int64_t now_ms, struct log_append_info *info)
+{
+    struct append a = {.bytes = bytes, .size = size, .origin = origin};
+    return append_one(log, &a, leader_epoch, now_ms, info);
+}
+
+int log_verify(struct log *log, const struct log_verification *v, int64_t now_ms, int64_t *guard)
+{
+    int rc = log_ready(log);
+    return rc ? rc : producer_state_verify(&log->producers, v, now_ms, guard);
 }
 
 // ---------------------------------------------------------------- several at once
@@ -347,9 +367,10 @@ static bool group_join(struct log *log, struct group *g, struct log_group_append
 {
     struct append *a = &g->measured[g->count];
     struct batch_header h;
-    *a = (struct append){.bytes = append->bytes, .size = append->size, .origin = LOG_ORIGIN_CLIENT};
+    *a = (struct append){.bytes = append->bytes, .size = append->size, .origin = append->origin};
     info_clear(log, &append->info);
-    if (log_ready(log) || atomic_load(&log_active(log)->size_bytes) == 0)
+    if (append->origin != LOG_ORIGIN_CLIENT || log_ready(log) ||
+        atomic_load(&log_active(log)->size_bytes) == 0)
         return false;
     int64_t next = g->count ? g->measured[g->count - 1].last_offset + 1 : log->end;
     if (measure(log, a, next, leader_epoch, &append->info) || a->batches != 1 ||
@@ -411,7 +432,12 @@ void log_append_group(struct log *log, struct log_group_append *const *appends, 
         if (count > 1 && group_join(log, &g, a, leader_epoch, now_ms))
             continue;
         group_commit(log, &g, now_ms);
-        a->rc = log_append(log, a->bytes, a->size, leader_epoch, LOG_ORIGIN_CLIENT, now_ms, &a->info);
+        struct append one = {.bytes = a->bytes,
+                             .size = a->size,
+                             .origin = a->origin,
+                             .guard = a->guard,
+                             .marker_version = a->marker_version};
+        a->rc = append_one(log, &one, leader_epoch, now_ms, &a->info);
     }
     group_commit(log, &g, now_ms);
 }

@@ -54,6 +54,7 @@ struct log_config {
 
     // Of the broker, the same for every topic.
     int64_t producer_id_expiration_ms; // producer.id.expiration.ms
+    bool verify_transactions;          // transaction.partition.verification.enable
 };
 
 // Kafka 4.3's defaults.
@@ -84,6 +85,7 @@ static inline struct log_config log_config_default(void)
         .flush_messages = INT64_MAX,
         .flush_ms = INT64_MAX,
         .producer_id_expiration_ms = 86400000,
+        .verify_transactions = true,
     };
 }
 

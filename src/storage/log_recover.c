@@ -392,8 +392,8 @@ static int replay_batch(struct log *log, struct segment *s, struct segment_scan 
     if (rc)
         return rc;
     producer_plan_init(&plan, &log->producers);
-    rc = producer_plan_add(&plan, &scan->header, (struct bytes){bytes->data, bytes->size}, LOG_ORIGIN_REPLICA,
-                           log->name, &info);
+    struct producer_judgement judgement = {.origin = LOG_ORIGIN_REPLICA, .name = log->name};
+    rc = producer_plan_add(&plan, &scan->header, (struct bytes){bytes->data, bytes->size}, &judgement, &info);
     if (rc == ERR_INVALID || rc == ERR_CORRUPT) {
         log_warn("storage", "%s: the batch at offset %" PRId64 " does not fit its producer's state: %s",
                  log->name, scan->header.base_offset, rc == ERR_INVALID ? info.message : err_text(rc));

@@ -20,6 +20,9 @@ void producer_state_clear(struct producer_state *s, int64_t offset)
     for (size_t i = 0; (e = map_next(&s->entries, &i));)
         free(e->value);
     map_free(&s->entries);
+    for (size_t i = 0; (e = map_next(&s->verifications, &i));)
+        free(e->value);
+    map_free(&s->verifications);
     s->open.count = s->unreplicated.count = 0;
     s->end_offset = s->snapshot_offset = offset;
 }
@@ -95,32 +98,82 @@ void producer_state_replicated(struct producer_state *s, int64_t offset)
     }
 }
 
-static bool expired(const struct producer_entry *p, int64_t now_ms, int64_t expiration_ms)
+static bool entry_expired(const void *value, int64_t now_ms, int64_t expiration_ms)
 {
+    const struct producer_entry *p = value;
     return p->transaction_first_offset < 0 && now_ms - p->last_timestamp_ms >= expiration_ms;
 }
 
-void producer_state_expire(struct producer_state *s, int64_t now_ms, int64_t expiration_ms)
+static bool verification_expired(const void *value, int64_t now_ms, int64_t expiration_ms)
+{
+    return now_ms - ((const struct producer_verification *)value)->since_ms >= expiration_ms;
+}
+
+// Out of memory: they go another time.
+static void expire(struct map *map, bool (*expired)(const void *value, int64_t now_ms, int64_t expiration_ms),
+                   int64_t now_ms, int64_t expiration_ms)
 {
     struct map_entry *e;
     struct map kept = MAP_INIT;
     bool any = false;
-    for (size_t i = 0; !any && (e = map_next(&s->entries, &i));)
+    for (size_t i = 0; !any && (e = map_next(map, &i));)
         any = expired(e->value, now_ms, expiration_ms);
     if (!any)
         return;
-    for (size_t i = 0; (e = map_next(&s->entries, &i));) {
-        const struct producer_entry *p = e->value;
-        if (!expired(p, now_ms, expiration_ms) && map_int_put(&kept, (uint64_t)p->producer_id, e->value)) {
-            map_free(&kept); // out of memory: they go another time
+    for (size_t i = 0; (e = map_next(map, &i));) {
+        if (!expired(e->value, now_ms, expiration_ms) && map_int_put(&kept, e->int_key, e->value)) {
+            map_free(&kept);
             return;
         }
     }
-    for (size_t i = 0; (e = map_next(&s->entries, &i));)
+    for (size_t i = 0; (e = map_next(map, &i));)
         if (expired(e->value, now_ms, expiration_ms))
             free(e->value);
-    map_free(&s->entries);
-    s->entries = kept;
+    map_free(map);
+    *map = kept;
+}
+
+void producer_state_expire(struct producer_state *s, int64_t now_ms, int64_t expiration_ms)
+{
+    expire(&s->entries, entry_expired, now_ms, expiration_ms);
+    expire(&s->verifications, verification_expired, now_ms, expiration_ms);
+}
+
+// ---------------------------------------------------------------- verification
+
+static bool is_open(const struct producer_state *s, int64_t producer_id, int16_t epoch)
+{
+    const struct producer_entry *p = map_int_get(&s->entries, (uint64_t)producer_id);
+    return p && p->transaction_first_offset >= 0 && p->epoch == epoch;
+}
+
+int producer_state_verify(struct producer_state *s, const struct log_verification *v, int64_t now_ms,
+                          int64_t *guard)
+{
+    *guard = LOG_NO_GUARD;
+    if (is_open(s, v->producer_id, v->producer_epoch))
+        return 0;
+    struct producer_verification *known = map_int_get(&s->verifications, (uint64_t)v->producer_id);
+    if (!known) {
+        known = calloc(1, sizeof *known);
+        if (!known || map_int_put(&s->verifications, (uint64_t)v->producer_id, known)) {
+            free(known);
+            return ERR_NOMEM;
+        }
+        *known = (struct producer_verification){.producer_id = v->producer_id,
+                                                .guard = ++s->last_guard,
+                                                .since_ms = now_ms,
+                                                .lowest_sequence = v->sequence,
+                                                .epoch = v->producer_epoch,
+                                                .raises_epoch = v->raises_epoch};
+    }
+    if (v->producer_epoch > known->epoch ||
+        (v->producer_epoch == known->epoch && v->sequence < known->lowest_sequence)) {
+        known->epoch = v->producer_epoch;
+        known->lowest_sequence = v->sequence;
+    }
+    *guard = known->guard;
+    return 0;
 }
 
 // ---------------------------------------------------------------- judging a batch
@@ -163,27 +216,51 @@ static void set_epoch(struct producer_entry *p, int16_t epoch)
     p->batch_count = 0;
 }
 
-static int check_epoch(const struct producer_entry *p, int16_t epoch, int64_t offset, enum log_origin origin,
-                       const char *name, struct log_append_info *info)
+static int check_epoch(const struct producer_entry *p, int16_t epoch, int64_t offset,
+                       const struct producer_judgement *j, struct log_append_info *info)
 {
     if (epoch >= p->epoch)
         return 0;
-    if (origin != LOG_ORIGIN_REPLICA)
+    if (j->origin != LOG_ORIGIN_REPLICA)
         return refuse(info, LOG_ERROR_INVALID_PRODUCER_EPOCH,
                       "Epoch of producer %" PRId64 " at offset %" PRId64
                       " in %s is %d, which is smaller than the last seen epoch %d",
-                      p->producer_id, offset, name, epoch, p->epoch);
+                      p->producer_id, offset, j->name, epoch, p->epoch);
     log_limited(LOG_LEVEL_WARN, "storage",
                 "%s: the epoch of producer %" PRId64 " at offset %" PRId64 " is %d, below the last seen %d",
-                name, p->producer_id, offset, epoch, p->epoch);
+                j->name, p->producer_id, offset, epoch, p->epoch);
     return 0;
 }
 
-static int check_sequence(const struct producer_update *u, const struct batch_header *h, const char *name,
-                          struct log_append_info *info)
+// A batch that was verified and failed for another reason comes again: later ones wait for it.
+static int check_verified_sequence(const struct producer_verification *v, const struct producer_update *u,
+                                   const struct batch_header *h, const char *name,
+                                   struct log_append_info *info)
+{
+    if (v->raises_epoch && h->base_sequence != 0 && u->live->batch_count == 0)
+        return refuse(info, LOG_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                      "Invalid sequence number for producer %" PRId64 " at offset %" PRId64
+                      " in partition %s: %d (incoming seq. number). Expected sequence 0 for transactions v2 "
+                      "idempotent producer with no existing state.",
+                      h->producer_id, h->base_offset, name, h->base_sequence);
+    if (h->base_sequence > v->lowest_sequence)
+        return refuse(info, LOG_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                      "Out of order sequence number for producer %" PRId64 " at offset %" PRId64
+                      " in partition %s: %d (incoming seq. number), %d (earliest seen sequence)",
+                      h->producer_id, h->base_offset, name, h->base_sequence, v->lowest_sequence);
+    return 0;
+}
+
+static int check_sequence(const struct producer_plan *plan, const struct producer_update *u,
+                          const struct batch_header *h, const char *name, struct log_append_info *info)
 {
     const struct producer_entry *p = &u->next;
     int32_t first = h->base_sequence;
+    const struct producer_verification *v =
+        map_int_get(&plan->state->verifications, (uint64_t)h->producer_id);
+    int rc = v ? check_verified_sequence(v, u, h, name, info) : 0;
+    if (rc)
+        return rc;
     if (h->producer_epoch != p->epoch) {
         if (first == 0 || p->epoch == BATCH_NO_PRODUCER_EPOCH)
             return 0;
@@ -310,9 +387,10 @@ static int64_t first_open_of_others(const struct producer_plan *plan, int64_t pr
     return first;
 }
 
+#define EPOCH_RAISED_VERSION 2
+
 static int add_marker(struct producer_plan *plan, struct producer_update *u, const struct batch_header *h,
-                      struct bytes batch, enum log_origin origin, const char *name,
-                      struct log_append_info *info)
+                      struct bytes batch, const struct producer_judgement *j, struct log_append_info *info)
 {
     struct bytes body = {batch.data + BATCH_HEADER_BYTES, batch.size - BATCH_HEADER_BYTES};
     struct record_cursor cursor = record_cursor(body, h->count);
@@ -325,14 +403,22 @@ static int add_marker(struct producer_plan *plan, struct producer_update *u, con
         (type != CONTROL_ABORT && type != CONTROL_COMMIT) || record.value.size < 6)
         return ERR_CORRUPT;
     int32_t coordinator_epoch = (int32_t)load_be32(record.value.data + 2); // behind the version
-    rc = check_epoch(&u->next, h->producer_epoch, h->base_offset, origin, name, info);
+    rc = check_epoch(&u->next, h->producer_epoch, h->base_offset, j, info);
     if (rc)
         return rc;
-    if (u->next.coordinator_epoch > coordinator_epoch && origin != LOG_ORIGIN_REPLICA)
+    // From version 2 on the end raises the epoch: a marker without that is of an earlier transaction
+    // (KIP-890).
+    if (j->origin == LOG_ORIGIN_COORDINATOR && j->marker_version >= EPOCH_RAISED_VERSION &&
+        u->next.transaction_first_offset >= 0 && h->producer_epoch == u->next.epoch)
+        return refuse(info, LOG_ERROR_INVALID_PRODUCER_EPOCH,
+                      "Epoch of producer %" PRId64 " at offset %" PRId64
+                      " in %s is %d, which does not end the transaction of that very epoch",
+                      h->producer_id, h->base_offset, j->name, h->producer_epoch);
+    if (u->next.coordinator_epoch > coordinator_epoch && j->origin != LOG_ORIGIN_REPLICA)
         return refuse(info, LOG_ERROR_TRANSACTION_COORDINATOR_FENCED,
                       "Invalid coordinator epoch for producerId %" PRId64 " at offset %" PRId64
                       " in partition %s: %d (zombie), %d (current)",
-                      h->producer_id, h->base_offset, name, coordinator_epoch, u->next.coordinator_epoch);
+                      h->producer_id, h->base_offset, j->name, coordinator_epoch, u->next.coordinator_epoch);
     if (u->next.transaction_first_offset >= 0) {
         int64_t others = first_open_of_others(plan, h->producer_id);
         rc = add_event(plan, (struct transaction_end){.producer_id = h->producer_id,
@@ -352,19 +438,19 @@ static int add_marker(struct producer_plan *plan, struct producer_update *u, con
 }
 
 static int add_data(struct producer_plan *plan, struct producer_update *u, const struct batch_header *h,
-                    enum log_origin origin, const char *name, struct log_append_info *info)
+                    const struct producer_judgement *j, struct log_append_info *info)
 {
     struct producer_entry *p = &u->next;
-    int rc = check_epoch(p, h->producer_epoch, h->base_offset, origin, name, info);
-    if (rc == 0 && origin == LOG_ORIGIN_CLIENT)
-        rc = check_sequence(u, h, name, info);
+    int rc = check_epoch(p, h->producer_epoch, h->base_offset, j, info);
+    if (rc == 0 && j->origin == LOG_ORIGIN_CLIENT)
+        rc = check_sequence(plan, u, h, j->name, info);
     if (rc)
         return rc;
     if (p->transaction_first_offset >= 0 && !batch_is_transactional(h))
         return refuse(info, LOG_ERROR_INVALID_TXN_STATE,
                       "Expected transactional write from producer %" PRId64 " at offset %" PRId64
                       " in partition %s",
-                      p->producer_id, h->base_offset, name);
+                      p->producer_id, h->base_offset, j->name);
     if (p->transaction_first_offset < 0 && batch_is_transactional(h)) {
         rc = add_event(plan, (struct transaction_end){.producer_id = p->producer_id,
                                                       .first_offset = h->base_offset,
@@ -386,12 +472,23 @@ static int add_data(struct producer_plan *plan, struct producer_update *u, const
     return 0;
 }
 
+// Whether the coordinator has to be asked first, or something has come in since it was.
+static bool lacks_verification(const struct producer_state *s, const struct batch_header *h,
+                               const struct producer_judgement *j)
+{
+    if (!j->verify || (j->origin != LOG_ORIGIN_CLIENT && j->origin != LOG_ORIGIN_COORDINATOR) ||
+        !batch_is_transactional(h) || batch_is_control(h) || is_open(s, h->producer_id, h->producer_epoch))
+        return false;
+    const struct producer_verification *v = map_int_get(&s->verifications, (uint64_t)h->producer_id);
+    return !v || v->guard != j->guard;
+}
+
 int producer_plan_add(struct producer_plan *plan, const struct batch_header *h, struct bytes batch,
-                      enum log_origin origin, const char *name, struct log_append_info *info)
+                      const struct producer_judgement *j, struct log_append_info *info)
 {
     if (!batch_has_producer(h))
         return 0;
-    if (origin == LOG_ORIGIN_CLIENT) {
+    if (j->origin == LOG_ORIGIN_CLIENT) {
         const struct producer_entry *known = map_int_get(&plan->state->entries, (uint64_t)h->producer_id);
         const struct producer_batch *original = known ? find_duplicate(known, h) : NULL;
         if (original) {
@@ -402,11 +499,13 @@ int producer_plan_add(struct producer_plan *plan, const struct batch_header *h, 
             return 1;
         }
     }
+    if (lacks_verification(plan->state, h, j))
+        return refuse(info, LOG_ERROR_INVALID_TXN_STATE, "Record was not part of an ongoing transaction");
     struct producer_update *u = update_of(plan, h->producer_id);
     if (!u)
         return ERR_NOMEM;
-    return batch_is_control(h) ? add_marker(plan, u, h, batch, origin, name, info)
-                               : add_data(plan, u, h, origin, name, info);
+    u->transactional |= batch_is_transactional(h);
+    return batch_is_control(h) ? add_marker(plan, u, h, batch, j, info) : add_data(plan, u, h, j, info);
 }
 
 bool producer_plan_add_next(struct producer_plan *plan, const struct batch_header *h)
@@ -424,7 +523,8 @@ bool producer_plan_add_next(struct producer_plan *plan, const struct batch_heade
     if ((int64_t)h->base_sequence != (int64_t)last + 1)
         return false;
     struct log_append_info unused;
-    return add_data(plan, u, h, LOG_ORIGIN_CLIENT, "", &unused) == 0;
+    static const struct producer_judgement judgement = {.origin = LOG_ORIGIN_CLIENT, .name = ""};
+    return add_data(plan, u, h, &judgement, &unused) == 0;
 }
 
 size_t producer_plan_ended(const struct producer_plan *plan, struct transaction_end *out, size_t capacity)
@@ -454,8 +554,11 @@ static void carry_out(struct producer_state *s, const struct transaction_end *e)
 
 void producer_plan_commit(struct producer_plan *plan, int64_t end_offset)
 {
-    for (size_t i = 0; i < plan->update_count; i++)
+    for (size_t i = 0; i < plan->update_count; i++) {
         *plan->updates[i].live = plan->updates[i].next;
+        if (plan->updates[i].transactional)
+            free(map_int_remove(&plan->state->verifications, (uint64_t)plan->updates[i].next.producer_id));
+    }
     for (size_t i = 0; i < plan->event_count; i++)
         carry_out(plan->state, &plan->events[i].end);
     plan->state->end_offset = end_offset;

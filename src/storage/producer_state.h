@@ -48,8 +48,18 @@ struct transactions { // by first offset
     uint32_t count, capacity;
 };
 
+// The coordinator was asked about a producer's transaction, and nothing of it has been appended since.
+struct producer_verification {
+    int64_t producer_id, guard, since_ms;
+    int32_t lowest_sequence; // of the batches that are to follow: a later one does not come in before it
+    int16_t epoch;
+    bool raises_epoch; // of transaction version 2
+};
+
 struct producer_state {
-    struct map entries; // producer id to struct producer_entry
+    struct map entries;       // producer id to struct producer_entry
+    struct map verifications; // producer id to struct producer_verification; not in snapshots
+    int64_t last_guard;
     struct transactions open;
     struct transactions unreplicated; // ended by a marker that is not below the high watermark yet
     int64_t end_offset;               // the state is the one after every record below it
@@ -62,6 +72,10 @@ void producer_state_clear(struct producer_state *s, int64_t offset); // as fresh
 
 // The first offset that is not decided yet, or LOG_NO_OFFSET.
 int64_t producer_state_first_unstable(const struct producer_state *s);
+
+// Begins a verification, or goes on with the one that is under way, whose guard is the same. 0 or ERR_NOMEM.
+int producer_state_verify(struct producer_state *s, const struct log_verification *v, int64_t now_ms,
+                          int64_t *guard);
 
 // Transactions whose marker lies below `offset` hold back nothing any more.
 void producer_state_replicated(struct producer_state *s, int64_t offset);
@@ -79,11 +93,21 @@ struct producer_update {
     struct producer_entry *live; // in the state's map
     struct producer_entry next;  // what it becomes
     int16_t original_epoch;
-    bool fresh; // live was put there by this plan
+    bool fresh;         // live was put there by this plan
+    bool transactional; // ends a verification
 };
 
 struct transaction_event {
     struct transaction_end end; // last_offset LOG_NO_OFFSET: the transaction starts
+};
+
+// How an append is to be judged.
+struct producer_judgement {
+    enum log_origin origin;
+    const char *name; // the partition's, for messages
+    bool verify;      // a transaction's first batch needs its guard
+    int64_t guard;
+    int16_t marker_version;
 };
 
 struct producer_plan {
@@ -97,11 +121,11 @@ struct producer_plan {
 
 void producer_plan_init(struct producer_plan *plan, struct producer_state *state);
 
-// Judges one batch whose offsets are assigned. `name` is the partition's, for messages.
+// Judges one batch whose offsets are assigned.
 // 0; 1 when the batch is a duplicate (info has the original's offsets and time; nothing is planned);
 // ERR_INVALID with info->error_code and message; ERR_CORRUPT for a control batch that is none; ERR_NOMEM.
 int producer_plan_add(struct producer_plan *plan, const struct batch_header *h, struct bytes batch,
-                      enum log_origin origin, const char *name, struct log_append_info *info);
+                      const struct producer_judgement *j, struct log_append_info *info);
 
 // Plans a batch that goes on where its producer stands: known already, of its epoch, next in sequence,
 // outside of any transaction. False: it is none of these; nothing is planned, and it needs a plan of its own.

@@ -13,6 +13,8 @@
 struct logged {
     struct buffer key, value;
     bool tombstone;
+    int64_t producer_id;    // of a transaction's record or marker; or -1
+    bool marker, committed; // the end of a transaction
 };
 
 // One request, and what became of it.
@@ -55,11 +57,18 @@ static void shard_open(struct shard_fixture *f)
     group_machine.loaded(f->state, f->now);
 }
 
-static void shard_append(struct shard_fixture *f, const struct coordinator_record *r)
+static struct logged *shard_log(struct shard_fixture *f, int64_t producer_id)
 {
     f->log = reallocarray(f->log, f->log_count + 1, sizeof *f->log);
     struct logged *l = &f->log[f->log_count++];
-    *l = (struct logged){.tombstone = !r->value.data};
+    *l = (struct logged){.producer_id = producer_id};
+    return l;
+}
+
+static void shard_append(struct shard_fixture *f, const struct coordinator_record *r, int64_t producer_id)
+{
+    struct logged *l = shard_log(f, producer_id);
+    l->tombstone = !r->value.data;
     buffer_append(&l->key, r->key.data, r->key.size);
     buffer_append(&l->value, r->value.data, r->value.size);
 }
@@ -68,9 +77,10 @@ static void shard_execute(struct shard_fixture *f, struct coordinator_effects *e
 {
     if (effects->records_count > 0) {
         for (size_t i = 0; i < effects->records_count && f->append_error == E_NONE; i++) {
-            shard_append(f, &effects->records[i]);
+            shard_append(f, &effects->records[i], effects->producer.producer_id);
             if (effects->replay)
-                group_machine.replay(f->state, &effects->records[i], (int64_t)f->log_count - 1, -1);
+                group_machine.replay(f->state, &effects->records[i], (int64_t)f->log_count - 1,
+                                     effects->producer.producer_id);
         }
         group_machine.settle(f->state, f->append_error, f->now, effects);
     }
@@ -104,6 +114,15 @@ static void asked_free(struct asked *a)
 {
     arena_free(&a->request.arena);
     free(a);
+}
+
+// A producer's transaction ends.
+static inline void shard_end(struct shard_fixture *f, int64_t producer_id, bool committed)
+{
+    struct logged *l = shard_log(f, producer_id);
+    l->marker = true;
+    l->committed = committed;
+    group_machine.replay_end(f->state, producer_id, committed);
 }
 
 // Time passes; what is due on the way fires at its time.
@@ -144,10 +163,14 @@ static void shard_reload(struct shard_fixture *f)
     f->state = group_machine.create(&f->config);
     for (size_t i = 0; i < f->log_count; i++) {
         struct logged *l = &f->log[i];
+        if (l->marker) {
+            group_machine.replay_end(f->state, l->producer_id, l->committed);
+            continue;
+        }
         struct coordinator_record r = {{l->key.data, l->key.size}, {l->value.data, l->value.size}};
         if (l->tombstone)
             r.value = BYTES_NULL;
-        group_machine.replay(f->state, &r, (int64_t)i, -1);
+        group_machine.replay(f->state, &r, (int64_t)i, l->producer_id);
     }
     group_machine.loaded(f->state, f->now);
 }

@@ -30,6 +30,7 @@ static inline void fixture_start(struct log_fixture *f)
     assert_non_null(mkdtemp(f->root));
     f->files = file_cache_new(8);
     f->config = log_config_default();
+    f->config.verify_transactions = false;
     f->log = NULL;
 }
 

@@ -477,44 +477,6 @@ static void test_offsets_of_members_do_not_age(void **state)
     expect_state("Dead", 0);
 }
 
-static void replay_pending(int64_t producer_id, int64_t offset, int64_t record_offset)
-{
-    struct coordinator_effects e;
-    coordinator_effects_init(&e);
-    struct offset_commit_key key = {.group = STR(GROUP), .topic = STR("t"), .partition = 1};
-    struct offset_commit_value value = offset_commit_value_default;
-    value.offset = offset;
-    value.metadata = STR("");
-    struct bytes k, v;
-    assert_int_equal(message_to_bytes(&offset_commit_key_type, 0, &key, &e.arena, &k), 0);
-    assert_int_equal(message_to_bytes(&offset_commit_value_type, 3, &value, &e.arena, &v), 0);
-    uint8_t *keys = arena_alloc(&e.arena, k.size + 2), *values = arena_alloc(&e.arena, v.size + 2);
-    store_be16(keys, 1);
-    store_be16(values, 3);
-    memcpy(keys + 2, k.data, k.size);
-    memcpy(values + 2, v.data, v.size);
-    struct coordinator_record r = {{keys, k.size + 2}, {values, v.size + 2}};
-    group_machine.replay(f.state, &r, record_offset, producer_id);
-    coordinator_effects_free(&e);
-}
-
-static void test_offsets_of_transactions(void **state)
-{
-    (void)state;
-    assert_int_equal(commit("", -1, 5, "", -1), E_NONE);
-    replay_pending(77, 6, 100);
-    assert_int_equal(committed(false), 5);
-    assert_int_equal(committed(true), -E_UNSTABLE_OFFSET_COMMIT);
-    group_machine.replay_end(f.state, 77, false);
-    assert_int_equal(committed(true), 5);
-    replay_pending(77, 6, 101);
-    replay_pending(78, 4, 102);
-    group_machine.replay_end(f.state, 78, true);
-    assert_int_equal(committed(false), 4);
-    group_machine.replay_end(f.state, 77, true); // its record is the older one
-    assert_int_equal(committed(true), 4);
-}
-
 // Appends that fail, and a shard that goes
 
 static void test_group_is_not_created(void **state)
@@ -626,7 +588,6 @@ int main(void)
         TEST(test_commit_keeps_the_session),
         TEST(test_offsets_age),
         TEST(test_offsets_of_members_do_not_age),
-        TEST(test_offsets_of_transactions),
         TEST(test_group_is_not_created),
         TEST(test_assignment_is_not_stored),
         TEST(test_unload_answers_who_waits),

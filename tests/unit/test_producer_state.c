@@ -119,6 +119,110 @@ static void markers_are_fenced(void **state)
     fixture_stop(&f);
 }
 
+// The first batch of a transaction needs the guard that was given before its coordinator was asked, and
+// anything that comes in meanwhile makes that guard worthless (KIP-890).
+static void a_transaction_begins_verified(void **state)
+{
+    enum { VERIFY, APPEND, STALE, MARKER };
+    static const struct {
+        int what; // STALE: an append with the guard before the last
+        int16_t epoch;
+        int32_t sequence;
+        int expected; // VERIFY: 1 where a guard is given. Otherwise 0 or Kafka's error code
+    } steps[] = {
+        {APPEND, 0, 0, LOG_ERROR_INVALID_TXN_STATE}, // never asked
+        {VERIFY, 0, 0, 1},
+        {APPEND, 0, 0, 0},
+        {VERIFY, 0, 1, 0}, // it is open
+        {APPEND, 0, 1, 0},
+        {MARKER, 0, 0, 0},
+        {APPEND, 0, 2, LOG_ERROR_INVALID_TXN_STATE}, // late: the transaction is over
+        {APPEND, 0, 1, 0},                           // but what was appended once is a duplicate
+        {VERIFY, 0, 2, 1},
+        {MARKER, 0, 0, 0}, // between the coordinator's answer and the append
+        {APPEND, 0, 2, LOG_ERROR_INVALID_TXN_STATE},
+        {VERIFY, 0, 2, 1},
+        {STALE, 0, 2, LOG_ERROR_INVALID_TXN_STATE},
+        {APPEND, 0, 2, 0},
+        {VERIFY, 1, 0, 1}, // open, but by the producer's epoch before
+        {MARKER, 1, 0, 0},
+        {VERIFY, 1, 1, 1},
+        {VERIFY, 1, 0, 1}, // both are under way, and the later one comes first
+        {APPEND, 1, 1, LOG_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER},
+        {APPEND, 1, 0, 0},
+        {APPEND, 1, 1, 0},
+    };
+    struct log_fixture f;
+    struct log_append_info info;
+    int64_t guard = LOG_NO_GUARD, stale = LOG_NO_GUARD;
+    (void)state;
+    fixture_start(&f);
+    f.config.verify_transactions = true;
+    fixture_open(&f, true, 0);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int got;
+        log_lock(f.log);
+        if (steps[i].what == VERIFY) {
+            struct log_verification v = {
+                .producer_id = 1, .producer_epoch = steps[i].epoch, .sequence = steps[i].sequence};
+            int64_t before = guard;
+            assert_int_equal(log_verify(f.log, &v, 1000, &guard), 0);
+            got = guard != LOG_NO_GUARD;
+            if (guard == LOG_NO_GUARD)
+                guard = before;
+            else if (guard != before)
+                stale = before;
+        } else {
+            size_t size;
+            bool is_marker = steps[i].what == MARKER;
+            uint8_t *bytes =
+                is_marker ? make_marker(1, steps[i].epoch, true, 0, &size)
+                          : make_batch(BATCH_SPEC(.producer_id = 1, .epoch = steps[i].epoch,
+                                                  .sequence = steps[i].sequence, .transactional = true),
+                                       &size);
+            struct log_group_append one = {.bytes = bytes,
+                                           .size = size,
+                                           .origin = is_marker ? LOG_ORIGIN_COORDINATOR : LOG_ORIGIN_CLIENT,
+                                           .guard = steps[i].what == STALE ? stale : guard},
+                                    *pointer = &one;
+            log_append_group(f.log, &pointer, 1, 0, 5000);
+            info = one.info;
+            got = one.rc ? info.error_code : 0;
+            free(bytes);
+        }
+        log_unlock(f.log);
+        if (got != steps[i].expected)
+            print_error("step %zu: %d (%s)\n", i, got, info.message);
+        assert_int_equal(got, steps[i].expected);
+    }
+    fixture_stop(&f);
+}
+
+static void verifications_expire(void **state)
+{
+    struct log_fixture f;
+    struct log_append_info info;
+    int64_t guard;
+    size_t size;
+    (void)state;
+    fixture_start(&f);
+    f.config.verify_transactions = true;
+    f.config.producer_id_expiration_ms = 1000;
+    fixture_open(&f, true, 0);
+    log_lock(f.log);
+    struct log_verification v = {.producer_id = 1};
+    assert_int_equal(log_verify(f.log, &v, 1000, &guard), 0);
+    log_expire_producers(f.log, 2000);
+    uint8_t *bytes = make_batch(BATCH_SPEC(.producer_id = 1, .transactional = true), &size);
+    struct log_group_append one = {.bytes = bytes, .size = size, .guard = guard}, *pointer = &one;
+    log_append_group(f.log, &pointer, 1, 0, 5000);
+    log_unlock(f.log);
+    info = one.info;
+    assert_int_equal(info.error_code, LOG_ERROR_INVALID_TXN_STATE);
+    free(bytes);
+    fixture_stop(&f);
+}
+
 static void producers_expire(void **state)
 {
     struct log_fixture f;
@@ -152,6 +256,7 @@ static void snapshots_round_trip(void **state)
     struct log_append_info info;
     struct buffer bytes = BUFFER_INIT;
     (void)state;
+    static const struct producer_judgement judgement = {.origin = LOG_ORIGIN_CLIENT, .name = "t-0"};
     producer_state_init(&s, 0);
     producer_state_init(&back, 0);
     for (int64_t id = 1; id <= 50; id++) {
@@ -164,7 +269,7 @@ static void snapshots_round_trip(void **state)
                                  .max_timestamp_ms = 1000 + id,
                                  .attributes = id % 7 == 0 ? BATCH_TRANSACTIONAL : 0};
         producer_plan_init(&plan, &s);
-        assert_int_equal(producer_plan_add(&plan, &h, BYTES_NULL, LOG_ORIGIN_CLIENT, "t-0", &info), 0);
+        assert_int_equal(producer_plan_add(&plan, &h, BYTES_NULL, &judgement, &info), 0);
         producer_plan_commit(&plan, h.base_offset + 5);
     }
     assert_int_equal(producer_snapshot_encode(&s, &bytes), 0);
@@ -258,6 +363,8 @@ int main(void)
         cmocka_unit_test(messages_are_kafkas),
         cmocka_unit_test(sequences_wrap),
         cmocka_unit_test(markers_are_fenced),
+        cmocka_unit_test(a_transaction_begins_verified),
+        cmocka_unit_test(verifications_expire),
         cmocka_unit_test(producers_expire),
         cmocka_unit_test(snapshots_round_trip),
         cmocka_unit_test(epochs_are_cut_at_both_ends),

@@ -133,6 +133,7 @@ void on_delete(struct turn *t, struct coordinator_request *r)
         for (uint32_t k = 0; k < g->offsets.topics[i].count; k++)
             write_offset_tombstone(t, g->id, g->offsets.topics[i].topic,
                                    g->offsets.topics[i].offsets[k].partition);
+    write_pending_tombstones(t, g, NULL);
     write_tombstones(t, g);
     r->response = delete_groups_response_deletable_group_result_new(&r->arena, 1);
     t->groups->then = THEN_ANSWER;

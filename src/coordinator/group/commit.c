@@ -1,5 +1,5 @@
-// OffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or their topic's
-// end.
+// OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or
+// their topic's end.
 #include "coordinator/group/consumer.h"
 
 // OffsetCommit
@@ -76,6 +76,19 @@ static struct offset_commit_response *commit_all(struct turn *t, struct coordina
     return out;
 }
 
+// Writes the offsets, and answers once they are written.
+static void commit(struct turn *t, struct coordinator_request *r, const struct offset_commit_request *q)
+{
+    r->response = commit_all(t, r, q);
+    if (!r->response || t->effects->records_count == 0) {
+        answer(t, r, r->response);
+        coordinator_effects_reset(t->effects);
+        return;
+    }
+    t->groups->then = THEN_ANSWER;
+    t->groups->then_request = r;
+}
+
 void on_commit(struct turn *t, struct coordinator_request *r)
 {
     const struct offset_commit_request *q = r->message;
@@ -90,25 +103,49 @@ void on_commit(struct turn *t, struct coordinator_request *r)
     struct member *m = g ? member_find(g, q->member_id) : NULL;
     if (m && (g->state == GROUP_STABLE || g->state == GROUP_PREPARING)) // it lives
         timer_arm(t, &m->heartbeat, m->session_timeout_ms);
-    r->response = commit_all(t, r, q);
-    if (!r->response || t->effects->records_count == 0) {
-        answer(t, r, r->response);
-        coordinator_effects_reset(t->effects);
+    commit(t, r, q);
+}
+
+// TxnOffsetCommit
+
+// What a producer says of the group that it reads in (KIP-447); older ones say nothing. The state of the
+// group does not matter: the offsets count later anyway.
+static int16_t check_txn_commit(const struct group *g, const struct offset_commit_request *q)
+{
+    int32_t generation = q->generation_id_or_member_epoch;
+    if (!g)
+        return generation < 0 ? E_NONE : E_ILLEGAL_GENERATION;
+    if (g->consumer)
+        return consumer_check_txn_commit(g, q);
+    if (g->type != GROUP_CLASSIC)
+        return E_UNKNOWN_MEMBER_ID;
+    if (generation < 0 && (g->state == GROUP_EMPTY || (q->member_id.size == 0 && !q->group_instance_id.data)))
+        return E_NONE;
+    int16_t error = member_check(g, q->member_id, q->group_instance_id);
+    return error == E_NONE && generation != g->generation ? E_ILLEGAL_GENERATION : error;
+}
+
+void on_txn_commit(struct turn *t, struct coordinator_request *r)
+{
+    const struct group_txn_commit *q = r->message;
+    int16_t error = check_txn_commit(group_find(t->groups, q->commit.group_id), &q->commit);
+    if (error != E_NONE) {
+        refuse(t, r, error);
         return;
     }
-    t->groups->then = THEN_ANSWER;
-    t->groups->then_request = r;
+    t->effects->producer = q->producer;
+    commit(t, r, &q->commit);
 }
 
 // OffsetFetch
 
-static void fill_offset(struct turn *t, const struct group *g, const struct group_fetch *q, struct str topic,
+static void fill_offset(const struct group *g, const struct group_fetch *q, struct str topic,
                         const struct uuid *topic_id, const struct offset *has, struct arena *arena,
                         struct offset_fetch_response_offset_fetch_response_partitions *out)
 {
     out->committed_offset = -1;
     out->metadata = STR("");
-    if (g && q->require_stable && offset_is_pending(t->groups, g, topic, out->partition_index)) {
+    if (g && q->require_stable && offset_is_pending(g, topic, out->partition_index)) {
         out->error_code = E_UNSTABLE_OFFSET_COMMIT;
         return;
     }
@@ -122,8 +159,8 @@ static void fill_offset(struct turn *t, const struct group *g, const struct grou
         out->metadata = arena_str(arena, str_from(has->metadata));
 }
 
-static bool fetch_named(struct turn *t, const struct group *g, const struct group_fetch *q,
-                        struct arena *arena, struct offset_fetch_response_offset_fetch_response_group *out)
+static bool fetch_named(const struct group *g, const struct group_fetch *q, struct arena *arena,
+                        struct offset_fetch_response_offset_fetch_response_group *out)
 {
     out->topics = offset_fetch_response_offset_fetch_response_topics_new(arena, q->topics_count);
     for (int32_t i = 0; out->topics && i < q->topics_count; i++) {
@@ -140,13 +177,13 @@ static bool fetch_named(struct turn *t, const struct group *g, const struct grou
             o->partitions[k].partition_index = topic->partition_indexes[k];
             const struct offset *has =
                 g ? offsets_find(&g->offsets, topic->name, topic->partition_indexes[k]) : NULL;
-            fill_offset(t, g, q, topic->name, &topic->topic_id, has, arena, &o->partitions[k]);
+            fill_offset(g, q, topic->name, &topic->topic_id, has, arena, &o->partitions[k]);
         }
     }
     return out->topics != NULL;
 }
 
-static bool fetch_all(struct turn *t, const struct group *g, const struct group_fetch *q, struct arena *arena,
+static bool fetch_all(const struct group *g, const struct group_fetch *q, struct arena *arena,
                       struct offset_fetch_response_offset_fetch_response_group *out)
 {
     uint32_t count = g ? g->offsets.count : 0;
@@ -163,7 +200,7 @@ static bool fetch_all(struct turn *t, const struct group *g, const struct group_
         o->partitions_count = (int32_t)topic->count;
         for (uint32_t k = 0; k < topic->count; k++) {
             o->partitions[k].partition_index = topic->offsets[k].partition;
-            fill_offset(t, g, q, topic->topic, NULL, &topic->offsets[k], arena, &o->partitions[k]);
+            fill_offset(g, q, topic->topic, NULL, &topic->offsets[k], arena, &o->partitions[k]);
         }
     }
     return out->topics != NULL;
@@ -180,7 +217,7 @@ void on_fetch(struct turn *t, struct coordinator_request *r)
     }
     struct offset_fetch_response_offset_fetch_response_group *out =
         offset_fetch_response_offset_fetch_response_group_new(&r->arena, 1);
-    bool ok = out && (q->topics ? fetch_named(t, g, q, &r->arena, out) : fetch_all(t, g, q, &r->arena, out));
+    bool ok = out && (q->topics ? fetch_named(g, q, &r->arena, out) : fetch_all(g, q, &r->arena, out));
     if (ok)
         out->group_id = arena_str(&r->arena, q->group_id);
     answer(t, r, ok ? out : NULL);
@@ -209,8 +246,8 @@ static bool delete_topic(struct turn *t, const struct group *g, struct arena *ar
         int32_t partition = q->partitions[k].partition_index;
         out->partitions[k].partition_index = partition;
         out->partitions[k].error_code = subscribed ? E_GROUP_SUBSCRIBED_TO_TOPIC : E_NONE;
-        if (!subscribed && (offsets_find(&g->offsets, q->name, partition) ||
-                            offset_is_pending(t->groups, g, q->name, partition)))
+        if (!subscribed &&
+            (offsets_find(&g->offsets, q->name, partition) || offset_is_pending(g, q->name, partition)))
             write_offset_tombstone(t, g->id, q->name, partition);
     }
     return true;
@@ -251,6 +288,7 @@ void on_topic_deleted(struct turn *t, struct coordinator_request *r)
         const struct topic_offsets *offsets = offsets_topic(&g->offsets, *topic);
         for (uint32_t k = 0; offsets && k < offsets->count; k++)
             write_offset_tombstone(t, g->id, *topic, offsets->offsets[k].partition);
+        write_pending_tombstones(t, g, topic);
     }
     t->effects->divisible = true;
     refuse(t, r, E_NONE);
@@ -279,12 +317,12 @@ static bool has_expired(struct turn *t, const struct group *g, struct str topic,
         return false;
     bool expired = o->expire_ms >= 0 ? t->now.wall_ms >= o->expire_ms
                                      : t->now.wall_ms - base_ms >= t->groups->config->offsets_retention_ms;
-    return expired && !offset_is_pending(t->groups, g, topic, o->partition);
+    return expired && !offset_is_pending(g, topic, o->partition);
 }
 
 static void expire_group(struct turn *t, const struct group *g)
 {
-    bool all = g->open_transactions == 0;
+    bool all = g->pending.count == 0;
     for (uint32_t i = 0; i < g->offsets.count; i++) {
         const struct topic_offsets *topic = &g->offsets.topics[i];
         for (uint32_t k = 0; k < topic->count; k++) {

@@ -120,6 +120,7 @@ void on_consumer_rebalance_timer(struct turn *t, struct consumer_member *m);
 void settle_consumer_heartbeat(struct turn *t, int16_t error);
 int16_t consumer_check_commit(const struct group *g, const struct coordinator_request *r,
                               const struct offset_commit_request *q);
+int16_t consumer_check_txn_commit(const struct group *g, const struct offset_commit_request *q);
 int16_t consumer_check_fetch(const struct group *g, const struct group_fetch *q);
 
 #endif

@@ -584,6 +584,15 @@ int16_t consumer_check_commit(const struct group *g, const struct coordinator_re
                                                                                    : E_STALE_MEMBER_EPOCH;
 }
 
+int16_t consumer_check_txn_commit(const struct group *g, const struct offset_commit_request *q)
+{
+    int32_t epoch = q->generation_id_or_member_epoch;
+    if (epoch < 0 && g->consumer->members.count == 0)
+        return E_NONE;
+    const struct consumer_member *m = consumer_member_find(g, q->member_id);
+    return !m ? E_UNKNOWN_MEMBER_ID : epoch == m->at.epoch ? E_NONE : E_ILLEGAL_GENERATION;
+}
+
 int16_t consumer_check_fetch(const struct group *g, const struct group_fetch *q)
 {
     if (!q->member_id.data && q->member_epoch < 0)

@@ -6,6 +6,7 @@
 #include "base/uuid.h"
 #include "config/broker_config.h"
 #include "coordinator/machine.h"
+#include "protocol/messages.h"
 
 extern const struct coordinator_machine group_machine;
 
@@ -46,12 +47,13 @@ int group_config_init(struct group_config *config, const struct broker_config *b
 
 // Requests (coordinator_request.kind), each with its message and its response.
 enum group_request {
-    GROUP_JOIN,      // join_group_request; join_group_response. Waits until the rebalance is complete
-    GROUP_SYNC,      // sync_group_request; sync_group_response. Waits for the leader's
-    GROUP_HEARTBEAT, // heartbeat_request; heartbeat_response
-    GROUP_LEAVE,     // leave_group_request with `members`; leave_group_response
-    GROUP_COMMIT,    // offset_commit_request with names and ids of topics that exist; offset_commit_response
-    GROUP_FETCH,     // struct group_fetch; offset_fetch_response_offset_fetch_response_group
+    GROUP_JOIN,       // join_group_request; join_group_response. Waits until the rebalance is complete
+    GROUP_SYNC,       // sync_group_request; sync_group_response. Waits for the leader's
+    GROUP_HEARTBEAT,  // heartbeat_request; heartbeat_response
+    GROUP_LEAVE,      // leave_group_request with `members`; leave_group_response
+    GROUP_COMMIT,     // offset_commit_request with names and ids of topics that exist; offset_commit_response
+    GROUP_TXN_COMMIT, // struct group_txn_commit; offset_commit_response
+    GROUP_FETCH,      // struct group_fetch; offset_fetch_response_offset_fetch_response_group
     GROUP_OFFSET_DELETE,      // offset_delete_request; offset_delete_response
     GROUP_LIST,               // list_groups_request; list_groups_response: the shard's
     GROUP_DESCRIBE,           // struct str, the group's id; describe_groups_response_described_group
@@ -60,6 +62,12 @@ enum group_request {
     GROUP_CONSUMER_HEARTBEAT, // consumer_group_heartbeat_request; consumer_group_heartbeat_response
     GROUP_CONSUMER_DESCRIBE,  // struct str; consumer_group_describe_response_described_group
     GROUP_REQUESTS
+};
+
+// Offsets that count when the producer's transaction commits.
+struct group_txn_commit {
+    struct offset_commit_request commit; // as for GROUP_COMMIT; without a retention time
+    struct coordinator_producer producer;
 };
 
 struct group_fetch {

@@ -65,12 +65,13 @@ void group_remove(struct group *g)
     free_str(&g->protocol);
     consumer_free(g);
     offsets_free(&g->offsets);
+    offsets_free(&g->pending);
     free(g);
 }
 
 void group_end(struct group *g)
 {
-    if (g->offsets.count == 0 && g->open_transactions == 0) {
+    if (g->offsets.count == 0 && g->pending.count == 0) {
         group_remove(g);
         return;
     }
@@ -265,6 +266,7 @@ static void (*const served[GROUP_REQUESTS])(struct turn *t, struct coordinator_r
     [GROUP_HEARTBEAT] = on_heartbeat,
     [GROUP_LEAVE] = on_leave,
     [GROUP_COMMIT] = on_commit,
+    [GROUP_TXN_COMMIT] = on_txn_commit,
     [GROUP_FETCH] = on_fetch,
     [GROUP_OFFSET_DELETE] = on_offset_delete,
     [GROUP_LIST] = on_list,

@@ -86,6 +86,16 @@ void write_offset_tombstone(struct turn *t, struct str group, struct str topic, 
     t->effects->replay = true;
 }
 
+void write_pending_tombstones(struct turn *t, const struct group *g, const struct str *topic)
+{
+    for (uint32_t i = 0; i < g->pending.count; i++) {
+        const struct topic_offsets *o = &g->pending.topics[i];
+        for (uint32_t k = 0; k < o->count && (!topic || str_equal(o->topic, *topic)); k++)
+            if (!offsets_find(&g->offsets, o->topic, o->offsets[k].partition))
+                write_offset_tombstone(t, g->id, o->topic, o->offsets[k].partition);
+    }
+}
+
 void write_offset(struct turn *t, struct str group, struct str topic, int32_t partition,
                   const struct offset_commit_value *value)
 {

@@ -13,7 +13,16 @@ static void must(int rc)
 
 // Offsets
 
-static struct offsets *pending_offsets(struct groups *s, struct group *g, int64_t producer_id)
+// One transaction more, or less, holds an offset of the group.
+static void count_pending(struct group *g, struct str topic, int32_t partition, int64_t change)
+{
+    struct offset *o = offsets_put(&g->pending, topic, partition);
+    o->offset += change;
+    if (o->offset <= 0)
+        offsets_remove(&g->pending, topic, partition);
+}
+
+static struct offsets *pending_offsets(struct groups *s, const struct group *g, int64_t producer_id)
 {
     struct transaction *t = map_int_get(&s->transactions, (uint64_t)producer_id);
     if (!t) {
@@ -26,7 +35,6 @@ static struct offsets *pending_offsets(struct groups *s, struct group *g, int64_
         p = state_alloc(sizeof *p);
         p->group_id = state_str(g->id);
         must(map_put(&t->groups, p->group_id, p));
-        g->open_transactions++;
     }
     return &p->offsets;
 }
@@ -49,13 +57,15 @@ static void put_offset(struct offsets *o, const struct offset_commit_key *key,
     }
 }
 
-static void forget_pending(struct groups *s, const struct group *g, const struct offset_commit_key *key)
+// What was deleted does not come back when its transaction commits.
+static void forget_pending(struct groups *s, struct group *g, const struct offset_commit_key *key)
 {
     struct map_entry *e;
-    for (size_t i = 0; g->open_transactions > 0 && (e = map_next(&s->transactions, &i));) {
+    for (size_t i = 0;
+         offset_is_pending(g, key->topic, key->partition) && (e = map_next(&s->transactions, &i));) {
         struct pending_offsets *p = map_get(&((struct transaction *)e->value)->groups, g->id);
-        if (p)
-            offsets_remove(&p->offsets, key->topic, key->partition);
+        if (p && offsets_remove(&p->offsets, key->topic, key->partition))
+            count_pending(g, key->topic, key->partition, -1);
     }
 }
 
@@ -72,23 +82,32 @@ static void replay_offset(struct groups *s, const struct offset_commit_key *key,
     }
     if (!g) // offsets alone make a simple group: an empty one without a protocol type
         g = group_create(s, key->group, v->commit_timestamp);
-    put_offset(producer_id < 0 ? &g->offsets : pending_offsets(s, g, producer_id), key, v, record_offset);
+    struct offsets *to = producer_id < 0 ? &g->offsets : pending_offsets(s, g, producer_id);
+    if (producer_id >= 0 && !offsets_find(to, key->topic, key->partition))
+        count_pending(g, key->topic, key->partition, 1);
+    put_offset(to, key, v, record_offset);
 }
 
 // Of offsets by a transaction and outside of one the later record counts, whenever the transaction ends.
-static void commit_pending(struct group *g, struct pending_offsets *p)
+static void commit_pending(struct group *g, struct str topic, struct offset *from)
+{
+    const struct offset *has = offsets_find(&g->offsets, topic, from->partition);
+    if (has && has->record_offset >= from->record_offset)
+        return;
+    struct offset *to = offsets_put(&g->offsets, topic, from->partition);
+    free(to->metadata);
+    *to = *from;
+    from->metadata = NULL;
+}
+
+static void end_pending(struct group *g, struct pending_offsets *p, bool committed)
 {
     for (uint32_t i = 0; i < p->offsets.count; i++) {
         struct topic_offsets *t = &p->offsets.topics[i];
         for (uint32_t k = 0; k < t->count; k++) {
-            struct offset *from = &t->offsets[k];
-            const struct offset *has = offsets_find(&g->offsets, t->topic, from->partition);
-            if (has && has->record_offset >= from->record_offset)
-                continue;
-            struct offset *to = offsets_put(&g->offsets, t->topic, from->partition);
-            free(to->metadata);
-            *to = *from;
-            from->metadata = NULL;
+            count_pending(g, t->topic, t->offsets[k].partition, -1);
+            if (committed)
+                commit_pending(g, t->topic, &t->offsets[k]);
         }
     }
 }
@@ -104,9 +123,7 @@ void replay_transaction_end(void *state, int64_t producer_id, bool committed)
         struct pending_offsets *p = e->value;
         struct group *g = group_find(s, p->group_id);
         if (g)
-            g->open_transactions--;
-        if (g && committed)
-            commit_pending(g, p);
+            end_pending(g, p, committed);
         offsets_free(&p->offsets);
         free((void *)(uintptr_t)p->group_id.data);
         free(p);
@@ -115,15 +132,9 @@ void replay_transaction_end(void *state, int64_t producer_id, bool committed)
     free(t);
 }
 
-bool offset_is_pending(const struct groups *s, const struct group *g, struct str topic, int32_t partition)
+bool offset_is_pending(const struct group *g, struct str topic, int32_t partition)
 {
-    struct map_entry *e;
-    for (size_t i = 0; g->open_transactions > 0 && (e = map_next(&s->transactions, &i));) {
-        const struct pending_offsets *p = map_get(&((struct transaction *)e->value)->groups, g->id);
-        if (p && offsets_find(&p->offsets, topic, partition))
-            return true;
-    }
-    return false;
+    return offsets_find(&g->pending, topic, partition) != NULL;
 }
 
 // Groups
@@ -149,21 +160,21 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
     struct group *old = group_find(s, key->group);
     if (old && old->consumer) // of another protocol, and later
         return;
-    struct offsets offsets = {0};
-    uint32_t open_transactions = 0;
+    struct offsets offsets = {0}, pending = {0};
     if (old) {
         offsets = old->offsets;
-        open_transactions = old->open_transactions;
-        old->offsets = (struct offsets){0};
+        pending = old->pending;
+        old->offsets = old->pending = (struct offsets){0};
         group_remove(old);
     }
-    if (!v && offsets.count == 0 && open_transactions == 0) {
+    if (!v && offsets.count == 0 && pending.count == 0) {
         offsets_free(&offsets);
+        offsets_free(&pending);
         return;
     }
     struct group *g = group_create(s, key->group, v ? v->current_state_timestamp : -1);
     g->offsets = offsets;
-    g->open_transactions = open_transactions;
+    g->pending = pending;
     if (!v) // a simple group is left
         return;
     g->state = v->members_count > 0 ? GROUP_STABLE : GROUP_EMPTY;

@@ -138,7 +138,7 @@ struct group {
     struct map topics;
 
     struct offsets offsets;
-    uint32_t open_transactions;
+    struct offsets pending; // that open transactions hold; `offset` says how many do
 
     struct consumer_group *consumer; // of the consumer protocol: it has none of the above but the offsets
 };
@@ -251,6 +251,7 @@ void on_sync(struct turn *t, struct coordinator_request *r);
 void on_heartbeat(struct turn *t, struct coordinator_request *r);
 void on_leave(struct turn *t, struct coordinator_request *r);
 void on_commit(struct turn *t, struct coordinator_request *r);
+void on_txn_commit(struct turn *t, struct coordinator_request *r);
 void on_fetch(struct turn *t, struct coordinator_request *r);
 void on_offset_delete(struct turn *t, struct coordinator_request *r);
 void on_list(struct turn *t, struct coordinator_request *r);
@@ -273,6 +274,8 @@ void write_group(struct turn *t, const struct group *g);       // as it stands
 void write_empty_group(struct turn *t, const struct group *g); // that has just come to be
 void write_group_tombstone(struct turn *t, struct str id);
 void write_offset_tombstone(struct turn *t, struct str group, struct str topic, int32_t partition);
+// Of offsets that transactions hold and that no committed one stands for; topic NULL: of every topic.
+void write_pending_tombstones(struct turn *t, const struct group *g, const struct str *topic);
 void write_offset(struct turn *t, struct str group, struct str topic, int32_t partition,
                   const struct offset_commit_value *value);
 
@@ -284,6 +287,6 @@ int replay_decode(const struct message_type *type, struct bytes in, bool is_key,
 
 void replay_record(void *state, const struct coordinator_record *record, int64_t offset, int64_t producer_id);
 void replay_transaction_end(void *state, int64_t producer_id, bool committed);
-bool offset_is_pending(const struct groups *s, const struct group *g, struct str topic, int32_t partition);
+bool offset_is_pending(const struct group *g, struct str topic, int32_t partition);
 
 #endif
