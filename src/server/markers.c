@@ -103,17 +103,15 @@ static void write_to_group(struct marker_target *t)
 static void write_to_log(struct marker_target *t, const struct image_topic *topic)
 {
     struct markers *m = t->markers;
-    struct log_append_info info;
-    int64_t wait_for = -1;
+    struct partition_append append = {.wait_for = -1};
     int16_t error;
-    bool flush_due = false;
     t->hosted = replica_manager_find(m->broker->replicas, topic, t->partition, &error);
     if (t->hosted)
-        error = partition_append_marker(t->hosted, &m->marker, clock_wall_ms(), &info, &wait_for, &flush_due);
-    if (flush_due)
+        error = partition_append_marker(t->hosted, &m->marker, clock_wall_ms(), &append);
+    if (append.flush_due)
         flusher_submit(m->broker->flusher, t->hosted);
-    t->wait_for = wait_for;
-    if (error != E_NONE || wait_for < 0)
+    t->wait_for = append.wait_for;
+    if (error != E_NONE || append.wait_for < 0)
         settle(t, error);
 }
 

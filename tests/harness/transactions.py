@@ -121,3 +121,14 @@ def _visible(batches, aborted):
         elif not (one["Attributes"] & TRANSACTIONAL and one["ProducerId"] in skipped):
             out += [bytes.fromhex(record[3]) for record in one["Content"]]
     return out
+
+
+def is_settled(port, topic, partitions):
+    """Whether no transaction is open in any of the partitions, and the broker leads them."""
+    with Connection("127.0.0.1", port, 20) as connection:
+        found = []
+        for level in (0, 1):
+            wanted = [{"Name": topic, "Partitions": [{"PartitionIndex": p, "Timestamp": -1} for p in partitions]}]
+            answer = connection.call("ListOffsets", 7, {"ReplicaId": -1, "IsolationLevel": level, "Topics": wanted})
+            found.append({p["PartitionIndex"]: (p["ErrorCode"], p["Offset"]) for p in answer["Topics"][0]["Partitions"]})
+    return found[0] == found[1] and all(error == 0 for error, _ in found[0].values())

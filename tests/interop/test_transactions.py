@@ -1,34 +1,51 @@
 """Transactions: clients' producers and read-committed consumers; each broker goes on with what the other has written."""
 
+import asyncio
+
+import aiokafka
+import confluent_kafka
+import kafka
 import pytest
 
+from harness import java
 from harness.batch import parse
+from harness.process import wait_until
 from harness.topics import create_topics
-from harness.transactions import Producer
+from harness.transactions import Producer, is_settled, read
 from harness.wire import message
+from interop import disk
 
 STATE = "__transaction_state"
 PARTITIONS = 4  # of it
+TIMEOUT_S = 40
+VERSIONS = (0, 2)  # of transactions, by their clients
+CONTROL = 32
+PREPARED = (2, 3)
 
 
 def log_batches(broker, topic, partition):
     return [b for path in sorted(broker.partition_directory(topic, partition).glob("*.log")) for b in parse(path.read_bytes())]
 
 
-def records_of(broker, name):
-    """What __transaction_state says of a transactional id, record by record; None: a tombstone."""
+def state_records(broker):
+    """(partition, transactional id, what its record says) of __transaction_state; None: a tombstone."""
     key_type, value_type = message("TransactionLogKey"), message("TransactionLogValue")
-    out = []
     for partition in range(PARTITIONS):
         for one in log_batches(broker, STATE, partition):
             for record in one.get("Content", []):
                 key = key_type.decode(0, bytes.fromhex(record[2]), 2)[0]
-                if key["TransactionalId"] != name:
-                    continue
                 value = bytes.fromhex(record[3]) if record[3] else None
                 version = int.from_bytes(value[:2], "big") if value else None
-                out.append(value and {"version": version, **value_type.decode(version, value, 2)[0]})
-    return out
+                said = value and {"version": version, **value_type.decode(version, value, 2)[0]}
+                yield partition, key["TransactionalId"], said
+
+
+def records_of(broker, name):
+    return [said for _, one, said in state_records(broker) if one == name]
+
+
+def partition_of(broker, name):
+    return next(partition for partition, one, _ in state_records(broker) if one == name)
 
 
 def comparable(records):
@@ -78,3 +95,230 @@ def test_records_are_kafkas(brokers):
         found[kind] = {name: comparable(records_of(broker, name)) for name in ("old", "new")}
     assert found[brokers.kind] == found["kafka"]
     assert all(len(records) > 10 for records in found["kafka"].values())
+
+
+def transact(producer, partitions, value, commit=True):
+    if producer.version < 2:
+        producer.add("t", partitions)
+    for partition in partitions:
+        producer.produce("t", partition, value)
+    if commit is not None:
+        producer.end(commit)
+
+
+def resumed(port, old):
+    """The producer `old`, which another broker served."""
+    producer = Producer(port, old.name, old.version, old.timeout_ms)
+    producer.producer_id, producer.epoch, producer.sequences = old.producer_id, old.epoch, old.sequences
+    old.close()
+    return producer
+
+
+def committed(port, partition):
+    return [value.decode() for value in read(port, "t", partition)]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("how", ["stop", "kill"])
+@pytest.mark.parametrize("first", ["under-test", "kafka"])
+def test_transactions_by_turns(brokers, first, how):
+    """What one leaves open the other goes on with, commits, or aborts for a new producer; epochs go on, too."""
+    turns = [brokers.kind, "kafka", brokers.kind] if first == "under-test" else ["kafka", brokers.kind, "kafka"]
+    broker, producers, expected = None, {}, {0: [], 1: []}
+    for turn, kind in enumerate(turns):
+        broker = brokers.start(kind) if broker is None else brokers.successor(broker, kind).start()
+        if turn == 0:
+            create_topics(broker.bootstrap, ["t"], partitions=2)
+        for version in VERSIONS:
+            for name in ("commits", "aborts", "fenced"):
+                key = f"{name}-{version}"
+                producer = producers.get(key)
+                if producer is None:
+                    producer = Producer(broker.port, key, version).init()
+                else:
+                    before = producer.producer_id, producer.epoch
+                    producer = resumed(broker.port, producer)
+                    if name == "fenced":
+                        producer.init()
+                        assert producer.producer_id == before[0] and producer.epoch > before[1], (key, before)
+                    else:
+                        producer.end(name == "commits")
+                        if name == "commits":
+                            expected[0].append(f"{key} {turn - 1} open")
+                            expected[1].append(f"{key} {turn - 1} open")
+                    producer.init(keep=True)
+                transact(producer, [0], f"{key} {turn} done".encode())
+                expected[0].append(f"{key} {turn} done")
+                transact(producer, [0, 1], f"{key} {turn} lost".encode(), commit=False)
+                producer.init(keep=True)
+                transact(producer, [0, 1], f"{key} {turn} open".encode(), commit=None)
+                producers[key] = producer
+        broker.kill() if how == "kill" else broker.stop()
+    broker = brokers.successor(broker, brokers.kind).start()
+    for key, producer in producers.items():
+        Producer(broker.port, key).init().close()
+        producer.close()
+    for partition in (0, 1):
+        got = wait_until(lambda: committed(broker.port, partition), TIMEOUT_S, "the records")
+        assert sorted(got) == sorted(expected[partition])
+
+
+def cut_last_batch(broker, topic, partition):
+    """As if the broker had been killed before it wrote that."""
+    log = sorted(broker.partition_directory(topic, partition).glob("*.log"))[-1]
+    raw, at, last = log.read_bytes(), 0, 0
+    while at < len(raw):
+        last, at = at, at + 12 + int.from_bytes(raw[at + 8 : at + 12], "big")
+    log.write_bytes(raw[:last])
+    return parse(raw[last:])[0]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("commit", [True, False], ids=["commit", "abort"])
+@pytest.mark.parametrize("first", ["under-test", "kafka"])
+def test_prepared_ends_are_carried_through(brokers, first, commit):
+    """One broker has decided the end and was killed before it wrote a marker: the other writes it as it starts."""
+    kinds = [brokers.kind, "kafka"] if first == "under-test" else ["kafka", brokers.kind]
+    broker = brokers.start(kinds[0])
+    create_topics(broker.bootstrap, ["t"], partitions=2)
+    for version in VERSIONS:
+        producer = Producer(broker.port, f"prepared-{version}", version).init()
+        transact(producer, [version // 2], b"decided", commit)
+        producer.init(keep=True)
+        producer.close()
+    broker.kill()
+    for version in VERSIONS:
+        assert cut_last_batch(broker, "t", version // 2)["Attributes"] & CONTROL
+        name = f"prepared-{version}"
+        partition = partition_of(broker, name)
+        while records_of(broker, name)[-1]["TransactionStatus"] not in PREPARED:
+            cut_last_batch(broker, STATE, partition)
+    broker = brokers.successor(broker, kinds[1]).start()
+    for partition in (version // 2 for version in VERSIONS):
+        wait_until(lambda: is_settled(broker.port, "t", [partition]), TIMEOUT_S, "the marker")  # noqa: B023
+        assert committed(broker.port, partition) == (["decided"] if commit else [])
+
+
+# Clients
+
+
+def confluent_producer(bootstrap, name):
+    producer = confluent_kafka.Producer({"bootstrap.servers": bootstrap, "transactional.id": name})
+    producer.init_transactions(TIMEOUT_S)
+    return producer
+
+
+def by_confluent(bootstrap, topic, rounds):
+    producer = confluent_producer(bootstrap, "confluent")
+    for number in range(rounds):
+        producer.begin_transaction()
+        for partition in range(3):
+            producer.produce(topic, b"%d" % number, partition=partition)
+        producer.commit_transaction(TIMEOUT_S) if number % 2 == 0 else producer.abort_transaction(TIMEOUT_S)
+
+
+def by_kafka_python(bootstrap, topic, rounds):
+    producer = kafka.KafkaProducer(bootstrap_servers=bootstrap, transactional_id="kafka-python")
+    producer.init_transactions()
+    for number in range(rounds):
+        producer.begin_transaction()
+        sent = [producer.send(topic, b"%d" % number, partition=partition) for partition in range(3)]
+        for future in sent:
+            future.get(TIMEOUT_S)
+        producer.commit_transaction() if number % 2 == 0 else producer.abort_transaction()
+    producer.close()
+
+
+def by_aiokafka(bootstrap, topic, rounds):
+    async def produce():
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id="aiokafka")
+        await producer.start()
+        try:
+            for number in range(rounds):
+                await producer.begin_transaction()
+                for partition in range(3):
+                    await producer.send_and_wait(topic, b"%d" % number, partition=partition)
+                await (producer.commit_transaction() if number % 2 == 0 else producer.abort_transaction())
+        finally:
+            await producer.stop()
+
+    asyncio.run(asyncio.wait_for(produce(), TIMEOUT_S))
+
+
+def read_committed(bootstrap, topic, count):
+    settings = {
+        "bootstrap.servers": bootstrap, "group.id": "readers", "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed", "enable.partition.eof": True, "enable.auto.commit": False,
+    }  # fmt: skip
+    consumer = confluent_kafka.Consumer(settings)
+    consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for partition in range(3)])
+    got, ends = [], set()
+
+    def poll():
+        one = consumer.poll(0.2)
+        if one and one.error():
+            assert one.error().code() == confluent_kafka.KafkaError._PARTITION_EOF, one.error()
+            ends.add(one.partition())
+        elif one:
+            got.append(int(one.value()))
+        return len(ends) == 3 and len(got) >= count
+
+    wait_until(poll, TIMEOUT_S, "the committed records")
+    consumer.close()
+    return got
+
+
+PRODUCERS = {f.__name__[3:].replace("_", "-"): f for f in (by_confluent, by_kafka_python, by_aiokafka)}
+
+
+@pytest.mark.parametrize("client", PRODUCERS)
+def test_clients_commit_and_abort(broker, client):
+    topic = f"of-{client}"
+    create_topics(broker.bootstrap, [topic], partitions=3)
+    PRODUCERS[client](broker.bootstrap, topic, 10)
+    assert sorted(read_committed(broker.bootstrap, topic, 15)) == sorted(3 * [0, 2, 4, 6, 8])
+
+
+def test_a_second_producer_fences_the_first(broker):
+    create_topics(broker.bootstrap, ["fencing"], partitions=3)
+    first = confluent_producer(broker.bootstrap, "one-id")
+    first.begin_transaction()
+    first.produce("fencing", b"1", partition=0)
+    first.flush(TIMEOUT_S)
+    second = confluent_producer(broker.bootstrap, "one-id")
+    with pytest.raises(confluent_kafka.KafkaException) as refused:
+        first.commit_transaction(TIMEOUT_S)
+    assert refused.value.args[0].code() in (
+        confluent_kafka.KafkaError._FENCED,
+        confluent_kafka.KafkaError.PRODUCER_FENCED,
+        confluent_kafka.KafkaError.INVALID_PRODUCER_EPOCH,
+    )
+    second.begin_transaction()
+    second.produce("fencing", b"2", partition=0)
+    second.commit_transaction(TIMEOUT_S)
+    assert read_committed(broker.bootstrap, "fencing", 1) == [2]
+
+
+def test_javas_producer_and_consumer(broker):
+    create_topics(broker.bootstrap, ["java"], partitions=3)
+    java.tool(
+        "kafka-producer-perf-test", "--bootstrap-server", broker.bootstrap, "--topic", "java", "--num-records", 3000,
+        "--record-size", 100, "--throughput", 3000, "--transactional-id", "java", "--transaction-duration-ms", 100,
+    )  # fmt: skip
+    out = java.tool(
+        "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "java", "--from-beginning",
+        "--isolation-level", "read_committed", "--max-messages", 3000, "--timeout-ms", 30000,
+    )  # fmt: skip
+    assert len(out.split()) == 3000
+
+
+def test_dump_log_decodes_it(brokers):
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["t"], partitions=2)
+    lives(broker.port)
+    broker.stop()
+    logs = [str(path) for path in sorted(broker.data.glob(f"{STATE}-*/*.log")) if path.stat().st_size]
+    out = disk.dump(logs, "--transaction-log-decoder")
+    disk.check_dump(out, "the transactions")
+    assert '"transactionalId":"old"' in out and '"transactionStatus":4' in out and '"transactionStatus":5' in out
+    disk.check_directory(broker.data)

@@ -11,7 +11,8 @@
 static struct shard_fixture f;
 static bool crashes; // behind every step
 
-static void fill_commit(struct offset_commit_request *q, struct offset_commit_request_offset_commit_request_topic *t,
+static void fill_commit(struct offset_commit_request *q,
+                        struct offset_commit_request_offset_commit_request_topic *t,
                         struct offset_commit_request_offset_commit_request_partition *p, int64_t offset)
 {
     *p = offset_commit_request_offset_commit_request_partition_default;
@@ -114,7 +115,18 @@ static int32_t groups_listed(void)
 
 // Scripts
 
-enum what { COMMIT, PENDING, ABORTS, COMMITS, DELETE_OFFSET, DELETE_GROUP, DELETE_TOPIC, READS, STABLE, GROUPS };
+enum what {
+    COMMIT,
+    PENDING,
+    ABORTS,
+    COMMITS,
+    DELETE_OFFSET,
+    DELETE_GROUP,
+    DELETE_TOPIC,
+    READS,
+    STABLE,
+    GROUPS
+};
 
 struct step {
     enum what what;
@@ -170,8 +182,9 @@ static void run(const char *name, const struct step *steps, size_t count)
     }
 }
 
-#define RUN(name, ...) \
-    run(name, (const struct step[]){__VA_ARGS__}, sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
+#define RUN(name, ...)                            \
+    run(name, (const struct step[]){__VA_ARGS__}, \
+        sizeof((const struct step[]){__VA_ARGS__}) / sizeof(struct step))
 
 #define UNSTABLE (-E_UNSTABLE_OFFSET_COMMIT)
 
@@ -204,8 +217,8 @@ static void what_is_deleted_stays_deleted(void **state)
     RUN("topic", {PENDING, 77, 6}, {DELETE_TOPIC, 0, 0}, {STABLE, -1, 0}, {COMMITS, 77, 0}, {STABLE, -1, 0});
     RUN("topic with both", {COMMIT, 5, 0}, {PENDING, 77, 6}, {DELETE_TOPIC, 0, 0}, {COMMITS, 77, 0},
         {STABLE, -1, 0});
-    RUN("group", {COMMIT, 5, 0}, {PENDING, 77, 6}, {DELETE_GROUP, E_NONE, 0}, {GROUPS, 0, 0}, {COMMITS, 77, 0},
-        {GROUPS, 0, 0}, {STABLE, -1, 0});
+    RUN("group", {COMMIT, 5, 0}, {PENDING, 77, 6}, {DELETE_GROUP, E_NONE, 0}, {GROUPS, 0, 0},
+        {COMMITS, 77, 0}, {GROUPS, 0, 0}, {STABLE, -1, 0});
     RUN("group of pending offsets alone", {PENDING, 77, 6}, {DELETE_GROUP, E_NONE, 0}, {GROUPS, 0, 0},
         {PENDING, 78, 7}, {COMMITS, 77, 0}, {READS, -1, 0}, {STABLE, UNSTABLE, 0}, {COMMITS, 78, 0},
         {STABLE, 7, 0});

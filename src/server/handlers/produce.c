@@ -8,6 +8,8 @@
 #include "protocol/messages.h"
 #include "server/broker.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/produce_verify.h"
+#include "server/live_config.h"
 #include "server/partition_index.h"
 #include "storage/batch_validate.h"
 
@@ -59,8 +61,11 @@ struct produce {
     struct request_work validation;
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;
-    struct list node; // of the reactor's collected ones
-    bool cancelled;   // while it was collected: nobody is to be answered
+    struct list node;              // of the reactor's collected ones
+    bool cancelled;                // while it was collected: nobody is to be answered
+    struct produce_entry *entries; // transactional ones
+    size_t entry_count;
+    struct produce_verify *verifying; // NULL: nothing is asked
 };
 
 static size_t count_partitions(const struct produce_request *m)
@@ -370,7 +375,7 @@ static int16_t check_request(struct produce *w, struct str *message)
     struct str id = w->message->transactional_id;
     if (!id.data || !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, id))
         return E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    return E_INVALID_TXN_STATE; // no coordinator has added these partitions to a transaction
+    return E_NONE;
 }
 
 // Answering
@@ -655,6 +660,75 @@ static void append_all(struct produce *w)
         reactor_settle(r->reactor);
 }
 
+// Transactions: their batches are appended once their coordinator has no objection
+
+static void on_verified(void *context)
+{
+    struct produce *w = context;
+    w->verifying = NULL;
+    for (size_t i = 0; i < w->entry_count; i++) {
+        const struct produce_entry *e = &w->entries[i];
+        struct item *item = e->context;
+        if (e->error == E_NONE)
+            continue;
+        item->append = NULL;
+        item->error = e->error;
+        item->message = e->message;
+    }
+    append_all(w);
+}
+
+static void on_cancel_verifying(struct request *r)
+{
+    struct produce *w = r->parked;
+    produce_verify_forget(w->verifying);
+    release(w);
+}
+
+// Gathers the transactional batches; all of them are of one producer. False: they are not.
+static bool gather_transactional(struct produce *w)
+{
+    struct batch_header first = {0}, h;
+    w->entries = arena_zalloc(&w->request->arena, w->count, sizeof *w->entries);
+    for (size_t i = 0; i < w->count && w->entries; i++) {
+        struct item *item = &w->items[i];
+        if (!item->append ||
+            batch_header_read((struct bytes){item->append->log.bytes, item->append->log.size}, &h) ||
+            !batch_is_transactional(&h))
+            continue;
+        if (w->entry_count == 0)
+            first = h;
+        else if (h.producer_id != first.producer_id || h.producer_epoch != first.producer_epoch)
+            return false;
+        w->entries[w->entry_count++] = (struct produce_entry){.partition = item->partition,
+                                                              .topic = item->topic,
+                                                              .index = item->index,
+                                                              .append = item->append,
+                                                              .context = item};
+    }
+    return true;
+}
+
+static void verify_and_append(struct produce *w)
+{
+    struct request *r = w->request;
+    bool wanted = broker_config_now(broker_of(r))->verify_transactions || r->version >= PRODUCE_ADDS_VERSION;
+    if (!w->transactional || !wanted) {
+        append_all(w);
+    } else if (!gather_transactional(w)) {
+        for (size_t i = 0; i < w->count; i++)
+            w->items[i].append = NULL;
+        fail_all(w, E_INVALID_PRODUCER_ID_MAPPING,
+                 STR("Transactional records contained more than one producer ID"));
+        append_all(w);
+    } else if (w->entry_count == 0 || produce_verify(r, w->message->transactional_id, w->entries,
+                                                     w->entry_count, on_verified, w, &w->verifying)) {
+        on_verified(w);
+    } else {
+        request_park(r, PARK_STALL, on_cancel_verifying, w);
+    }
+}
+
 static void validate_on_worker(struct request_work *work)
 {
     validate_all(container_of(work, struct produce, validation), NULL);
@@ -664,7 +738,7 @@ static void on_validated(struct request_work *work, bool gone)
 {
     struct produce *w = container_of(work, struct produce, validation);
     if (!gone) {
-        append_all(w);
+        verify_and_append(w);
         return;
     }
     w->cancelled = true; // as in on_cancel_collected
@@ -701,7 +775,7 @@ static void handle_produce(struct request *r)
         request_work(r, &w->validation);
         return;
     }
-    append_all(w);
+    verify_and_append(w);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,

@@ -155,11 +155,22 @@ static struct writing *writing_new(struct request *r)
     return NULL;
 }
 
-static void refuse(struct writing *w)
+// No producer has them. As in Kafka, they spoil the whole request.
+static bool is_nonsense(const struct writing *w)
+{
+    for (int32_t i = 0; i < w->count; i++) {
+        const struct markers *m = &w->markings[i].markers;
+        if (m->count > 0 && (m->marker.producer_epoch < 0 || m->marker.producer_id < 0))
+            return true;
+    }
+    return false;
+}
+
+static void refuse(struct writing *w, int16_t error)
 {
     for (int32_t i = 0; i < w->count; i++)
         for (size_t k = 0; k < w->markings[i].markers.count; k++)
-            w->markings[i].markers.targets[k].error = E_CLUSTER_AUTHORIZATION_FAILED;
+            w->markings[i].markers.targets[k].error = error;
     w->left = 0;
 }
 
@@ -172,7 +183,9 @@ static void handle_write_txn_markers(struct request *r)
     }
     if (!request_authorize(r, ACL_ALTER, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME) &&
         !request_authorize(r, ACL_CLUSTER_ACTION, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME))
-        refuse(w);
+        refuse(w, E_CLUSTER_AUTHORIZATION_FAILED);
+    else if (is_nonsense(w))
+        refuse(w, E_UNKNOWN_SERVER_ERROR);
     for (int32_t i = 0; i < w->count && w->left > 0; i++)
         w->left -= markers_write(&w->markings[i].markers);
     if (w->left > 0) {

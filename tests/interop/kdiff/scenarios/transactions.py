@@ -10,6 +10,7 @@ UNSETTLED = ("PrepareCommit", "PrepareAbort")
 DESCRIBE_TRANSACTIONS = 65
 NOW = int(time.time() * 1000)
 TIMEOUT_MS = 60000
+TRANSACTIONAL = 16
 
 
 def ready(step, *ids):
@@ -345,7 +346,78 @@ def idempotent(step, version, prefix):
     step("Produce", 9, records(4, 0))
 
 
+def transactional(keep, at, records, sequence, name=None, bump=0, partition=0):
+    """A Produce request of a transaction's batch."""
+
+    def body(context):
+        producer_id, epoch = who(keep, bump)(context)
+        made = batch(records, ts=NOW, pid=producer_id, epoch=epoch, seq=sequence, attributes=TRANSACTIONAL)
+        return {**produce(at, made, partition=partition), "TransactionalId": name}
+
+    return body
+
+
+RECORD = [(b"k", b"v")]
+
+
+def produced(step, version, prefix):
+    """What a partition takes of a transaction, in each version of Produce."""
+    name, at = prefix + "x", prefix + "t"
+    version = min(version, 12)
+    adds = version >= 12
+    ready(step, name)
+    topic(step, at, 2)
+    id_of = topic_id(step, at)
+    init(step, None, name, keep="me")
+    step("Produce", version, transactional("me", at, RECORD, 0, None))
+    step("Produce", version, transactional("me", at, RECORD, 0, ""))
+    step("Produce", version, transactional("me", at, RECORD, 0, prefix + "nobody"))
+    step("Produce", version, transactional((1 << 40, 0), at, RECORD, 0, name))
+    step("Produce", version, transactional("me", at, RECORD, 0, name, bump=1))
+    if not adds:
+        step("Produce", version, transactional("me", at, RECORD, 0, name))
+        add(step, 3, name, "me", [(at, [0])])
+    step("Produce", version, transactional("me", at, RECORD, 5, name))
+    step("Produce", version, transactional("me", at, RECORD, 0, name))
+    step("Produce", version, transactional("me", at, RECORD, 0, name))
+    step("Produce", version, transactional("me", at, RECORD, 1, name))
+    step("Produce", version, transactional("me", at, RECORD, 7, name))
+    step("Produce", version, transactional("me", at, RECORD, 0, name, partition=1))
+    describe(step, name)
+    step("DescribeProducers", None, {"Topics": [{"Name": at, "PartitionIndexes": [0]}]})
+    end(step, 5 if adds else 4, name, "me", keep="after")
+    step("Produce", version, transactional("me", at, RECORD, 2, name))
+    if adds:
+        step("Produce", version, transactional("after", at, RECORD, 0, name))
+        end(step, 5, name, "after", commit=False, keep="next")
+    partitions = [fetch_partition(0, 0), fetch_partition(1, 0)]
+    step("Fetch", 12, fetch(at, id_of, partitions, IsolationLevel=1), ignore=("BaseTimestamp", "MaxTimestamp", "CrcOk"))
+    for level in (0, 1):
+        wanted = [{"PartitionIndex": 0, "Timestamp": -1}]
+        step("ListOffsets", None, {"ReplicaId": -1, "IsolationLevel": level, "Topics": [{"Name": at, "Partitions": wanted}]})
+
+
+def markers_of_open(step, version, prefix):
+    """Markers for transactions that are open, by clients of either transaction version."""
+    at = prefix + "t"
+    topic(step, at, 4)
+    for number, (transaction_version, bump) in enumerate(((0, 0), (2, 0), (2, 1), (1, 1))):
+        name = f"{prefix}x{number}"
+        ready(step, name)
+        init(step, None, name, keep="me")
+        step("Produce", 12, transactional("me", at, RECORD, 0, name, partition=number))
+        for lower in (-1, bump):
+            marker(step, version, "me", [(at, [number])], bump=lower, transaction_version=transaction_version)
+        marker(step, version, "me", [(at, [number])], bump=bump, transaction_version=transaction_version)
+        end(step, 5, name, "me", commit=False)
+        wanted = [{"PartitionIndex": number, "Timestamp": -1}]
+        for level in (0, 1):
+            step("ListOffsets", None, {"ReplicaId": -1, "IsolationLevel": level, "Topics": [{"Name": at, "Partitions": wanted}]})
+
+
 SCENARIOS = [
+    ("transactional records", "Produce", produced),
+    ("markers of open transactions", "WriteTxnMarkers", markers_of_open),
     ("coordinator of transactions", "FindCoordinator", coordinators),
     ("producers", "InitProducerId", producers),
     ("fenced", "InitProducerId", fenced),
