@@ -31,10 +31,18 @@ def sanitized():
     return "ODRADEK_SANITIZED" in os.environ
 
 
+def _ports():
+    """The first and the last port to choose from: of tests that run side by side, each process has its own."""
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = 12000 // count
+    return 20000 + number * share, 20000 + (number + 1) * share - 1
+
+
 def free_port():
     """A port nobody listens on, outside the range that outgoing connections take theirs from."""
     while True:
-        port = random.randint(20000, 32000)
+        port = random.randint(*_ports())
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -17,6 +17,8 @@ from harness.quotas import fetch_flow, produce_flow, set_quota, try_connections
 from harness.requests import connect, create_topic, produce
 from harness.wire import Connection
 
+pytestmark = pytest.mark.alone
+
 QUOTA = 200_000
 SETTLED = 3  # by then the beginning is out of the window
 SECONDS = 9  # and six are left: twice the window, in whose rhythm rate and silences swing
