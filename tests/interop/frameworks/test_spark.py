@@ -1,9 +1,11 @@
-"""Spark: a batch read of a topic, and a batch written to one."""
+"""Spark Structured Streaming: a batch read, and sums in windows from topic to topic that go on after a kill."""
 
 import json
+import os
 import pathlib
 import random
 import re
+import signal
 import time
 from collections import Counter, defaultdict
 
@@ -11,6 +13,7 @@ import pytest
 
 from harness.frameworks.framework import framework
 from harness.frameworks.runner import Runner
+from harness.process import wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
 pytestmark = [pytest.mark.needs("spark"), pytest.mark.timeout(600)]
@@ -28,6 +31,12 @@ class Spark(Runner):
         )
         super().__init__(f"spark-{mode}", directory, command)
 
+    def kill(self):
+        """kill -9 of both of its processes, the one that works first."""
+        os.kill(int(re.findall(r"JVM (\d+)", self.log_text())[-1]), signal.SIGKILL)
+        process, self.process = self.process, None
+        process.kill()
+
 
 class Events:
     """Amounts by key, over a minute or two of event time in each write."""
@@ -44,6 +53,12 @@ class Events:
             new.append((f"key-{self.rnd.randrange(9)}", self.rnd.randrange(1000), self.now_ms, self.rnd.randrange(PARTITIONS)))
         write_topic(self.broker.bootstrap, "events", [(k.encode(), b"%d" % v, t, p) for k, v, t, p in new], **{"compression.type": "lz4"})
         self.all += new
+
+    def totals(self):
+        totals = Counter()
+        for key, amount, when, _ in self.all:
+            totals[f"{key}@{when // 10000 * 10000}"] += amount
+        return totals
 
 
 def last_values(broker, topic):
@@ -64,3 +79,33 @@ def test_batch_read(brokers, directory):
     found = json.loads(re.search(r"BATCH (.*)", spark.log_text()).group(1))
     assert found == {str(p): [counts[p], 0, counts[p] - 1, sums[p]] for p in range(PARTITIONS)}
     assert last_values(broker, "sums") == by_key
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.full)])
+def test_windows_resume_after_a_kill(brokers, directory, kills):
+    broker = brokers.start()
+    events = Events(broker)
+    events.write(2000)
+    spark = brokers.add(Spark(directory, broker, "stream")).start()
+
+    def counted():
+        spark.check_runs()
+        found, want = last_values(broker, "totals"), events.totals()
+        more = {window: total for window, total in found.items() if total > want[window]}
+        assert not more, f"more than was written: {more}"
+        return found == want
+
+    for turn in range(kills):
+        before = last_values(broker, "totals").total()
+        wait_until(lambda: last_values(broker, "totals").total() > before, 120, "the first windows", 0.1)
+        spark.kill()
+        events.write(2000)
+        if turn % 2:
+            broker.kill()
+            broker.start()
+        spark.start()
+    wait_until(counted, 150, "all windows", 0.5)
+    broker.stop()
+    broker.start()
+    events.write(500)
+    wait_until(counted, 150, "all windows after the broker's restart", 0.5)
