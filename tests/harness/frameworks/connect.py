@@ -10,6 +10,10 @@ from harness.frameworks.runner import JavaRunner
 from harness.process import wait_until
 
 
+# A killed worker, and a killed consumer of a sink, are missed this soon.
+QUICK = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
+
+
 class Refused(Exception):
     """The worker answered with an error: status, text."""
 
@@ -30,6 +34,8 @@ class Worker(JavaRunner):
             "status.storage.replication.factor": "1",
             "offset.storage.partitions": "5",
             "offset.flush.interval.ms": "500",
+            **QUICK,
+            **{f"consumer.{name}": value for name, value in QUICK.items()},
             "scheduled.rebalance.max.delay.ms": "0",
             "key.converter": "org.apache.kafka.connect.storage.StringConverter",
             "value.converter": "org.apache.kafka.connect.storage.StringConverter",

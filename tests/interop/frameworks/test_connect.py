@@ -92,8 +92,7 @@ def rest(worker, files):
 def test_a_worker_takes_over(brokers, directory):
     """Two workers share the connectors; when one is killed the other does the work of both."""
     broker = brokers.start()
-    quick = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
-    first, second = (brokers.add(Worker(directory, broker, name, quick)) for name in ("first", "second"))
+    first, second = (brokers.add(Worker(directory, broker, name)) for name in ("first", "second"))
     files = Files(directory, first.start())
     second.start()
 

@@ -65,6 +65,7 @@ def last_values(broker, topic):
     return Counter({message.key().decode(): int(message.value()) for message in read_topic(broker.bootstrap, topic)})
 
 
+@pytest.mark.full
 def test_batch_read(brokers, directory):
     broker = brokers.start()
     events = Events(broker)
