@@ -213,17 +213,23 @@ def _highest_before(facts):
 
 
 def fenced_producers_do_not_commit(e):  # 8
+    """Once a later producer of its id has been told its epoch, an earlier one ends no transaction."""
     inits = [call for call in e.finished("init") if call.get("tid")]
+    begun = {call["who"]: call for call in inits}
+    ends = defaultdict(list)  # (end, start) of those that came to be
+    for call in inits:
+        ends[call["tid"]].append((call["end"], call["start"], call["who"]))
+    for told in ends.values():
+        told.sort()
     for call in e.finished("end"):
-        for init in inits:
-            if init["tid"] == call["tid"] and init["who"] != call["who"] and newer(init, call, inits) and init["end"] < call["start"]:
-                yield f"{call['who']} was told that {call['txn']} is {'committed' if call['commit'] else 'aborted'} after {init['who']} had fenced it"
-
-
-def newer(init, call, inits):
-    """Whether init came after the one that gave the caller its producer id."""
-    own = [one for one in inits if one["who"] == call["who"]]
-    return bool(own) and init["start"] > own[0]["end"]
+        own, told = begun.get(call["who"]), ends[call["tid"]]
+        for at, start, who in told[: bisect.bisect_left(told, (call["start"],))][::-1] if own else ():
+            if at <= own["end"]:
+                break
+            if who != call["who"] and start > own["end"]:
+                how = "committed" if call["commit"] else "aborted"
+                yield f"{call['who']} was told that {call['txn']} is {how} after {who} had fenced it"
+                break
 
 
 def nothing_is_made_up(e):  # 9

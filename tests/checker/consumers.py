@@ -7,7 +7,7 @@ from checker.client import AGAIN, Lost, Refused
 from checker.group import Classic
 from checker.history import place
 from checker.reading import READ_COMMITTED, fetch_offsets, read_on
-from checker.transactions import FENCED, Session
+from checker.transactions import Session
 
 NAP_S = (0.5, 6)  # around the session's timeout
 
@@ -115,7 +115,7 @@ class Transformer(Member):
             self.session, self.positions = None, {}
             if isinstance(problem, Lost):
                 return
-            if problem.error not in FENCED:
+            if problem.error not in self.world.fenced:
                 raise
             self.membership.beaten = 0  # looks at once whether it is still a member
             return

@@ -134,7 +134,7 @@ class Transactional(Actor):
                 self.session = Session(self, self.tid, version)
             self._transaction(rnd, fate, sends, version)
         except (Refused, Lost) as problem:
-            if isinstance(problem, Refused) and problem.error not in FENCED:
+            if isinstance(problem, Refused) and problem.error not in self.world.fenced:
                 raise
             self.session = None
         self.pace(rnd)

@@ -27,7 +27,7 @@ from checker.reading import (
     records_of,
     whole_batches,
 )
-from checker.transactions import Transactional
+from checker.transactions import FENCED, Transactional
 from harness.process import wait_until
 from harness.wire import Connection, requests
 
@@ -59,6 +59,8 @@ class World:
         self.port, self.who, self.logs = self.proxy.port, FINAL, {}
         self.client = None
         self.faults = Faults(seed, self)
+        # What a fenced producer asks has Kafka refuse the next batch of the one that fenced it (OUT_OF_ORDER_SEQUENCE_NUMBER).
+        self.fenced = FENCED | ({45} if broker.kind == "kafka" else set())
         self.actors = []
 
     @property
@@ -74,7 +76,8 @@ class World:
     def populate(self):
         """Makes the topics and the actors."""
         with Connection("127.0.0.1", self.broker.port) as connection:
-            self.transactions = serves(connection, "EndTxn") and serves(connection, "TxnOffsetCommit")
+            self.transactions = serves(connection, "EndTxn")
+            self.transforms = serves(connection, "TxnOffsetCommit")
             wanted = [{"Name": name, "NumPartitions": self.partitions, "ReplicationFactor": 1} for name in TOPICS]
             answer = connection.call("CreateTopics", 7, {"Topics": wanted, "TimeoutMs": 20000})
             assert all(topic["ErrorCode"] in (0, 36) for topic in answer["Topics"]), answer
@@ -94,9 +97,10 @@ class World:
             OffsetObserver(self, "offsets"),
         ]
         if self.transactions:
-            self.groups[TRANSFORMERS] = ("in",)
             self.actors += [Transactional(self, f"txn-{i}") for i in range(3)]
             self.actors += [Transactional(self, f"twin-{i}", "twins") for i in range(2)]
+        if self.transforms:
+            self.groups[TRANSFORMERS] = ("in",)
             self.actors += [Transformer(self, f"transform-{i}", TRANSFORMERS) for i in range(3)]
 
     def run(self, seconds):
@@ -188,7 +192,7 @@ class World:
                 offset = to
         for group, topics in self.groups.items():
             fetch_offsets(self, group, [(topic, i) for topic in topics for i in range(self.partitions)])
-        places = [place("in", i) for i in range(self.partitions)] if self.transactions else []
+        places = [place("in", i) for i in range(self.partitions)] if self.transforms else []
         self.history.add("transforms", group=TRANSFORMERS, places=places)
 
     def _log(self, topic, partition):
