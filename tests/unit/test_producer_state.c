@@ -151,6 +151,8 @@ static void a_transaction_begins_verified(void **state)
         {APPEND, 1, 1, LOG_ERROR_OUT_OF_ORDER_SEQUENCE_NUMBER},
         {APPEND, 1, 0, 0},
         {APPEND, 1, 1, 0},
+        {VERIFY, 0, 0, 1}, // who was fenced asks, and will be refused: that concerns nobody else
+        {APPEND, 1, 2, 0},
     };
     struct log_fixture f;
     struct log_append_info info;
