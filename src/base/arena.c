@@ -93,11 +93,18 @@ struct bytes arena_bytes(struct arena *a, struct bytes b)
 
 struct str arena_printf(struct arena *a, const char *format, ...)
 {
-    va_list args, again;
+    va_list args;
     va_start(args, format);
+    struct str text = arena_vprintf(a, format, args);
+    va_end(args);
+    return text;
+}
+
+struct str arena_vprintf(struct arena *a, const char *format, va_list args)
+{
+    va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     char *p = n < 0 ? NULL : arena_alloc(a, (size_t)n + 1);
     if (p)
         vsnprintf(p, (size_t)n + 1, format, again);

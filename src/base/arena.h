@@ -5,6 +5,8 @@
 
 #include "base/bytes.h"
 
+#include <stdarg.h>
+
 struct arena_block;
 
 struct arena {
@@ -32,6 +34,8 @@ struct bytes arena_bytes(struct arena *a, struct bytes b);
 
 // Formats into the arena; terminated. A null view on failure.
 struct str arena_printf(struct arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct str arena_vprintf(struct arena *a, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 
 // Forgets everything handed out; keeps one block for the next use.
 void arena_reset(struct arena *a);

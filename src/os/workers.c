@@ -92,7 +92,6 @@ bool workers_submit(struct workers *w, struct job *job)
 void workers_free(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
-    assert(list_empty(&w->jobs));
     w->stopping = true;
     pthread_cond_broadcast(&w->work);
     pthread_mutex_unlock(&w->lock);

@@ -27,7 +27,7 @@ struct workers *workers_new(const char *name, unsigned threads, unsigned jobs_li
 // meanwhile.
 bool workers_submit(struct workers *w, struct job *job);
 
-// Ends the threads. No job waits or runs any more.
+// Ends the threads, once they have run what still waits.
 void workers_free(struct workers *w);
 
 #endif

@@ -30,6 +30,7 @@ struct broker {
     struct producer_ids *producer_ids;
     struct coordinator *groups; // __consumer_offsets
     struct group_config group_config;
+    _Atomic(int64_t) topics_version;  // of the metadata when a topic last came to be
     struct coordinator *transactions; // __transaction_state
     struct transaction_config transaction_config;
     struct transaction_ends *transaction_ends; // decided, and not carried through yet

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "metadata/image.h"
+#include "server/group_regexes.h"
 #include "server/reactors.h"
 #include "server/transactions.h"
 #include "storage/compress.h"
@@ -67,6 +68,12 @@ static struct str find_topic_name(void *context, const struct uuid *id)
     return topic ? topic->name : STR_NULL;
 }
 
+static int64_t topics_version(void *context)
+{
+    struct broker *b = context;
+    return atomic_load(&b->topics_version);
+}
+
 static struct coordinator *start(struct broker *b, const struct coordinator_machine *machine,
                                  const void *config, int64_t partitions, int64_t compression)
 {
@@ -91,8 +98,14 @@ static int start_groups(struct broker *b)
     rc = rc ? rc : integer(b, STR("offsets.topic.compression.codec"), &compression);
     if (rc)
         return rc;
-    b->group_config.metadata = (struct group_metadata){
-        .version = metadata_version, .topic = find_topic, .topic_name = find_topic_name};
+    b->group_config.metadata = (struct group_metadata){.context = b,
+                                                       .version = metadata_version,
+                                                       .topic = find_topic,
+                                                       .topic_name = find_topic_name,
+                                                       .topics_version = topics_version};
+    b->group_config.resolve = group_regexes_resolve;
+    b->group_config.resolve_to = &reactors_at(b->reactors, 0)->loop;
+    b->group_config.resolve_context = b;
     b->groups = start(b, &group_machine, &b->group_config, partitions, compression);
     return b->groups ? 0 : ERR_NOMEM;
 }
@@ -110,6 +123,7 @@ static int start_transactions(struct broker *b)
 
 int coordinators_start(struct broker *b, const struct image *image)
 {
+    atomic_store(&b->topics_version, image->offset);
     int rc = start_groups(b);
     rc = rc ? rc : start_transactions(b);
     if (rc)
@@ -121,6 +135,9 @@ int coordinators_start(struct broker *b, const struct image *image)
 
 void coordinators_apply(struct broker *b, const struct image_changes *changes)
 {
+    for (uint32_t i = 0; i < changes->topics_count; i++)
+        if (changes->topics[i].change == IMAGE_TOPIC_CREATED)
+            atomic_store(&b->topics_version, changes->after->offset);
     coordinator_apply(b->groups, changes);
     coordinator_apply(b->transactions, changes);
     for (uint32_t i = 0; i < changes->topics_count; i++)

@@ -85,9 +85,13 @@ static void shard_execute(struct shard_fixture *f, struct coordinator_effects *e
         group_machine.settle(f->state, f->append_error, f->now, effects);
     }
     struct list *node;
-    while ((node = list_pop_front(&effects->answered)))
-        container_of(container_of(node, struct coordinator_request, node), struct asked, request)->done =
-            true;
+    while ((node = list_pop_front(&effects->answered))) {
+        struct coordinator_request *r = container_of(node, struct coordinator_request, node);
+        if (r->complete) // the machine's own
+            r->complete(r);
+        else
+            container_of(r, struct asked, request)->done = true;
+    }
     coordinator_effects_reset(effects);
 }
 

@@ -13,7 +13,7 @@ static struct shard_fixture f;
 // The broker's metadata: topics of one letter.
 static struct {
     int32_t partitions[26]; // 0: there is none
-    int64_t version;
+    int64_t version, topics_version;
 } metadata;
 
 static int64_t metadata_version(void *context)
@@ -49,8 +49,25 @@ static struct str metadata_topic_name(void *context, const struct uuid *id)
     return metadata.partitions[letter - 'a'] ? (struct str){&letters[letter - 'a'], 1} : STR_NULL;
 }
 
+static int64_t metadata_topics_version(void *context)
+{
+    (void)context;
+    return metadata.topics_version;
+}
+
+// What the machine wants matched: kept until the test says what matches.
+static struct coordinator_request *unresolved;
+
+static void resolve(struct coordinator_request *r)
+{
+    assert_null(unresolved);
+    unresolved = r;
+}
+
 static void set_topic(char name, int32_t partitions)
 {
+    if (metadata.partitions[name - 'a'] == 0)
+        metadata.topics_version = metadata.version + 1;
     metadata.partitions[name - 'a'] = partitions;
     metadata.version++;
 }
@@ -63,8 +80,12 @@ static int set_up(void **state)
     f.config.consumer_heartbeat_interval_ms = 5000;
     f.config.consumer_assignment_interval_ms = 0;
     f.config.consumer_max_size = INT32_MAX;
-    f.config.metadata = (struct group_metadata){
-        .version = metadata_version, .topic = metadata_topic, .topic_name = metadata_topic_name};
+    f.config.metadata = (struct group_metadata){.version = metadata_version,
+                                                .topic = metadata_topic,
+                                                .topic_name = metadata_topic_name,
+                                                .topics_version = metadata_topics_version};
+    f.config.resolve = resolve;
+    f.config.regex_refresh_interval_ms = 600000;
     memset(&metadata, 0, sizeof metadata);
     set_topic('a', 4);
     return 0;
@@ -73,6 +94,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    if (unresolved)
+        group_regexes_free(unresolved);
+    unresolved = NULL;
     shard_close(&f);
     return 0;
 }
@@ -80,7 +104,7 @@ static int tear_down(void **state)
 // Heartbeats
 
 struct beat {
-    const char *member, *instance, *topics, *owned, *assignor; // topics: letters; owned: "a0 a1"
+    const char *member, *instance, *topics, *regex, *owned, *assignor; // topics: letters; owned: "a0 a1"
     int32_t epoch, rebalance_ms;
 };
 
@@ -111,6 +135,7 @@ static int16_t beat(struct beat b)
     q.instance_id = str_from(b.instance);
     q.member_epoch = b.epoch;
     q.server_assignor = str_from(b.assignor);
+    q.subscribed_topic_regex = str_from(b.regex);
     if (b.epoch == 0 || b.rebalance_ms)
         q.rebalance_timeout_ms = b.rebalance_ms ? b.rebalance_ms : 30000;
     if (b.topics) {
@@ -404,6 +429,132 @@ static void test_static(void **state)
     assert_state("Empty", 3, 2, 0);
 }
 
+// Regular expressions
+
+// The topics, of one letter, that match each of the expressions that wait, which are `patterns`.
+static void resolve_as(const char *patterns, const char *topics)
+{
+    assert_non_null(unresolved);
+    struct group_regexes *q = unresolved->response;
+    struct str names[8];
+    char asked[64] = "";
+    q->version = metadata.version;
+    q->resolved_ms = f.now.wall_ms;
+    for (int32_t i = 0, at = 0; i < q->count; i++) {
+        snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%s%.*s", i ? " " : "",
+                 STR_ARG(q->regexes[i].pattern));
+        q->regexes[i].topics = &names[at];
+        for (; *topics && *topics != ' '; topics++, q->regexes[i].topics_count++)
+            names[at++] = (struct str){topics, 1};
+        topics += *topics == ' ';
+    }
+    assert_string_equal(asked, patterns);
+    struct coordinator_request *r = unresolved;
+    unresolved = NULL;
+    struct asked *a = shard_ask_version(&f, GROUP_REGEXES_RESOLVED, q, 0);
+    assert_true(a->done);
+    assert_int_equal(a->request.error, f.append_error);
+    asked_free(a);
+    group_regexes_free(r);
+}
+
+static void test_regex(void **state)
+{
+    (void)state;
+    set_topic('b', 1);
+    assert_int_equal(beat((struct beat){.member = "x", .regex = "[ab]"}), E_NONE);
+    assert_string_equal(told, ""); // nothing is known to match yet
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    f.append_error = E_NOT_COORDINATOR;
+    resolve_as("[ab]", "ab");
+    f.append_error = E_NONE;
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch}); // and so it is looked for again
+    resolve_as("[ab]", "ab");
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    assert_string_equal(told, "a0 a1 a2 a3 b0");
+    assert_null(unresolved);
+    // A topic that comes to be joins, but not within ten seconds of the last look.
+    set_topic('c', 1);
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    assert_null(unresolved);
+    shard_reload(&f);
+    shard_advance(&f, 10001);
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    resolve_as("[ab]", "abc");
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    assert_string_equal(told, "a0 a1 a2 a3 b0 c0");
+    // Nothing new for ten minutes.
+    for (int i = 0; i < 20; i++) {
+        shard_advance(&f, 30000);
+        beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+        assert_null(unresolved);
+    }
+    shard_advance(&f, 1);
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    int32_t epoch = beaten.member_epoch;
+    resolve_as("[ab]", "abc");
+    beat((struct beat){.member = "x", .epoch = epoch});
+    assert_int_equal(beaten.member_epoch, epoch); // the same topics
+}
+
+static bool has_regex_tombstone(const char *pattern)
+{
+    size_t size = strlen(pattern);
+    const struct logged *last = NULL;
+    for (size_t i = 0; i < f.log_count; i++) {
+        const struct buffer *key = &f.log[i].key;
+        if (key->size > size && load_be16(key->data) == 16 &&
+            memcmp(key->data + key->size - size, pattern, size) == 0)
+            last = &f.log[i];
+    }
+    assert_non_null(last);
+    return last->tombstone;
+}
+
+static void test_regexes_of_two(void **state)
+{
+    (void)state;
+    set_topic('b', 1);
+    beat((struct beat){.member = "x", .regex = "a"});
+    resolve_as("a", "a");
+    beat((struct beat){.member = "x", .epoch = beaten.member_epoch});
+    int32_t x = beaten.member_epoch;
+    assert_string_equal(told, "a0 a1 a2 a3");
+    // Both by name and by expression; one that is known already needs no look.
+    beat((struct beat){.member = "y", .topics = "b", .regex = "a"});
+    int32_t y = beaten.member_epoch;
+    assert_true(y > x);
+    assert_string_equal(told, "b0");
+    assert_null(unresolved);
+    beat((struct beat){.member = "x", .epoch = x});
+    assert_string_equal(told, "a1 a2 a3");
+    beat((struct beat){.member = "x", .epoch = x, .owned = "a1 a2 a3"});
+    x = beaten.member_epoch;
+    beat((struct beat){.member = "y", .epoch = y});
+    assert_string_equal(told, "a0 b0");
+    // The last one that has it takes it along.
+    shard_advance(&f, 10001);
+    beat((struct beat){.member = "x", .epoch = x, .regex = "b"});
+    x = beaten.member_epoch;
+    resolve_as("a b", "a b");
+    assert_false(has_regex_tombstone("a"));
+    beat((struct beat){.member = "y", .epoch = -1});
+    assert_true(has_regex_tombstone("a"));
+    assert_false(has_regex_tombstone("b"));
+    beat((struct beat){.member = "x", .epoch = x, .regex = ""});
+    assert_true(has_regex_tombstone("b"));
+}
+
+static void test_regex_that_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(beat((struct beat){.member = "x", .regex = "a("}), E_INVALID_REGULAR_EXPRESSION);
+    assert_string_equal(beaten.error_message.data,
+                        "SubscribedTopicRegex `a(` is not a valid regular expression: missing closing ).");
+    assert_int_equal(f.log_count, 0);
+    assert_null(unresolved);
+}
+
 // Offsets
 
 static int16_t commit(const char *member, int32_t epoch, int16_t version)
@@ -531,6 +682,9 @@ int main(void)
         TEST(test_session),
         TEST(test_rebalance_timeout),
         TEST(test_static),
+        TEST(test_regex),
+        TEST(test_regexes_of_two),
+        TEST(test_regex_that_is_none),
         TEST(test_offsets),
         TEST(test_simple_group),
         TEST(test_delete),

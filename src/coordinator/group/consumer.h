@@ -50,6 +50,7 @@ struct consumer_group {
     struct map members;       // struct consumer_member by id
     struct map statics;       // by instance id
     struct map regexes;       // struct consumer_regex by pattern
+    bool resolving;           // they are being matched with the topics that exist
     struct map holdings;      // by topic and partition: what members hold, assigned or revoking
 };
 
@@ -87,6 +88,10 @@ void write_consumer_position(struct turn *t, struct str group, struct str member
 void write_consumer_member_tombstones(struct turn *t, struct str group, struct str member);
 void write_consumer_group_tombstones(struct turn *t, const struct group *g); // without members
 
+void write_consumer_regex(struct turn *t, struct str group, const struct group_regexes *r,
+                          const struct group_regex *regex);
+void write_consumer_regex_tombstone(struct turn *t, struct str group, struct str pattern);
+
 // consumer_replay.c. The record's type is one of theirs when it returns true.
 
 bool replay_consumer_record(struct groups *s, int16_t type, const struct coordinator_record *record,
@@ -101,7 +106,8 @@ struct consumer_change {
     const struct consumer_member *replaced; // leaves; may be NULL
     struct str id;                          // who comes or changes; null: nobody
     const struct consumer_subscription *subscription;
-    const struct assignment *target; // of that member, until now
+    const struct assignment *target;      // of that member, until now
+    const struct group_regexes *resolved; // anew; may be NULL
 };
 
 // A hash of the topics that anybody subscribes to, as they exist now; 0: none.
@@ -110,6 +116,17 @@ int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *cha
 // Assigns anew and writes the targets that changed. *target is that of change->id. False: out of memory.
 bool consumer_assign(struct turn *t, struct str group, const struct consumer_change *change, int32_t epoch,
                      struct assignment *target);
+
+// consumer_regex.c
+
+// A member goes over to another regular expression, or to none; g NULL: there is no group yet. Returns what
+// is wrong with it (static), or NULL; *resolved: which topics match it is known.
+const char *consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
+                                  struct str after, bool *resolved);
+void consumer_regex_leave(struct turn *t, const struct consumer_member *m); // before its other records go
+// Has the group's expressions matched again when this member's is unknown, topics came to be, or it is time.
+void consumer_regex_refresh(struct turn *t, struct group *g, const struct consumer_member *m);
+void on_regexes_resolved(struct turn *t, struct coordinator_request *r);
 
 // consumer_heartbeat.c, consumer_describe.c
 

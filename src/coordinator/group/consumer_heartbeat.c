@@ -29,15 +29,13 @@ __attribute__((format(printf, 4, 5))) static void reject(struct turn *t, struct 
                                                          int16_t error, const char *format, ...)
 {
     coordinator_effects_reset(t->effects);
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
     if (out) {
+        va_list args;
+        va_start(args, format);
         out->error_code = error;
-        out->error_message = arena_str(&r->arena, str_from(text));
+        out->error_message = arena_vprintf(&r->arena, format, args);
+        va_end(args);
     }
     answer(t, r, out);
 }
@@ -127,9 +125,9 @@ static bool same_regex(struct str a, struct str b) // none is the same as an emp
     return str_equal(a, b) || (a.size == 0 && b.size == 0);
 }
 
-static bool same_topics(const struct consumer_subscription *a, const struct consumer_subscription *b)
+static bool same_names(const struct consumer_subscription *a, const struct consumer_subscription *b)
 {
-    bool same = a->topics_count == b->topics_count && same_regex(a->regex, b->regex);
+    bool same = a->topics_count == b->topics_count;
     for (int32_t i = 0; same && i < a->topics_count; i++)
         same = str_equal(a->topics[i], b->topics[i]);
     return same;
@@ -137,7 +135,7 @@ static bool same_topics(const struct consumer_subscription *a, const struct cons
 
 static bool same_subscription(const struct consumer_subscription *a, const struct consumer_subscription *b)
 {
-    return same_topics(a, b) && str_equal(a->instance_id, b->instance_id) &&
+    return same_names(a, b) && same_regex(a->regex, b->regex) && str_equal(a->instance_id, b->instance_id) &&
            str_equal(a->rack_id, b->rack_id) && str_equal(a->client_id, b->client_id) &&
            str_equal(a->client_host, b->client_host) && str_equal(a->assignor, b->assignor) &&
            a->rebalance_timeout_ms == b->rebalance_timeout_ms && (a->classic == NULL) == (b->classic == NULL);
@@ -247,6 +245,7 @@ static void write_leave(struct turn *t, const struct consumer_member *m)
 {
     const struct group *g = m->group;
     const struct consumer_change change = {.group = g, .replaced = m};
+    consumer_regex_leave(t, m);
     write_consumer_member_tombstones(t, g->id, m->id);
     write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_metadata_hash(t, &change));
 }
@@ -329,7 +328,8 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     h->assignment_epoch = c ? c->assignment_epoch : CONSUMER_FIRST_EPOCH;
     if (!subscribes_anew && c && c->metadata_version == version)
         return;
-    const struct consumer_change change = {h->group, h->replaced, h->member_id, &h->subscription, &h->target};
+    const struct consumer_change change = {h->group,         h->replaced, h->member_id,
+                                           &h->subscription, &h->target,  NULL};
     int64_t hash = consumer_metadata_hash(t, &change);
     if (subscribes_anew || hash != (c ? c->metadata_hash : 0))
         write_consumer_group(t, h->q->group_id, ++h->epoch, hash);
@@ -344,7 +344,8 @@ static bool advance_target(struct turn *t, struct heartbeat *h)
                  t->now.wall_ms - c->assignment_ms < t->groups->config->consumer_assignment_interval_ms;
     if (h->epoch <= h->assignment_epoch || waits)
         return true;
-    const struct consumer_change change = {h->group, h->replaced, h->member_id, &h->subscription, &h->target};
+    const struct consumer_change change = {h->group,         h->replaced, h->member_id,
+                                           &h->subscription, &h->target,  NULL};
     h->assignment_epoch = h->epoch;
     return consumer_assign(t, h->q->group_id, &change, h->epoch, &h->target);
 }
@@ -412,8 +413,18 @@ static void stay(struct turn *t, struct heartbeat *h)
     bool is_new = !h->m && !h->replaced;
     if (is_new || !same_subscription(&before, &h->subscription))
         write_consumer_member(t, h->q->group_id, h->member_id, &h->subscription);
-    bool subscribes_anew = !same_topics(&before, &h->subscription);
-    advance_group(t, h, subscribes_anew);
+    bool renames = !same_names(&before, &h->subscription), resolved;
+    const char *wrong =
+        consumer_regex_change(t, h->q->group_id, h->group, before.regex, h->subscription.regex, &resolved);
+    if (wrong) {
+        reject(t, h->r, E_INVALID_REGULAR_EXPRESSION,
+               "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",
+               STR_ARG(h->subscription.regex), wrong);
+        return;
+    }
+    bool subscribes_anew = renames || !same_regex(before.regex, h->subscription.regex);
+    bool drops = before.regex.size > 0 && h->subscription.regex.size == 0;
+    advance_group(t, h, renames || resolved || drops);
     struct consumer_position next;
     enum reconcile_result result = RECONCILE_NOMEM;
     if (advance_target(t, h)) {
@@ -526,6 +537,8 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
     else if (m && s->then_moved)
         timer_cancel(s, &m->rebalance);
     answer(t, r, r->response);
+    if (m)
+        consumer_regex_refresh(t, g, m);
 }
 
 // Who is silent, or does not give up what it is to give up, is out. When that cannot be written, the same

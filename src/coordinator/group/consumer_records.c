@@ -142,13 +142,31 @@ void write_consumer_member_tombstones(struct turn *t, struct str group, struct s
     put(t, &consumer_group_member_metadata_key_type, &metadata, NULL, NULL);
 }
 
+void write_consumer_regex(struct turn *t, struct str group, const struct group_regexes *r,
+                          const struct group_regex *regex)
+{
+    struct consumer_group_regular_expression_key key = {group, regex->pattern};
+    struct consumer_group_regular_expression_value value;
+    message_init(&consumer_group_regular_expression_value_type, &value);
+    value.topics = regex->topics;
+    value.topics_count = regex->topics_count;
+    value.version = r->version;
+    value.timestamp = r->resolved_ms;
+    put(t, &consumer_group_regular_expression_key_type, &key, &consumer_group_regular_expression_value_type,
+        &value);
+}
+
+void write_consumer_regex_tombstone(struct turn *t, struct str group, struct str pattern)
+{
+    struct consumer_group_regular_expression_key key = {group, pattern};
+    put(t, &consumer_group_regular_expression_key_type, &key, NULL, NULL);
+}
+
 void write_consumer_group_tombstones(struct turn *t, const struct group *g)
 {
     struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));) {
-        struct consumer_group_regular_expression_key regex = {g->id, e->key};
-        put(t, &consumer_group_regular_expression_key_type, &regex, NULL, NULL);
-    }
+    for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));)
+        write_consumer_regex_tombstone(t, g->id, e->key);
     struct consumer_group_target_assignment_metadata_key target = {g->id};
     struct consumer_group_metadata_key group = {g->id};
     put(t, &consumer_group_target_assignment_metadata_key_type, &target, NULL, NULL);

@@ -21,6 +21,7 @@ struct known {
 // The members and the existing topics that they subscribe to.
 struct view {
     const struct consumer_group *group; // NULL: none yet
+    const struct group_regexes *resolved;
     struct subscriber *members;
     uint32_t members_count;
     struct known **topics; // sorted by id
@@ -28,20 +29,38 @@ struct view {
     struct map by_name;
 };
 
-static const struct consumer_regex *regex_of(const struct view *v, const struct consumer_subscription *s)
+// The topics that match the member's regular expression.
+static const struct str *matches(const struct view *v, const struct consumer_subscription *s, int32_t *count)
 {
-    return v->group && s->regex.size > 0 ? map_get(&v->group->regexes, s->regex) : NULL;
+    for (int32_t i = 0; v->resolved && i < v->resolved->count; i++)
+        if (str_equal(v->resolved->regexes[i].pattern, s->regex)) {
+            *count = v->resolved->regexes[i].topics_count;
+            return v->resolved->regexes[i].topics;
+        }
+    const struct consumer_regex *regex =
+        v->group && s->regex.size > 0 ? map_get(&v->group->regexes, s->regex) : NULL;
+    *count = regex ? regex->topics_count : 0;
+    return regex ? regex->topics : NULL;
 }
 
-static int32_t names_count(const struct view *v, const struct consumer_subscription *s)
+// What a member subscribes to: names, and what matches its regular expression.
+struct names {
+    const struct str *own, *matched;
+    int32_t own_count, count;
+};
+
+static struct names names_of(const struct view *v, const struct consumer_subscription *s)
 {
-    const struct consumer_regex *regex = regex_of(v, s);
-    return s->topics_count + (regex ? regex->topics_count : 0);
+    int32_t matched = 0;
+    struct names n = {.own = s->topics, .own_count = s->topics_count};
+    n.matched = matches(v, s, &matched);
+    n.count = n.own_count + matched;
+    return n;
 }
 
-static struct str name_at(const struct view *v, const struct consumer_subscription *s, int32_t i)
+static struct str name_at(const struct names *n, int32_t i)
 {
-    return i < s->topics_count ? s->topics[i] : regex_of(v, s)->topics[i - s->topics_count];
+    return i < n->own_count ? n->own[i] : n->matched[i - n->own_count];
 }
 
 static bool learn_topic(struct turn *t, struct view *v, struct str name, struct arena *arena)
@@ -80,7 +99,8 @@ static int compare_subscribers(const void *a, const void *b)
 
 static bool see(struct turn *t, const struct consumer_change *change, struct arena *arena, struct view *v)
 {
-    *v = (struct view){.group = change->group ? consumer_of(change->group) : NULL};
+    *v = (struct view){.group = change->group ? consumer_of(change->group) : NULL,
+                       .resolved = change->resolved};
     size_t most = (v->group ? v->group->members.count : 0) + 1;
     v->members = arena_zalloc(arena, most, sizeof *v->members);
     if (!v->members)
@@ -97,9 +117,9 @@ static bool see(struct turn *t, const struct consumer_change *change, struct are
     if (v->members_count > 1) // what is decided does not depend on the order of a hash map
         qsort(v->members, v->members_count, sizeof *v->members, compare_subscribers);
     for (uint32_t i = 0; i < v->members_count; i++) {
-        const struct consumer_subscription *s = v->members[i].subscription;
-        for (int32_t k = 0, count = names_count(v, s); k < count; k++)
-            if (!learn_topic(t, v, name_at(v, s, k), arena))
+        const struct names names = names_of(v, v->members[i].subscription);
+        for (int32_t k = 0; k < names.count; k++)
+            if (!learn_topic(t, v, name_at(&names, k), arena))
                 return false;
     }
     if (v->topics_count > 1)
@@ -171,13 +191,13 @@ static bool set_problem(const struct view *v, struct arena *arena, struct assign
         topics[i] = (struct assignor_topic){v->topics[i]->topic.id, v->topics[i]->topic.partitions};
     for (uint32_t i = 0; i < v->members_count; i++) {
         const struct consumer_subscription *s = v->members[i].subscription;
-        int32_t names = names_count(v, s);
-        uint32_t *places = arena_alloc(arena, (size_t)names * sizeof *places);
+        const struct names names = names_of(v, s);
+        uint32_t *places = arena_alloc(arena, (size_t)names.count * sizeof *places);
         uint32_t found = 0, kept = 0;
         if (!places)
             return false;
-        for (int32_t k = 0; k < names; k++) {
-            const struct known *known = map_get(&v->by_name, name_at(v, s, k));
+        for (int32_t k = 0; k < names.count; k++) {
+            const struct known *known = map_get(&v->by_name, name_at(&names, k));
             if (known)
                 places[found++] = known->place;
         }

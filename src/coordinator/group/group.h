@@ -23,6 +23,21 @@ struct group_metadata {
     int64_t (*version)(void *context); // another one whenever something may have changed
     bool (*topic)(void *context, struct str name, struct group_topic *out); // false: there is none
     struct str (*topic_name)(void *context, const struct uuid *id);         // a null view: there is none
+    int64_t (*topics_version)(void *context); // `version` as it was when a topic last came to be
+};
+
+// Regular expressions of a group, and the topics that match each.
+struct group_regexes {
+    struct str group_id;
+    struct group_regex {
+        struct str pattern;
+        struct str *topics; // ascending
+        int32_t topics_count;
+    } * regexes;
+    int32_t count;
+    int64_t version;     // of the metadata that they were looked for in
+    int64_t resolved_ms; // wall clock
+    bool failed;         // there are no results: out of memory
 };
 
 // What the machine goes by; server.properties gives it (group_config_init).
@@ -39,7 +54,14 @@ struct group_config {
     bool consumer_protocol; // it is served (group.coordinator.rebalance.protocols)
     int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms, consumer_assignment_interval_ms;
     int32_t consumer_max_size;
+    int64_t regex_refresh_interval_ms;
     struct group_metadata metadata; // the caller's to set
+    // Regular expressions are to be matched with every topic (GROUP_REGEXES). Called on resolve_to's thread
+    // as a request's `complete`, and owns the request: group_regexes_free. With an error in it the shard is
+    // lost. Whoever has the topics hands them back as GROUP_REGEXES_RESOLVED.
+    void (*resolve)(struct coordinator_request *regexes);
+    struct loop *resolve_to;
+    void *resolve_context;
 };
 
 // 0, or ERR_NOMEM.
@@ -61,7 +83,10 @@ enum group_request {
     GROUP_TOPIC_DELETED,      // struct str, the topic's name; none
     GROUP_CONSUMER_HEARTBEAT, // consumer_group_heartbeat_request; consumer_group_heartbeat_response
     GROUP_CONSUMER_DESCRIBE,  // struct str; consumer_group_describe_response_described_group
-    GROUP_REQUESTS
+    GROUP_REGEXES_RESOLVED,   // struct group_regexes; none but the error
+    GROUP_REQUESTS,
+    GROUP_REGEXES, // from the machine to config->resolve: the response is a struct group_regexes without
+                   // topics
 };
 
 // Offsets that count when the producer's transaction commits.
@@ -69,6 +94,8 @@ struct group_txn_commit {
     struct offset_commit_request commit; // as for GROUP_COMMIT; without a retention time
     struct coordinator_producer producer;
 };
+
+void group_regexes_free(struct coordinator_request *regexes);
 
 struct group_fetch {
     struct str group_id;

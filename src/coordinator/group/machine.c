@@ -275,6 +275,7 @@ static void (*const served[GROUP_REQUESTS])(struct turn *t, struct coordinator_r
     [GROUP_TOPIC_DELETED] = on_topic_deleted,
     [GROUP_CONSUMER_HEARTBEAT] = on_consumer_heartbeat,
     [GROUP_CONSUMER_DESCRIBE] = on_consumer_describe,
+    [GROUP_REGEXES_RESOLVED] = on_regexes_resolved,
 };
 
 static void step(void *state, struct coordinator_request *r, struct coordinator_now now,
@@ -378,6 +379,7 @@ int group_config_init(struct group_config *c, const struct broker_config *broker
         .consumer_heartbeat_interval_ms = (int32_t)NUMBER("group.consumer.heartbeat.interval.ms"),
         .consumer_assignment_interval_ms = (int32_t)NUMBER("group.consumer.assignment.interval.ms"),
         .consumer_max_size = (int32_t)NUMBER("group.consumer.max.size"),
+        .regex_refresh_interval_ms = NUMBER("group.consumer.regex.refresh.interval.ms"),
     };
 #undef NUMBER
     arena_free(&arena);
