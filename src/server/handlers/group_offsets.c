@@ -1,12 +1,18 @@
-// OffsetCommit and OffsetDelete. Topics are looked up here, groups in their coordinator.
+// OffsetCommit, TxnOffsetCommit and OffsetDelete. Topics are looked up here, groups in their coordinator.
+#include "base/clock.h"
 #include "base/error.h"
 #include "coordinator/group/group.h"
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
+#include "server/handlers/auto_create.h"
 #include "server/handlers/coordinator_call.h"
 #include "server/handlers/handlers.h"
+#include "server/live_config.h"
 #include "server/partition_index.h"
+#include "server/transactions.h"
+
+#include <stdlib.h>
 
 #define TOPIC_ID_VERSION 10 // of OffsetCommit
 
@@ -177,26 +183,30 @@ static struct offset_commit_response *group_error(struct request *r,
     return out;
 }
 
-static void finish_commit(struct coordinator_call *call)
+// The answer, of what the group said (NULL: the error) and what was answered without it. 0 or ERR_NOMEM.
+static int complete_commit(struct request *r, struct commit *c, struct offset_commit_response *part,
+                           int16_t error)
 {
-    struct request *r = call->request;
-    struct commit *c = call->context;
-    struct offset_commit_response *part = call->parts[0].response;
     if (!part)
-        part = group_error(r, &c->known, call->parts[0].error);
-    if (part && c->answer.topics_count == 0) {
-        c->answer.topics = part->topics;
-        c->answer.topics_count = part->topics_count;
-    } else if (!part || merge_answers(r, c, part)) {
-        out_of_memory(r);
-        return;
-    }
-    request_respond(r, &c->answer);
+        part = group_error(r, &c->known, error);
+    if (!part || c->answer.topics_count > 0)
+        return part ? merge_answers(r, c, part) : ERR_NOMEM;
+    c->answer.topics = part->topics;
+    c->answer.topics_count = part->topics_count;
+    return 0;
 }
 
-static int sort_topics(struct request *r, struct commit *c)
+static void finish_commit(struct coordinator_call *call)
 {
-    const struct offset_commit_request *q = r->message;
+    struct commit *c = call->context;
+    if (complete_commit(call->request, c, call->parts[0].response, call->parts[0].error))
+        out_of_memory(call->request);
+    else
+        request_respond(call->request, &c->answer);
+}
+
+static int sort_topics(struct request *r, struct commit *c, const struct offset_commit_request *q)
+{
     c->known = *q;
     c->known.topics_count = 0;
     c->known.topics = offset_commit_request_offset_commit_request_topic_new(&r->arena, q->topics_count);
@@ -216,7 +226,7 @@ static void handle_offset_commit(struct request *r)
     const struct offset_commit_request *q = r->message;
     struct commit *c = arena_zalloc(&r->arena, 1, sizeof *c);
     struct coordinator_call *call = c ? coordinator_call_new(r, 1, finish_commit) : NULL;
-    if (!call || sort_topics(r, c)) {
+    if (!call || sort_topics(r, c, q)) {
         coordinator_call_discard(call);
         out_of_memory(r);
         return;
@@ -242,6 +252,243 @@ const struct api_handler offset_commit_handler = {.api_key = 8,
                                                   .listeners = LISTENER_BROKER,
                                                   .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_offset_commit};
+
+// TxnOffsetCommit: the same, as part of a producer's transaction, which has to cover the group's partition of
+// __consumer_offsets (KIP-890)
+
+#define TXN_LOADING_VERSION   2 // older clients do not understand COORDINATOR_LOAD_IN_PROGRESS
+#define TXN_ABORTABLE_VERSION 4
+#define TXN_ADDS_VERSION      5 // nobody else adds the partition
+
+struct txn_commit {
+    struct offset_commit_request wanted; // the request in OffsetCommit's shape
+    struct commit commit;
+    struct group_txn_commit message;
+    int32_t shard;
+};
+
+// Outlives its request while the coordinator of the transaction thinks.
+struct txn_question {
+    struct transaction_question question;
+    struct request *request; // NULL once it is gone
+    struct txn_commit *commit;
+    struct add_partitions_to_txn_request_add_partitions_to_txn_topic topic;
+    int32_t partition;
+};
+
+static void respond_txn_commit(struct request *r, struct txn_commit *t, struct offset_commit_response *part,
+                               int16_t error)
+{
+    struct txn_offset_commit_response out;
+    message_init(&txn_offset_commit_response_type, &out);
+    if (error == E_COORDINATOR_LOAD_IN_PROGRESS && r->version < TXN_LOADING_VERSION)
+        error = E_COORDINATOR_NOT_AVAILABLE;
+    int rc = t->commit.known.topics_count > 0 ? complete_commit(r, &t->commit, part, error) : 0;
+    const struct offset_commit_response *all = &t->commit.answer;
+    out.topics =
+        txn_offset_commit_response_txn_offset_commit_response_topic_new(&r->arena, all->topics_count);
+    for (int32_t i = 0; rc == 0 && out.topics && i < all->topics_count; i++) {
+        const struct offset_commit_response_offset_commit_response_topic *from = &all->topics[i];
+        struct txn_offset_commit_response_txn_offset_commit_response_topic *o = &out.topics[i];
+        o->name = from->name;
+        o->partitions = txn_offset_commit_response_txn_offset_commit_response_partition_new(
+            &r->arena, from->partitions_count);
+        if (!o->partitions) {
+            rc = ERR_NOMEM;
+            break;
+        }
+        o->partitions_count = from->partitions_count;
+        for (int32_t k = 0; k < from->partitions_count; k++) {
+            o->partitions[k].partition_index = from->partitions[k].partition_index;
+            o->partitions[k].error_code = from->partitions[k].error_code;
+        }
+    }
+    out.topics_count = all->topics_count;
+    if (rc || !out.topics)
+        out_of_memory(r);
+    else
+        request_respond(r, &out);
+}
+
+static void finish_txn_commit(struct coordinator_call *call)
+{
+    respond_txn_commit(call->request, call->context, call->parts[0].response, call->parts[0].error);
+}
+
+static void commit_to_group(struct request *r, struct txn_commit *t)
+{
+    struct coordinator_call *call = coordinator_call_new(r, 1, finish_txn_commit);
+    if (!call) {
+        out_of_memory(r);
+        return;
+    }
+    call->context = t;
+    call->parts[0].kind = GROUP_TXN_COMMIT;
+    call->parts[0].message = &t->message;
+    coordinator_call_run(call, broker_of(r)->groups, &t->shard);
+}
+
+static void go_on(struct request *r, struct txn_commit *t, int16_t error)
+{
+    if (error == E_PRODUCER_FENCED)
+        error = E_INVALID_PRODUCER_EPOCH;
+    if (error == E_TRANSACTION_ABORTABLE && r->version < TXN_ABORTABLE_VERSION)
+        error = E_INVALID_TXN_STATE;
+    if (error == E_NONE)
+        commit_to_group(r, t);
+    else
+        respond_txn_commit(r, t, NULL, error);
+}
+
+static void on_txn_answer(struct transaction_question *question)
+{
+    struct txn_question *q = container_of(question, struct txn_question, question);
+    struct request *r = q->request;
+    struct txn_commit *t = q->commit;
+    int16_t error = transaction_answer(question, 0, 0);
+    transaction_question_free(question);
+    free(q);
+    if (r)
+        go_on(r, t, error);
+}
+
+static void on_cancel_question(struct request *r)
+{
+    ((struct txn_question *)r->parked)->request = NULL;
+}
+
+static void ask_transaction(struct request *r, struct txn_commit *t)
+{
+    const struct txn_offset_commit_request *m = r->message;
+    struct txn_question *q = calloc(1, sizeof *q);
+    if (!q) {
+        out_of_memory(r);
+        return;
+    }
+    q->request = r;
+    q->commit = t;
+    q->partition = t->shard;
+    q->topic.name = STR(GROUP_TOPIC);
+    q->topic.partitions = &q->partition;
+    q->topic.partitions_count = 1;
+    q->question.about.transactional_id = m->transactional_id;
+    q->question.about.producer_id = m->producer_id;
+    q->question.about.producer_epoch = m->producer_epoch;
+    q->question.about.verify_only = r->version < TXN_ADDS_VERSION;
+    q->question.about.topics = &q->topic;
+    q->question.about.topics_count = 1;
+    q->question.reply_to = &r->reactor->loop;
+    q->question.done = on_txn_answer;
+    if (transaction_ask(broker_of(r), &q->question))
+        on_txn_answer(&q->question);
+    else
+        request_park(r, PARK_STALL, on_cancel_question, q);
+}
+
+// Whether the group's partition wants its coordinator asked; the guard goes with the append. As clients of a
+// group are to read the errors.
+static int16_t verify_group(struct request *r, struct txn_commit *t)
+{
+    const struct image_topic *topic = image_topic(image_current(), STR(GROUP_TOPIC));
+    struct coordinator_producer *producer = &t->message.producer;
+    struct log_verification about = {.producer_id = producer->producer_id,
+                                     .producer_epoch = producer->epoch,
+                                     .sequence = -1,
+                                     .raises_epoch = r->version >= TXN_ADDS_VERSION};
+    int16_t error;
+    struct partition *p = replica_manager_find(broker_of(r)->replicas, topic, t->shard, &error);
+    if (p)
+        error = partition_verify(p, &about, clock_wall_ms(), &producer->guard);
+    partition_unref(p);
+    switch (error) {
+    case E_UNKNOWN_TOPIC_OR_PARTITION:
+        return E_COORDINATOR_NOT_AVAILABLE;
+    case E_NOT_LEADER_OR_FOLLOWER:
+    case E_KAFKA_STORAGE_ERROR:
+        return E_NOT_COORDINATOR;
+    default:
+        return error;
+    }
+}
+
+// The request in OffsetCommit's shape. 0 or ERR_NOMEM.
+static int as_commit(struct request *r, struct offset_commit_request *out)
+{
+    const struct txn_offset_commit_request *m = r->message;
+    *out = offset_commit_request_default;
+    out->group_id = m->group_id;
+    out->member_id = m->member_id;
+    out->group_instance_id = m->group_instance_id;
+    out->generation_id_or_member_epoch = m->generation_id;
+    out->topics = offset_commit_request_offset_commit_request_topic_new(&r->arena, m->topics_count);
+    for (int32_t i = 0; out->topics && i < m->topics_count; i++) {
+        const struct txn_offset_commit_request_txn_offset_commit_request_topic *from = &m->topics[i];
+        struct offset_commit_request_offset_commit_request_topic *to = &out->topics[out->topics_count++];
+        to->name = from->name;
+        to->partitions =
+            offset_commit_request_offset_commit_request_partition_new(&r->arena, from->partitions_count);
+        if (!to->partitions)
+            return ERR_NOMEM;
+        to->partitions_count = from->partitions_count;
+        for (int32_t k = 0; k < from->partitions_count; k++) {
+            to->partitions[k].partition_index = from->partitions[k].partition_index;
+            to->partitions[k].committed_offset = from->partitions[k].committed_offset;
+            to->partitions[k].committed_leader_epoch = from->partitions[k].committed_leader_epoch;
+            to->partitions[k].committed_metadata = from->partitions[k].committed_metadata;
+        }
+    }
+    return out->topics ? 0 : ERR_NOMEM;
+}
+
+static void refuse_txn_commit(struct request *r, struct txn_commit *t, int16_t error)
+{
+    t->commit.known = t->wanted;
+    t->commit.answer.topics_count = 0;
+    respond_txn_commit(r, t, NULL, error);
+}
+
+static void handle_txn_offset_commit(struct request *r)
+{
+    const struct txn_offset_commit_request *m = r->message;
+    struct broker *b = broker_of(r);
+    struct txn_commit *t = arena_zalloc(&r->arena, 1, sizeof *t);
+    if (!t || as_commit(r, &t->wanted) || sort_topics(r, &t->commit, &t->wanted)) {
+        out_of_memory(r);
+        return;
+    }
+    t->shard = coordinator_partition(b->groups, m->group_id);
+    t->message.commit = t->commit.known;
+    t->message.producer =
+        (struct coordinator_producer){.producer_id = m->producer_id, .epoch = m->producer_epoch};
+    if (!request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, m->transactional_id)) {
+        refuse_txn_commit(r, t, E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+        return;
+    }
+    if (!request_authorize(r, ACL_READ, RESOURCE_GROUP, m->group_id)) {
+        refuse_txn_commit(r, t, E_GROUP_AUTHORIZATION_FAILED);
+        return;
+    }
+    if (t->commit.known.topics_count == 0 || m->group_id.size == 0) {
+        respond_txn_commit(r, t, NULL, E_INVALID_GROUP_ID);
+        return;
+    }
+    if (!broker_config_now(b)->verify_transactions && r->version < TXN_ADDS_VERSION) {
+        commit_to_group(r, t);
+        return;
+    }
+    int16_t error = verify_group(r, t);
+    if (error == E_NONE && t->message.producer.guard != LOG_NO_GUARD)
+        ask_transaction(r, t);
+    else
+        go_on(r, t, error);
+}
+
+const struct api_handler txn_offset_commit_handler = {.api_key = 28,
+                                                      .min_version = 0,
+                                                      .max_version = 5,
+                                                      .advertised_min_version = -1,
+                                                      .listeners = LISTENER_BROKER,
+                                                      .handle = handle_txn_offset_commit};
 
 // OffsetDelete
 

@@ -50,6 +50,8 @@ class Normal:
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
         if key in UNORDERED:
             return sorted(self(x, "") for x in obj)
+        if key == "Partitions" and isinstance(obj, list) and all(isinstance(x, int) for x in obj):
+            return sorted(obj)  # of a transaction: Kafka has them in a hash set
         if isinstance(obj, list):
             return self._sorted([self(x, key) for x in sorted(obj, key=self._order)])
         if isinstance(obj, bytes):
@@ -64,6 +66,8 @@ class Normal:
 
     def _order(self, item):
         """The order in which ids are first seen: Kafka shuffles some answers (those to DeleteTopics)."""
+        if isinstance(item, dict) and "TransactionalId" in item:
+            return (item["TransactionalId"],)
         if not isinstance(item, dict) or ("Name" not in item and "TopicId" not in item):
             return ()
         seen = self.seen.get(("topic", item.get("TopicId")), len(self.seen))
