@@ -1,5 +1,6 @@
 // FindCoordinator: the leader of the internal topic's partition that a group or a transactional id belongs
 // to. The topic is made when it is first asked for.
+#include "config/setting.h"
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -39,6 +40,21 @@ static int16_t find_leader(struct request *r, struct coordinator *coordinator, c
     return E_NONE;
 }
 
+// "group:topic id:partition" (KIP-932).
+static bool is_share_key(struct str key)
+{
+    const char *first = key.size ? memchr(key.data, ':', key.size) : NULL;
+    const char *last = key.size ? memrchr(key.data, ':', key.size) : NULL;
+    struct uuid topic_id;
+    int64_t partition;
+    if (!first || first == last)
+        return false;
+    struct str id = {first + 1, (size_t)(last - first - 1)};
+    struct str number = {last + 1, (size_t)(key.data + key.size - last - 1)};
+    return setting_trim((struct str){key.data, (size_t)(first - key.data)}).size > 0 &&
+           uuid_parse(id, &topic_id) == 0 && str_to_integer(number, INT32_MIN, INT32_MAX, &partition);
+}
+
 static void find(struct request *r, int8_t kind, struct str key,
                  struct find_coordinator_response_coordinator *out)
 {
@@ -54,11 +70,11 @@ static void find(struct request *r, int8_t kind, struct str key,
         out->error_code = find_leader(r, b->groups, GROUP_TOPIC, key, out);
     else if (kind == KIND_TRANSACTION)
         out->error_code = find_leader(r, b->transactions, TRANSACTION_TOPIC, key, out);
-    else if (kind == KIND_SHARE && r->version >= SHARE_VERSION)
+    else if (kind == KIND_SHARE && r->version >= SHARE_VERSION && is_share_key(key))
         out->error_code = E_COORDINATOR_NOT_AVAILABLE; // there is none in this version
     else
         out->error_code = E_INVALID_REQUEST;
-    if (out->error_code == E_INVALID_REQUEST)
+    if (out->error_code == E_INVALID_REQUEST && kind != KIND_SHARE)
         out->error_message = str_from(error_code_message(out->error_code));
 }
 

@@ -319,9 +319,13 @@ class RandomRun:
         }
 
     def _refresh(self):
+        topics = {side.name: {name: topic_id for name, (topic_id, _) in self._topics(side).items()} for side in self.run.sides}
+        for name in sorted(set.intersection(*map(set, topics.values()))):  # seen in this order, whatever answers tell of them
+            for side in self.run.sides:
+                self.norms[side.name](topics[side.name][name], "TopicId")
         for side in self.run.sides:
             members = {name: member for name, member in self.ids[side.name].items() if "member" in name}
-            self.ids[side.name] = {name: topic_id for name, (topic_id, _) in self._topics(side).items()} | members
+            self.ids[side.name] = topics[side.name] | members
 
     def _after_join(self, number, group, answers):
         """Both know the member from now on. A group does not stay between two states, where a timer would decide

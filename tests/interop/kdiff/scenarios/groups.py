@@ -408,6 +408,17 @@ def found(step, version, prefix):
         step("FindCoordinator", version, body if version < 4 else {"CoordinatorKeys": [prefix + "g", ""], "KeyType": kind})
 
 
+def shares(step, version, prefix):
+    """Keys of share partitions, most of them none."""
+    if version < 4:
+        return
+    some = "AAAAAAAAAAAAAAAAAAAAAQ"
+    keys = ["", "g", ":", "::", f"g:{some}", f":{some}:0", f" :{some}:0", f"g:{some}:", f"g:{some}:x", "g:no:0", f"g:{some}:0:1"]
+    for key in keys:
+        step("FindCoordinator", version, {"CoordinatorKeys": [key], "KeyType": 2})
+    step("FindCoordinator", version, {"CoordinatorKeys": keys, "KeyType": 2})
+
+
 SCENARIOS = [
     ("group life", "JoinGroup", life),
     ("joins refused", "JoinGroup", joins_refused),
@@ -422,5 +433,6 @@ SCENARIOS = [
     ("groups listed", "ListGroups", listed),
     ("groups deleted", "DeleteGroups", deleted),
     ("topic gone", "OffsetFetch", topic_gone),
+    ("coordinators of shares", "FindCoordinator", shares),
     ("coordinator", "FindCoordinator", found),
 ]
