@@ -1,0 +1,129 @@
+"""Transactions: what time ends, what is forgotten, two producers of one id at once, and a coordinator that loads."""
+
+import threading
+
+import pytest
+
+from harness.process import wait_until
+from harness.topics import create_topics
+from harness.transactions import Producer, Refused, is_settled, read
+from harness.wire import Connection
+
+PRODUCER_FENCED, INVALID_TXN_STATE, INVALID_MAPPING, LOADING = 90, 48, 49, 14
+IDS, AT_ONCE = 800, 200  # fewer than a block of producer ids
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_timeout_aborts(brokers, version):
+    """An open transaction holds up readers until its timeout, no longer; its producer is fenced, and may go on."""
+    broker = brokers.start(settings={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "50"})
+    create_topics(broker.bootstrap, ["t"])
+    producer = Producer(broker.port, "x", version, timeout_ms=400).init()
+    if version < 2:
+        producer.add("t", [0])
+    producer.produce("t", 0, b"late")
+    assert not is_settled(broker.port, "t", [0])
+    wait_until(lambda: is_settled(broker.port, "t", [0]), 20, "the timeout")
+    assert read(broker.port, "t", 0) == []
+    with pytest.raises(Refused) as refused:
+        producer.end(True)
+    assert refused.value.error == (PRODUCER_FENCED if version < 2 else INVALID_TXN_STATE)
+    epoch = producer.epoch
+    producer.init(keep=True)
+    assert producer.epoch > epoch
+    if version < 2:
+        producer.add("t", [0])
+    producer.produce("t", 0, b"next")
+    producer.end(True)
+    wait_until(lambda: read(broker.port, "t", 0) == [b"next"], 20, "the next transaction")
+    producer.close()
+
+
+def test_ids_expire(brokers):
+    settings = {
+        "transactional.id.expiration.ms": "300",
+        "transaction.remove.expired.transaction.cleanup.interval.ms": "50",
+    }
+    broker = brokers.start(settings=settings)
+    producer = Producer(broker.port, "x").init()
+
+    def forgotten():
+        try:
+            producer.end(True)
+        except Refused as refused:
+            return refused.error == INVALID_MAPPING
+
+    wait_until(forgotten, 20, "the id to be forgotten")
+    broker.kill()
+    broker.start()
+    again = Producer(broker.port, "x").init()
+    assert again.producer_id != producer.producer_id and again.epoch == 0
+    again.close()
+    producer.close()
+
+
+def test_two_producers_of_one_id(broker):
+    """Each fences the other, again and again: what was acknowledged is there once, and nothing hangs."""
+    create_topics(broker.bootstrap, ["rivals"])
+    acknowledged, tried, problems = set(), set(), []
+
+    def work(name):
+        producer = Producer(broker.port, "one")
+        try:
+            for number in range(30):
+                value = b"%s %d" % (name, number)
+                tried.add(value)
+                try:
+                    producer.init()
+                    producer.produce("rivals", 0, value)
+                    producer.end(True)
+                    acknowledged.add(value)
+                except Refused:
+                    pass  # fenced by the other
+        except Exception as problem:
+            problems.append(problem)
+        producer.close()
+
+    rivals = [threading.Thread(target=work, args=(name,)) for name in (b"a", b"b")]
+    for rival in rivals:
+        rival.start()
+    for rival in rivals:
+        rival.join(60)
+    assert not problems, problems
+    Producer(broker.port, "one").init().close()
+    wait_until(lambda: is_settled(broker.port, "rivals", [0]), 20, "every transaction to end")
+    seen = read(broker.port, "rivals", 0)
+    assert len(seen) == len(set(seen)) and acknowledged <= set(seen) <= tried, (acknowledged, seen)
+
+
+def init_all(connection, names):
+    """Many are under way at a time."""
+    answers = []
+    for first in range(0, len(names), AT_ONCE):
+        chunk = names[first : first + AT_ONCE]
+        for name in chunk:
+            connection.send("InitProducerId", 4, {"TransactionalId": name, "TransactionTimeoutMs": 60000})
+        answers += [connection.receive("InitProducerId", 4)[1] for _ in chunk]
+    return answers
+
+
+def test_while_it_loads(brokers):
+    """After kill -9 each id is found again; until then its coordinator says that it loads."""
+    broker = brokers.start()
+    Producer(broker.port, "x").init().close()
+    names = [f"id-{number}" for number in range(IDS)]
+    with Connection("127.0.0.1", broker.port, 20) as connection:
+        known = {name: answer for name, answer in zip(names, init_all(connection, names))}
+    assert all(answer["ErrorCode"] == 0 for answer in known.values())
+    broker.kill()
+    broker.start()
+    left, loading = names, 0
+    with Connection("127.0.0.1", broker.port, 20) as connection:
+        while left:
+            answers = dict(zip(left, init_all(connection, left)))
+            left = [name for name in left if answers[name]["ErrorCode"] == LOADING]
+            loading += len(left)
+            for name in set(answers) - set(left):
+                answer = answers[name]
+                assert (answer["ErrorCode"], answer["ProducerId"], answer["ProducerEpoch"]) == (0, known[name]["ProducerId"], 1)
+    print(f"{loading} answers said that the coordinator loads")
