@@ -17,7 +17,9 @@ struct slice {
     // Called exactly once, on the thread that used the slice, when its bytes were sent or will not be any
     // more. NULL: nothing to release. The struct itself may be freed by it.
     void (*release)(struct slice *slice);
-    void *context; // for release
+    // Called before release, on the same thread, when the file cannot be read (EIO). NULL: nobody asks.
+    void (*failed)(struct slice *slice);
+    void *context; // for these two
 };
 
 static inline void slice_release(struct slice *slice)

@@ -289,8 +289,11 @@ static ssize_t send_range(struct connection *c, struct request *request, size_t 
         connection_close(c, "a file range ends %zu bytes early", chunk->left);
         return ERR_CLOSED;
     }
-    if (sent < 0)
+    if (sent < 0) {
+        if (sent != ERR_AGAIN && errno == EIO && chunk->slice->failed) // the file's: no socket says so
+            chunk->slice->failed(chunk->slice);
         return sent;
+    }
     counter_add(&c->state->counters.bytes_sent_file, (uint64_t)sent);
     chunk->position += sent;
     chunk->left -= (size_t)sent;

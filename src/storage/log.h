@@ -209,6 +209,7 @@ struct log_slice {
     int64_t base_offset;     // of the first batch; of the position read from when empty
     bool recent;             // of the log's last LOG_RECENT_BYTES: in the page cache, as good as certain
     size_t first_batch_size; // more than size when the first batch did not fit and min_one_batch was not set
+    struct dir_health *health; // its directory's; may be NULL
 };
 
 // Batches from the one that holds start_offset on (its base offset may be lower), of one segment, never past
@@ -220,6 +221,10 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
 
 // Copies bytes of the slice to `to`: all of them or an error.
 int log_slice_copy(const struct log_slice *slice, size_t from, void *to, size_t size);
+
+// Whoever sends the bytes of a slice says so when its file cannot be read (EIO): like any other read that
+// fails, it takes the directory off line.
+void log_slice_failed(const struct log_slice *slice);
 
 // May be called once for each slice that log_read filled in (empty ones too). Any thread, also after
 // log_close.

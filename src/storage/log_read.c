@@ -119,6 +119,7 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
             break;
         rc = attempt < READ_ATTEMPTS ? log_usable(log) : ERR_LIMIT;
     }
+    out->health = log->health;
     if (rc == ERR_UNSUPPORTED) // a sealed segment, which a clean start does not look into
         log_set_offline(log, LOG_OLD_MAGIC, rc);
     else if (rc && rc != ERR_RANGE && rc != ERR_CLOSED)
@@ -131,7 +132,16 @@ int log_slice_copy(const struct log_slice *slice, size_t from, void *to, size_t 
 {
     if (from > slice->size || size > slice->size - from)
         return ERR_RANGE;
-    return size ? file_read_exactly(slice->fd, to, size, slice->position + (off_t)from) : 0;
+    int rc = size ? file_read_exactly(slice->fd, to, size, slice->position + (off_t)from) : 0;
+    if (rc == ERR_IO)
+        log_slice_failed(slice);
+    return rc;
+}
+
+void log_slice_failed(const struct log_slice *slice)
+{
+    if (slice->segment)
+        dir_health_fail(slice->health, "cannot read from", slice->segment->place->dir, ERR_IO);
 }
 
 void log_slice_release(struct log_slice *slice)

@@ -111,6 +111,18 @@ def test_a_waiting_fetch_is_told(brokers, disks):
         assert error(answer["Responses"][0]["Partitions"][0]) == STORAGE_ERROR
 
 
+def test_a_fetch_that_meets_a_broken_disk_takes_it_off_line(brokers, disks):
+    """What is sent straight from the file, with nothing but fetches that could notice."""
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection, pytest.raises((OSError, EOFError)):
+        fetch(connection, "t", 0, partition=two.bad[0])  # its length was promised when the file failed
+    with connect(two.broker) as connection:
+        assert fetch(connection, "t", 0, partition=two.bad[0])[0] == STORAGE_ERROR
+        two.is_off_line(connection)
+    assert f"{two.disk.path} is off line: cannot read from" in two.broker.log_text()
+
+
 def test_topics_come_and_go_while_a_directory_is_off_line(brokers, disks):
     two = Two(brokers, disks)
     two.disk.break_down()

@@ -199,6 +199,12 @@ static void release_out(struct slice *slice)
     log_slice_release(&item->read);
 }
 
+static void out_failed(struct slice *slice)
+{
+    const struct item *item = container_of(slice, struct item, out);
+    log_slice_failed(&item->read);
+}
+
 static int fill_aborted(struct fetch *f, struct item *item, struct fetch_response_partition_data *out)
 {
     if (f->bound != LOG_BOUND_LAST_STABLE || item->error != E_NONE || item->diverging || item->cut)
@@ -235,7 +241,8 @@ static int fill_partition(struct fetch *f, struct item *item, struct fetch_respo
                                    .position = item->read.position,
                                    .size = item->bytes,
                                    .may_be_cold = !item->read.recent,
-                                   .release = release_out};
+                                   .release = release_out,
+                                   .failed = out_failed};
         out->records.data = NULL;
         out->records.external = &item->out;
     }
