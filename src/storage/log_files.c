@@ -14,6 +14,25 @@
 
 // ---------------------------------------------------------------- epochs
 
+// The first one is written in its place: what a crash leaves of it says of no epoch below the recovery point,
+// and those above are in the batches.
+static int write_first_epochs(const struct log *log, const struct buffer *text, bool sync)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, log->place->dir) >= (int)sizeof path)
+        return ERR_INVALID;
+    int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
+    if (fd < 0)
+        return fd;
+    int rc = file_write_at(fd, text->data, text->size, 0);
+    if (rc == 0 && sync)
+        rc = file_sync(fd);
+    file_close(fd);
+    if (rc)
+        (void)file_unlink(path);
+    return rc;
+}
+
 int log_write_epochs(struct log *log, bool sync)
 {
     struct epoch_cache copy;
@@ -24,10 +43,13 @@ int log_write_epochs(struct log *log, bool sync)
     pthread_mutex_unlock(&log->publish);
     if (rc == 0) {
         epoch_cache_print(&copy, &text);
-        rc = text.failed ? ERR_NOMEM
-             : sync      ? file_replace_synced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
-                         : file_replace_unsynced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
+        rc = text.failed                      ? ERR_NOMEM
+             : !atomic_load(&log->epoch_file) ? write_first_epochs(log, &text, sync)
+             : sync ? file_replace_synced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
+                    : file_replace_unsynced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
     }
+    if (rc == 0)
+        atomic_store(&log->epoch_file, true);
     if (rc == 0 && sync) {
         pthread_mutex_lock(&log->publish);
         log->directory_dirty = true;

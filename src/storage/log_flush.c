@@ -47,30 +47,38 @@ static int sync_segment(struct log *log, struct segment *s, bool sealed, bool fr
     return rc;
 }
 
-// Copies the index entries that the file lacks, then writes them; the appender is held up for the copy only.
+// Copies the index entries that the file lacks, then writes them and cuts what a recovery found behind them;
+// the appender is held up for the copy only.
 static int write_behind(struct log *log, struct segment *s, bool times)
 {
     struct index copy;
     pthread_mutex_lock(&log->index_lock);
     struct index *ix = !s->active ? NULL : times ? &s->active->times : &s->active->offsets;
     uint32_t from = ix ? ix->written : 0, count = ix ? ix->count - from : 0;
+    bool stale = ix && ix->stale_tail;
     size_t bytes = ix ? (size_t)count * index_entry_bytes(ix->kind) : 0;
     copy = (struct index){.kind = times ? INDEX_TIME : INDEX_OFFSET, .bytes = bytes ? malloc(bytes) : NULL};
     if (copy.bytes)
         memcpy(copy.bytes, ix->bytes + (size_t)from * index_entry_bytes(ix->kind), bytes);
     pthread_mutex_unlock(&log->index_lock);
-    if (!copy.bytes)
+    if (!copy.bytes && (bytes || !stale))
         return bytes ? ERR_NOMEM : 0;
     int fd = segment_open(s, times ? SEGMENT_TIME_SUFFIX : SEGMENT_INDEX_SUFFIX, O_RDWR | O_CREAT);
-    int rc = fd < 0 ? fd : file_write_at(fd, copy.bytes, bytes, (off_t)from * index_entry_bytes(copy.kind));
+    int rc = fd < 0 ? fd : 0;
+    if (rc == 0 && bytes)
+        rc = file_write_at(fd, copy.bytes, bytes, (off_t)from * index_entry_bytes(copy.kind));
+    if (rc == 0 && stale)
+        rc = file_truncate(fd, (int64_t)(from + count) * index_entry_bytes(copy.kind));
     file_close(fd);
     free(copy.bytes);
     if (rc)
         return rc;
     pthread_mutex_lock(&log->index_lock);
     ix = !s->active ? NULL : times ? &s->active->times : &s->active->offsets;
-    if (ix && ix->written == from && ix->count >= from + count)
+    if (ix && ix->written == from && ix->count >= from + count) {
         ix->written = from + count;
+        ix->stale_tail &= !stale;
+    }
     pthread_mutex_unlock(&log->index_lock);
     return 0;
 }

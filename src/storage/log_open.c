@@ -378,6 +378,7 @@ static int open_dir(struct log *log, const struct log_params *p, bool fresh, cha
     free(l.segments);
     if (rc)
         return rc;
+    atomic_store(&log->epoch_file, !fresh);
     if (log->segment_count == 0)
         rc = start_empty(log, p->log_start_offset);
     else
@@ -422,15 +423,25 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
 
 // ---------------------------------------------------------------- close
 
+#define NO_SNAPSHOT_BYTES (1 << 20)
+
+// A log without producers that never had a snapshot does without one as long as the next start, should it
+// follow a crash, can read all of it in no time. Kafka takes a log without snapshots for one without
+// producers.
+static bool needs_no_snapshot(const struct log *log, const struct segment *active)
+{
+    return log->producers.entries.count == 0 && !atomic_load(&log->has_snapshots) &&
+           atomic_load(&active->size_bytes) < NO_SNAPSHOT_BYTES;
+}
+
 static int close_clean(struct log *log, bool sync)
 {
     struct segment *s = log_active(log);
-    int rc = log_write_indexes(log, s);
+    int rc = log_write_indexes(log, s, false);
     log_give_back_reserve(s);
-    if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset)
+    if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset && !needs_no_snapshot(log, s))
         rc = log_write_snapshot(log, log->producers.end_offset, sync);
-    bool dirty = log->epochs_dirty;
-    if (rc == 0 && dirty)
+    if (rc == 0 && log->epochs_dirty)
         rc = log_write_epochs(log, sync);
     if (rc == 0 && sync)
         rc = log_flush(log, log->end);

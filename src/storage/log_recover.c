@@ -309,12 +309,11 @@ static int recover_segments(struct recovery *r)
             r->cut_at = r->end;
             rc = drop_after(r, i + 1);
         }
-        if (rc == 0) // what the files had behind this is gone with it
-            rc = log_write_indexes(log, s);
-        if (rc == 0 && i + 1 < log->segment_count) { // sealed
-            segment_active_free(s->active);
-            s->active = NULL;
-        }
+        if (rc || i + 1 == log->segment_count) // the active one's are written behind
+            break;
+        rc = log_write_indexes(log, s, true); // what the files had behind this is gone with it
+        segment_active_free(s->active);
+        s->active = NULL;
     }
     if (rc)
         return rc;

@@ -86,11 +86,11 @@ static int write_index(struct log *log, struct segment *s, struct index *ix, con
     return 0;
 }
 
-int log_write_indexes(struct log *log, struct segment *s)
+int log_write_indexes(struct log *log, struct segment *s, bool sealed)
 {
     struct segment_active *a = s->active;
     pthread_mutex_lock(&log->index_lock);
-    if (s->max_timestamp_ms >= 0) // Kafka's last entry: retention goes by it
+    if (sealed && s->max_timestamp_ms >= 0) // Kafka's last entry: retention goes by it
         index_append(&a->times, (struct index_entry){
                                     .timestamp_ms = s->max_timestamp_ms,
                                     .relative_offset = (uint32_t)(s->max_timestamp_offset - s->base_offset)});
@@ -107,7 +107,7 @@ int log_write_indexes(struct log *log, struct segment *s)
 int log_roll_at(struct log *log, int64_t offset, int64_t now_ms)
 {
     struct segment *old = log_active(log), *fresh = NULL;
-    int rc = log_write_indexes(log, old);
+    int rc = log_write_indexes(log, old, true);
     log_give_back_reserve(old);
     log->producers.end_offset = offset;
     if (rc == 0 && offset > log->producers.snapshot_offset)

@@ -50,6 +50,7 @@ struct log {
     int64_t cleaned_to;        // compaction: where the next round's dirty part begins; 0: never cleaned
     struct epoch_cache epochs; // of a cold log: only what was assigned since
     bool epochs_dirty;         // the file lacks something
+    atomic_bool epoch_file;    // false: the log is new and has no such file yet
     bool epoch_pending;        // the latest epoch was assigned and has no record yet: not worth writing
     bool directory_dirty;      // files were made or renamed since the directory was synced
     bool directory_fresh;      // it was made, and the one that it lies in not synced since
@@ -169,8 +170,9 @@ int64_t log_index_floor(struct log *log, struct segment *s, int64_t offset);
 // Where in this segment readers of `bound` must stop, given the published end. [lock not needed]
 int log_bound_position(struct log *log, struct segment *s, int fd, int64_t bound_offset, int64_t *out);
 
-// Writes what the index files of the active segment lack, the final time index entry included. [lock]
-int log_write_indexes(struct log *log, struct segment *s);
+// Writes what the index files of the active segment lack; of one that is (to be) sealed the final time index
+// entry, too: the active one's end is always read again. [lock]
+int log_write_indexes(struct log *log, struct segment *s, bool sealed);
 
 // Seals the active segment and starts one at `offset` (>= the end). [lock]
 int log_roll_at(struct log *log, int64_t offset, int64_t now_ms);

@@ -212,7 +212,7 @@ static int truncate_within(struct log *log, int64_t offset)
     struct segment *target = log->segments[keep - 1];
     int rc = cut_position(log, target, offset, &position);
     if (rc == 0 && target->active)
-        rc = log_write_indexes(log, target); // they are cut in their files and loaded again
+        rc = log_write_indexes(log, target, false); // they are cut in their files and loaded again
     if (rc)
         return rc;
     pthread_mutex_lock(&log->flush_lock);
