@@ -60,7 +60,8 @@ struct coordinator_effects {
     bool replay;                          // they are replayed into the state once they are appended
     bool divisible;                       // they need not be one batch: each stands for itself
     struct coordinator_producer producer; // whose transaction they belong to; producer_id -1: to none
-    struct list answered;                 // coordinator_requests with their answers
+    bool again; // set by settle: the same request is to be served once more, in the state as it is now
+    struct list answered; // coordinator_requests with their answers
 };
 
 struct coordinator_machine {

@@ -273,8 +273,11 @@ bool shard_ask(struct shard *s, struct coordinator_request *r)
     if (s->state == SHARD_ACTIVE) {
         struct coordinator_now at = now(s);
         need_machine(s, at);
-        machine_of(s)->step(s->machine, r, at, &effects);
-        at_once = execute(s, &effects, at, r);
+        do {
+            effects.again = false;
+            machine_of(s)->step(s->machine, r, at, &effects);
+            at_once = execute(s, &effects, at, r);
+        } while (effects.again);
         arm(s);
     } else {
         r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;

@@ -108,8 +108,11 @@ static struct asked *shard_ask_version(struct shard_fixture *f, int kind, const 
     arena_init(&a->request.arena, 0);
     struct coordinator_effects effects;
     coordinator_effects_init(&effects);
-    group_machine.step(f->state, &a->request, f->now, &effects);
-    shard_execute(f, &effects);
+    do {
+        effects.again = false;
+        group_machine.step(f->state, &a->request, f->now, &effects);
+        shard_execute(f, &effects);
+    } while (effects.again);
     coordinator_effects_free(&effects);
     return a;
 }

@@ -128,7 +128,29 @@ void consumer_regex_leave(struct turn *t, const struct consumer_member *m); // b
 void consumer_regex_refresh(struct turn *t, struct group *g, const struct consumer_member *m);
 void on_regexes_resolved(struct turn *t, struct coordinator_request *r);
 
+// consumer_classic.c: members that use the classic protocol, and the way from one to the other
+
+// What a subscription of the classic protocol says; false: it is none.
+bool consumer_read_subscription(struct turn *t, struct bytes in, struct arena *arena,
+                                struct consumer_protocol_subscription *out, struct assignment *owned);
+bool consumer_may_upgrade(const struct turn *t, const struct group *g);
+bool consumer_upgrade(struct turn *t, struct group *g); // writes it; false: a subscription is none
+bool consumer_may_downgrade(const struct turn *t, const struct consumer_member *leaving);
+void consumer_downgrade(struct turn *t, const struct consumer_member *leaving); // writes it
+void settle_converted(struct turn *t, int16_t error); // a request made the group one of the other protocol
+void settle_downgraded(struct turn *t, struct str id);
+bool consumer_supports_classic(const struct group *g, const struct join_group_request *q);
+void consumer_classic_sync(struct turn *t, struct group *g, struct coordinator_request *r);
+int16_t consumer_classic_heartbeat(struct turn *t, struct group *g, const struct heartbeat_request *q);
+void consumer_classic_leave(struct turn *t, struct group *g, struct coordinator_request *r);
+
 // consumer_heartbeat.c, consumer_describe.c
+
+void consumer_sort_topics(struct arena *arena, struct consumer_subscription *s); // and drops what comes twice
+// member_id: the member's, or a new one; the request's own is empty then.
+void consumer_classic_join(struct turn *t, struct group *g, struct coordinator_request *r,
+                           struct str member_id);
+int32_t consumer_session_timeout_ms(const struct turn *t, const struct consumer_member *m);
 
 void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r);
 void on_consumer_describe(struct turn *t, struct coordinator_request *r);

@@ -22,6 +22,8 @@ struct heartbeat {
     struct assignment target, owned;
     bool owned_given;
     int32_t epoch, assignment_epoch;
+    const struct join_group_request *join; // of a member that uses the classic protocol; NULL: a heartbeat
+    struct consumer_group_member_metadata_value_classic_member_metadata classic;
 };
 
 // Answers with an error and what it says.
@@ -29,6 +31,10 @@ __attribute__((format(printf, 4, 5))) static void reject(struct turn *t, struct 
                                                          int16_t error, const char *format, ...)
 {
     coordinator_effects_reset(t->effects);
+    if (r->kind == GROUP_JOIN) {
+        answer(t, r, join_response(r, error, ((const struct join_group_request *)r->message)->member_id));
+        return;
+    }
     struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
     if (out) {
         va_list args;
@@ -84,6 +90,12 @@ static int compare_names(const void *a, const void *b)
     return str_compare(*(const struct str *)a, *(const struct str *)b);
 }
 
+int32_t consumer_session_timeout_ms(const struct turn *t, const struct consumer_member *m)
+{
+    return m->subscription.classic ? m->subscription.classic->session_timeout_ms
+                                   : t->groups->config->consumer_session_timeout_ms;
+}
+
 static bool sorted_names(struct arena *arena, const struct str *names, int32_t count,
                          struct consumer_subscription *s)
 {
@@ -103,6 +115,12 @@ static bool sorted_names(struct arena *arena, const struct str *names, int32_t c
     return true;
 }
 
+void consumer_sort_topics(struct arena *arena, struct consumer_subscription *s)
+{
+    if (!sorted_names(arena, s->topics, s->topics_count, s))
+        state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+}
+
 static bool update_subscription(struct arena *arena, struct heartbeat *h)
 {
     const struct consumer_group_heartbeat_request *q = h->q;
@@ -115,7 +133,7 @@ static bool update_subscription(struct arena *arena, struct heartbeat *h)
         q->rebalance_timeout_ms != -1 ? q->rebalance_timeout_ms : s->rebalance_timeout_ms;
     s->client_id = h->r->client_id.data ? h->r->client_id : STR("");
     s->client_host = h->r->client_host;
-    s->classic = NULL;
+    s->classic = h->join ? &h->classic : NULL;
     return q->subscribed_topic_names_count < 0 ||
            sorted_names(arena, q->subscribed_topic_names, q->subscribed_topic_names_count, s);
 }
@@ -138,7 +156,7 @@ static bool same_subscription(const struct consumer_subscription *a, const struc
     return same_names(a, b) && same_regex(a->regex, b->regex) && str_equal(a->instance_id, b->instance_id) &&
            str_equal(a->rack_id, b->rack_id) && str_equal(a->client_id, b->client_id) &&
            str_equal(a->client_host, b->client_host) && str_equal(a->assignor, b->assignor) &&
-           a->rebalance_timeout_ms == b->rebalance_timeout_ms && (a->classic == NULL) == (b->classic == NULL);
+           a->rebalance_timeout_ms == b->rebalance_timeout_ms && !a->classic && !b->classic;
 }
 
 static bool read_owned(struct arena *arena, struct heartbeat *h)
@@ -196,7 +214,17 @@ static bool find_static(struct turn *t, struct heartbeat *h)
     struct str instance = h->q->instance_id;
     const struct consumer_member *holder = h->group ? consumer_member_static(h->group, instance) : NULL;
     if (h->q->member_epoch == MEMBER_JOINS) {
-        if (holder && holder->at.epoch != MEMBER_LEAVES_FOR_NOW && !holder->subscription.classic) {
+        if (holder && h->join && str_equal(holder->id, h->member_id)) {
+            h->m = holder;
+            be(h, holder);
+            return true;
+        }
+        if (holder && h->join && h->join->member_id.size > 0) {
+            reject(t, h->r, E_FENCED_INSTANCE_ID, "fenced");
+            return false;
+        }
+        if (holder && !h->join && holder->at.epoch != MEMBER_LEAVES_FOR_NOW &&
+            !holder->subscription.classic) {
             reject(
                 t, h->r, E_UNRELEASED_INSTANCE_ID,
                 "Static member %.*s with instance id %.*s cannot join the group because the instance id is "
@@ -245,6 +273,10 @@ static void write_leave(struct turn *t, const struct consumer_member *m)
 {
     const struct group *g = m->group;
     const struct consumer_change change = {.group = g, .replaced = m};
+    if (consumer_may_downgrade(t, m)) {
+        consumer_downgrade(t, m);
+        return;
+    }
     consumer_regex_leave(t, m);
     write_consumer_member_tombstones(t, g->id, m->id);
     write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_metadata_hash(t, &change));
@@ -358,8 +390,27 @@ static void write_replacement(struct turn *t, const struct heartbeat *h)
     write_consumer_position(t, h->q->group_id, h->member_id, &h->at);
 }
 
+static void respond_join(struct turn *t, struct heartbeat *h)
+{
+    struct join_group_response *out = join_response(h->r, E_NONE, h->member_id);
+    if (!out) {
+        coordinator_effects_reset(t->effects);
+        answer(t, h->r, NULL);
+        return;
+    }
+    out->generation_id = h->at.epoch;
+    out->protocol_type = STR("consumer");
+    out->protocol_name = arena_str(&h->r->arena, h->join->protocols[0].name);
+    h->r->response = out;
+    await_append(t, h->r, h->q->group_id, out->member_id, true);
+}
+
 static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assignment_changed)
 {
+    if (h->join) {
+        respond_join(t, h);
+        return;
+    }
     const struct consumer_group_heartbeat_request *q = h->q;
     struct coordinator_request *r = h->r;
     struct consumer_group_heartbeat_response *out = consumer_group_heartbeat_response_new(&r->arena, 1);
@@ -465,6 +516,18 @@ static bool enter(struct turn *t, struct heartbeat *h)
     bool joins = h->q->member_epoch == MEMBER_JOINS;
     if (g && consumer_of(g)) {
         h->group = g;
+    } else if (g && joins && g->state != GROUP_EMPTY && consumer_may_upgrade(t, g)) {
+        if (consumer_upgrade(t, g)) {
+            t->groups->then = THEN_AGAIN;
+            t->groups->then_request = h->r;
+            t->groups->then_group_id = h->q->group_id;
+        } else {
+            reject(t, h->r, E_GROUP_ID_NOT_FOUND,
+                   "Cannot upgrade the classic group %.*s to consumer group because the embedded consumer "
+                   "protocol is malformed.",
+                   STR_ARG(g->id));
+        }
+        return false;
     } else if (g && !(joins && g->type == GROUP_CLASSIC && g->state == GROUP_EMPTY)) {
         reject(t, h->r, E_GROUP_ID_NOT_FOUND, "Group %.*s is not a consumer group.", STR_ARG(g->id));
         return false;
@@ -519,6 +582,42 @@ void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
         stay(t, &h);
 }
 
+// The same as a heartbeat that joins, by what the classic protocol says.
+void consumer_classic_join(struct turn *t, struct group *g, struct coordinator_request *r,
+                           struct str member_id)
+{
+    const struct join_group_request *j = r->message;
+    struct consumer_protocol_subscription read;
+    struct consumer_group_heartbeat_request q = consumer_group_heartbeat_request_default;
+    struct heartbeat h = {
+        .q = &q, .r = r, .group = g, .member_id = member_id, .join = j, .owned_given = true};
+    h.subscription = (struct consumer_subscription){.regex = STR(""), .rebalance_timeout_ms = -1};
+    h.classic.session_timeout_ms = j->session_timeout_ms;
+    h.classic.supported_protocols =
+        consumer_group_member_metadata_value_classic_protocol_new(&r->arena, j->protocols_count);
+    if (!h.classic.supported_protocols) {
+        answer(t, r, NULL);
+        return;
+    }
+    for (int32_t i = 0; i < j->protocols_count; i++)
+        h.classic.supported_protocols[h.classic.supported_protocols_count++] =
+            (struct consumer_group_member_metadata_value_classic_protocol){j->protocols[i].name,
+                                                                           j->protocols[i].metadata};
+    if (!consumer_read_subscription(t, j->protocols[0].metadata, &r->arena, &read, &h.owned)) {
+        answer(t, r, join_response(r, E_INCONSISTENT_GROUP_PROTOCOL, j->member_id));
+        return;
+    }
+    q.group_id = j->group_id;
+    q.member_id = member_id;
+    q.instance_id = j->group_instance_id;
+    q.rack_id = read.rack_id;
+    q.rebalance_timeout_ms = j->rebalance_timeout_ms;
+    q.subscribed_topic_names = read.topics;
+    q.subscribed_topic_names_count = read.topics_count;
+    if (find_member(t, &h))
+        stay(t, &h);
+}
+
 void settle_consumer_heartbeat(struct turn *t, int16_t error)
 {
     struct groups *s = t->groups;
@@ -531,8 +630,10 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
         return;
     }
     if (m)
-        timer_arm(t, &m->session, s->config->consumer_session_timeout_ms);
-    if (m && s->then_moved && m->at.state == CONSUMER_UNREVOKED)
+        timer_arm(t, &m->session, consumer_session_timeout_ms(t, m));
+    if (m && r->kind == GROUP_JOIN) // it has the rebalance timeout to sync
+        timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
+    else if (m && s->then_moved && m->at.state == CONSUMER_UNREVOKED)
         timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
     else if (m && s->then_moved)
         timer_cancel(s, &m->rebalance);

@@ -262,7 +262,7 @@ void consumer_loaded(struct turn *t, struct group *g)
     struct map_entry *e;
     for (size_t i = 0; g->consumer && (e = map_next(&g->consumer->members, &i));) {
         struct consumer_member *m = e->value;
-        timer_arm(t, &m->session, t->groups->config->consumer_session_timeout_ms);
+        timer_arm(t, &m->session, consumer_session_timeout_ms(t, m));
         if (m->at.state == CONSUMER_UNREVOKED)
             timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
     }

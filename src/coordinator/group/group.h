@@ -54,6 +54,7 @@ struct group_config {
     bool consumer_protocol; // it is served (group.coordinator.rebalance.protocols)
     int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms, consumer_assignment_interval_ms;
     int32_t consumer_max_size;
+    bool consumer_upgrade, consumer_downgrade; // whether groups may go over from one protocol to the other
     int64_t regex_refresh_interval_ms;
     struct group_metadata metadata; // the caller's to set
     // Regular expressions are to be matched with every topic (GROUP_REGEXES). Called on resolve_to's thread

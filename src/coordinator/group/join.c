@@ -1,5 +1,5 @@
 // JoinGroup.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 #include <stdlib.h>
 
@@ -272,6 +272,36 @@ void settle_created(struct turn *t, int16_t error)
     group_remove(g);
 }
 
+// A consumer group that has members takes in one of the classic protocol; an empty one makes way.
+static void join_consumers(struct turn *t, struct group *g, struct coordinator_request *r,
+                           const struct join_group_request *q)
+{
+    if (group_is_empty(g)) {
+        write_consumer_group_tombstones(t, g);
+        t->groups->then = THEN_AGAIN;
+        t->groups->then_request = r;
+        t->groups->then_group_id = q->group_id;
+        return;
+    }
+    bool unknown = q->member_id.size == 0;
+    struct str id = q->member_id;
+    if (unknown) {
+        char text[UUID_TEXT_BYTES];
+        struct uuid uuid = t->groups->config->new_id(t->groups->config->new_id_context);
+        uuid_text(&uuid, text);
+        id = arena_str(&r->arena, str_from(text));
+    }
+    if (!consumer_member_find(g, id) &&
+        g->consumer->members.count >= (size_t)t->groups->config->consumer_max_size)
+        answer_error(t, r, E_GROUP_MAX_SIZE_REACHED, q->member_id);
+    else if (!consumer_supports_classic(g, q))
+        answer_error(t, r, E_INCONSISTENT_GROUP_PROTOCOL, q->member_id);
+    else if (unknown && !q->group_instance_id.data && r->version >= MEMBER_ID_VERSION)
+        answer_error(t, r, E_MEMBER_ID_REQUIRED, id);
+    else
+        consumer_classic_join(t, g, r, id);
+}
+
 void on_join(struct turn *t, struct coordinator_request *r)
 {
     const struct join_group_request *q = r->message;
@@ -280,6 +310,10 @@ void on_join(struct turn *t, struct coordinator_request *r)
     bool is_new = !g, unknown = q->member_id.size == 0;
     if (!g && !unknown) {
         answer_error(t, r, E_UNKNOWN_MEMBER_ID, q->member_id);
+        return;
+    }
+    if (g && g->consumer) {
+        join_consumers(t, g, r, q);
         return;
     }
     if (g && g->type != GROUP_CLASSIC) {

@@ -5,6 +5,7 @@
 #include "base/logger.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #define NEVER INT64_MAX
 
@@ -293,7 +294,9 @@ static void settle(void *state, int16_t error, struct coordinator_now now,
     struct groups *s = state;
     struct turn t = {s, now, effects};
     enum continuation then = s->then;
+    struct str downgraded = s->then_downgraded;
     s->then = THEN_NOTHING;
+    s->then_downgraded = STR_NULL;
     switch (then) {
     case THEN_NOTHING:
         break;
@@ -312,10 +315,15 @@ static void settle(void *state, int16_t error, struct coordinator_now now,
     case THEN_REPLACED:
         settle_replaced(&t, error);
         break;
+    case THEN_AGAIN:
+        settle_converted(&t, error);
+        break;
     case THEN_HEARTBEAT:
         settle_consumer_heartbeat(&t, error);
         break;
     }
+    if (error == E_NONE && downgraded.data)
+        settle_downgraded(&t, downgraded);
 }
 
 const struct coordinator_machine group_machine = {.topic = "__consumer_offsets",
@@ -352,6 +360,19 @@ static bool lists(const struct broker_config *broker, struct arena *arena, struc
     return false;
 }
 
+static bool is_any_case(struct str s, const char *word)
+{
+    return s.size == strlen(word) && strncasecmp(s.data, word, s.size) == 0;
+}
+
+static bool migrates(const struct broker_config *broker, struct arena *arena, const char *way, int *rc)
+{
+    struct setting_value value = {0};
+    int one = broker_config_value(broker, STR("group.consumer.migration.policy"), arena, &value);
+    *rc = *rc ? *rc : one;
+    return is_any_case(value.text, way) || is_any_case(value.text, "bidirectional");
+}
+
 static struct uuid random_id(void *context)
 {
     (void)context;
@@ -379,6 +400,8 @@ int group_config_init(struct group_config *c, const struct broker_config *broker
         .consumer_heartbeat_interval_ms = (int32_t)NUMBER("group.consumer.heartbeat.interval.ms"),
         .consumer_assignment_interval_ms = (int32_t)NUMBER("group.consumer.assignment.interval.ms"),
         .consumer_max_size = (int32_t)NUMBER("group.consumer.max.size"),
+        .consumer_upgrade = migrates(broker, &arena, "upgrade", &rc),
+        .consumer_downgrade = migrates(broker, &arena, "downgrade", &rc),
         .regex_refresh_interval_ms = NUMBER("group.consumer.regex.refresh.interval.ms"),
     };
 #undef NUMBER

@@ -61,6 +61,13 @@ void write_group(struct turn *t, const struct group *g)
     write_record(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, &value);
 }
 
+void write_group_value(struct turn *t, struct str id, const struct group_metadata_value *value)
+{
+    struct group_metadata_key key = {.group = id};
+    write_record(t, &group_metadata_key_type, &key, &group_metadata_value_type, GROUP_VALUE_VERSION, value);
+    t->effects->replay = true;
+}
+
 void write_empty_group(struct turn *t, const struct group *g)
 {
     struct group_metadata_value value;

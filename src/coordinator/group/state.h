@@ -150,6 +150,7 @@ enum continuation {
     THEN_CREATED,   // a group came to be; it goes again when that could not be written
     THEN_ASSIGN,    // the leader's assignment is stored
     THEN_REPLACED,  // a static member came back under another id
+    THEN_AGAIN,     // the request is served once more, as the group is another now
     THEN_HEARTBEAT, // of a consumer group's member
 };
 
@@ -168,6 +169,7 @@ struct groups {
     struct replaced *then_replaced;
     struct str then_group_id, then_member_id; // the request's memory, during the call
     bool then_moved;
+    struct str then_downgraded; // a group that becomes a classic one; in the effects' memory
 };
 
 // One call into the machine.
@@ -270,8 +272,10 @@ void settle_replaced(struct turn *t, int16_t error);
 void write_record(struct turn *t, const struct message_type *key_type, const void *key,
                   const struct message_type *value_type, int16_t version, const void *value);
 
-void write_group(struct turn *t, const struct group *g);       // as it stands
-void write_empty_group(struct turn *t, const struct group *g); // that has just come to be
+void write_group(struct turn *t, const struct group *g); // as it stands
+void write_group_value(struct turn *t, struct str id,
+                       const struct group_metadata_value *value); // is replayed
+void write_empty_group(struct turn *t, const struct group *g);    // that has just come to be
 void write_group_tombstone(struct turn *t, struct str id);
 void write_offset_tombstone(struct turn *t, struct str group, struct str topic, int32_t partition);
 // Of offsets that transactions hold and that no committed one stands for; topic NULL: of every topic.

@@ -1,5 +1,5 @@
 // SyncGroup, Heartbeat and LeaveGroup: what members of a generation send.
-#include "coordinator/group/state.h"
+#include "coordinator/group/consumer.h"
 
 // SyncGroup
 
@@ -66,6 +66,10 @@ void on_sync(struct turn *t, struct coordinator_request *r)
 {
     const struct sync_group_request *q = r->message;
     struct group *g = group_find(t->groups, q->group_id);
+    if (g && g->consumer) {
+        consumer_classic_sync(t, g, r);
+        return;
+    }
     int16_t error = check_sync(g, q);
     if (error != E_NONE) {
         answer_sync(t, r, error);
@@ -98,6 +102,8 @@ void on_sync(struct turn *t, struct coordinator_request *r)
 static int16_t heartbeat(struct turn *t, const struct heartbeat_request *q)
 {
     struct group *g = group_find(t->groups, q->group_id);
+    if (g && g->consumer)
+        return consumer_classic_heartbeat(t, g, q);
     if (!g || g->type != GROUP_CLASSIC)
         return E_UNKNOWN_MEMBER_ID;
     int16_t error = member_check(g, q->member_id, q->group_instance_id);
@@ -156,6 +162,10 @@ void on_leave(struct turn *t, struct coordinator_request *r)
 {
     const struct leave_group_request *q = r->message;
     struct group *g = group_find(t->groups, q->group_id);
+    if (g && g->consumer) {
+        consumer_classic_leave(t, g, r);
+        return;
+    }
     struct leave_group_response *out = leave_group_response_new(&r->arena, 1);
     if (!out || !(out->members = leave_group_response_member_response_new(&r->arena, q->members_count))) {
         answer(t, r, NULL);
