@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.needs("streams"), pytest.mark.timeout(600)]
 
 PARTITIONS = 4
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter", "leaves", "star", "wood"]
-GUARANTEES = ("at_least_once",)
+GUARANTEES = ("at_least_once", "exactly_once_v2")
 
 
 class App(JavaRunner):
@@ -129,11 +129,40 @@ def test_windowed_join(brokers, directory, guarantee):
             app.start()
 
 
+@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.full)])
+def test_exactly_once_over_kills(brokers, directory, kills):
+    """Two instances, killed by turns while they count, and the broker between: no word is counted twice, none is lost."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["lines", "counts"], PARTITIONS)
+    lines, rnd = Lines(broker, 5), random.Random(5)
+    apps = [
+        brokers.add(App(directory, broker, "StreamsApp", "count", name, processing_guarantee="exactly_once_v2")).start()
+        for name in ("one", "other")
+    ]
+    lines.write(500)
+    wait_until(lambda: lines.counted("read_committed"), 60, "the first count", 0.2)
+    for turn in range(kills):
+        app, before = apps[turn % 2], lines.counted("read_committed").total()
+        lines.write(1000)
+        wait_until(lambda: lines.counted("read_committed").total() > before, 60, "more to be counted", 0.02)
+        app.kill()
+        if rnd.random() < 0.5:
+            app.forget()
+        app.start()
+        if turn % 3 == 1:
+            lines.write(200)
+            broker.kill()
+            broker.start()
+    lines.wait_counted("read_committed")
+
+
 @pytest.mark.parametrize(
     "guarantee, keys, seconds, kills",
     [
         ("at_least_once", 10, 10, False),
+        ("exactly_once_v2", 10, 15, True),
         pytest.param("at_least_once", 20, 90, False, marks=pytest.mark.full),
+        pytest.param("exactly_once_v2", 20, 90, True, marks=pytest.mark.full),
     ],
 )
 def test_smoke(brokers, directory, guarantee, keys, seconds, kills):
