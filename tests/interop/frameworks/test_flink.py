@@ -39,7 +39,7 @@ class Flink(Runner):
         return max((int(path.parent.name.removeprefix("chk-")) for path in folders), default=0)
 
 
-@pytest.mark.parametrize("guarantee", ["at-least-once"])
+@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
 def test_sums_over_a_kill(brokers, directory, guarantee):
     broker = brokers.start()
     create_topics(broker.bootstrap, ["events", "totals", "copies"], PARTITIONS)
@@ -70,11 +70,11 @@ def test_sums_over_a_kill(brokers, directory, guarantee):
 
     write(2000)
     flink.start()
-    wait_until(lambda: flink.check_runs() or flink.checkpoints() > 1, 120, "a checkpoint", 0.1)
+    wait_until(lambda: flink.check_runs() or flink.checkpoints() > 1, 240, "a checkpoint", 0.1)
     write(2000)
     flink.kill()
     write(1000)
     flink.start()
-    wait_until(copied, 150, "all records", 0.5)
+    wait_until(copied, 240, "all records", 0.5)
     wait_until(totals, 60, "all sums", 0.5)
     assert "FROM file:" in flink.log_text()

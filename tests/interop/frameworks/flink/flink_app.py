@@ -4,6 +4,7 @@ The values of "events" summed by key into "totals", and each record of it copied
 one.
 """
 
+import os
 import pathlib
 import sys
 
@@ -11,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
 bootstrap, checkpoints, jar, guarantee = sys.argv[1:]
+os.environ["FLINK_LOG_DIR"] = str(pathlib.Path(checkpoints).parent)  # else beside its packages
 settings = {
     "pipeline.jars": pathlib.Path(jar).as_uri(),
     "parallelism.default": "2",
