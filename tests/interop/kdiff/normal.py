@@ -30,8 +30,9 @@ UNORDERED = ("SubscribedTopicNames",)  # sets of texts
 # Settings whose value is this broker's own.
 OWN_CONFIGS = set(
     """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir
-    http.listeners num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
+    num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
 )
+OURS_ALONE = "http.listeners"  # a setting that Kafka has not
 BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's own classes, and levels
 
 
@@ -47,6 +48,8 @@ class Normal:
                 return {"Name": obj["Name"]}
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
                 obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
+            if obj.get("Configs"):
+                obj = {**obj, "Configs": [c for c in obj["Configs"] if c["Name"] != OURS_ALONE]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
         if key in UNORDERED:
             return sorted(self(x, "") for x in obj)

@@ -320,6 +320,8 @@ class RandomRun:
 
     def _refresh(self):
         topics = {side.name: {name: topic_id for name, (topic_id, _) in self._topics(side).items()} for side in self.run.sides}
+        for side in self.run.sides:  # no topic's, and a deleted one's
+            self.norms[side.name](["11" * 16, "22" * 16], "TopicId")
         for name in sorted(set.intersection(*map(set, topics.values()))):  # seen in this order, whatever answers tell of them
             for side in self.run.sides:
                 self.norms[side.name](topics[side.name][name], "TopicId")
