@@ -17,6 +17,7 @@ struct feature_change {
     const struct update_features_request_feature_update_key *wish;
     int8_t type;
     int16_t current;
+    int32_t metadata_version; // as it is to be
 };
 
 // From which metadata.version on the metadata is another one, so that nobody goes back behind it.
@@ -105,7 +106,14 @@ static struct str check_metadata_version(const struct feature_change *c)
 
 static struct str check_dependencies(const struct feature_change *c)
 {
-    int32_t metadata_version = c->step->c->image->metadata_version;
+    int16_t level = c->wish->max_version_level;
+    int32_t metadata_version = c->metadata_version;
+    if (level >= 1 && metadata_version < METADATA_VERSION_MINIMUM)
+        return invalid(c,
+                       arena_printf(c->arena,
+                                    "%.*s could not be set to %d because it depends on metadata.version=%d "
+                                    "(3.3-IV3)",
+                                    STR_ARG(c->wish->feature), level, METADATA_VERSION_MINIMUM));
     for (size_t i = 0; i < sizeof dependencies / sizeof *dependencies; i++)
         if (str_equal(dependencies[i].feature, c->wish->feature) &&
             c->wish->max_version_level >= dependencies[i].level &&
@@ -218,13 +226,18 @@ static int collect(struct step *s, struct updates *u)
 static int go_through(struct step *s, const struct updates *u, bool emit)
 {
     struct update_features_response *response = s->event->response;
+    int32_t metadata_version = s->c->image->metadata_version;
+    for (int32_t i = 0; i < u->count; i++)
+        if (str_equal(u->wishes[i]->feature, METADATA_VERSION))
+            metadata_version = u->wishes[i]->max_version_level;
     for (int32_t i = 0; i < u->count; i++) {
         const struct update_features_request_feature_update_key *wish = u->wishes[i];
         struct feature_change c = {.step = s,
                                    .arena = &s->event->arena,
                                    .wish = wish,
                                    .type = wish->upgrade_type,
-                                   .current = current_level(s, wish->feature)};
+                                   .current = current_level(s, wish->feature),
+                                   .metadata_version = metadata_version};
         struct feature_level_record r = {.name = wish->feature, .feature_level = wish->max_version_level};
         if (emit && !str_equal(wish->feature, KRAFT_VERSION))
             step_emit(s, &feature_level_record_type, 0, &r);

@@ -1,6 +1,7 @@
 // AddOffsetsToTxn, and what administrators ask about transactions: DescribeTransactions, ListTransactions
 // (KIP-664).
 #include "base/error.h"
+#include "base/map.h"
 #include "base/regex.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -221,12 +222,20 @@ static struct listing *sort_states(struct request *r)
     l->unknown = arena_alloc(&r->arena, room);
     if (!l->known.state_filters || !l->unknown)
         return NULL;
-    for (int32_t i = 0; i < q->state_filters_count; i++) {
+    struct map seen = MAP_INIT; // Kafka's set of them, in order as long as they are few
+    int rc = 0;
+    for (int32_t i = 0; i < q->state_filters_count && rc == 0; i++) {
+        if (map_get(&seen, q->state_filters[i]))
+            continue;
+        rc = map_put(&seen, q->state_filters[i], l);
         if (transaction_state_known(q->state_filters[i]))
             l->known.state_filters[l->known.state_filters_count++] = q->state_filters[i];
         else
             l->unknown[l->unknown_count++] = q->state_filters[i];
     }
+    map_free(&seen);
+    if (rc)
+        return NULL;
     l->nothing = q->state_filters_count > 0 && l->known.state_filters_count == 0;
     return l;
 }

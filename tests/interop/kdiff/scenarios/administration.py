@@ -232,6 +232,9 @@ def features(step, version, prefix):
     ask(("transaction.version", 7, 1), ("transaction.version", 2, 1))
     for one, other in itertools.permutations(names, 2):  # which of several does it complain of?
         ask((one, 99, 1), (other, 99, 1))
+    for level in (0, 6, 7, 22):  # what others build on
+        for name in names:
+            ask(("metadata.version", level, 2), (name, 1, 1))
     ask(*((name, 99, 1) for name in names))
     ask(*((f"f{number}", 1, 1) for number in range(20)))
     if version == 0:

@@ -415,7 +415,14 @@ def markers_of_open(step, version, prefix):
             step("ListOffsets", None, {"ReplicaId": -1, "IsolationLevel": level, "Topics": [{"Name": at, "Partitions": wanted}]})
 
 
+def states_again(step, version, prefix):
+    """A state that is asked for twice is told of once, where no transaction can have it."""
+    for states in (["none", "", "none"], ["Ongoing", "none", "Ongoing", "none"], ["", ""]):
+        step("ListTransactions", version, {"StateFilters": states, "ProducerIdFilters": [-2]})
+
+
 SCENARIOS = [
+    ("states again", "ListTransactions", states_again),
     ("transactional records", "Produce", produced),
     ("markers of open transactions", "WriteTxnMarkers", markers_of_open),
     ("coordinator of transactions", "FindCoordinator", coordinators),
