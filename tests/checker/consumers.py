@@ -10,6 +10,7 @@ from checker.reading import READ_COMMITTED, fetch_offsets, read_on
 from checker.transactions import Session
 
 NAP_S = (0.5, 6)  # around the session's timeout
+CATCH_UP = 500  # records of a transaction, when what was left behind is all there is to do
 
 
 class Member(Actor):
@@ -105,7 +106,8 @@ class Transformer(Member):
 
     def work(self, rnd, steady):
         where = rnd.choice(sorted(self.positions))
-        records, to, _ = read_on(self, *where, self.positions[where], READ_COMMITTED, rnd.randint(1, 10), wait_ms=10)
+        limit = CATCH_UP if steady else rnd.randint(1, 10)
+        records, to, _ = read_on(self, *where, self.positions[where], READ_COMMITTED, limit, wait_ms=10)
         if to == self.positions[where]:
             return
         fate = "commit" if steady else rnd.choices(("commit", "abort", "crash", "nap"), (80, 12, 6, 1))[0]

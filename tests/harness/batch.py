@@ -23,7 +23,7 @@ def compress(codec, data):
     if codec == SNAPPY:
         return bytes(cramjam.snappy.compress_raw(data))
     if codec == LZ4:
-        return lz4.frame.compress(data)
+        return lz4.frame.compress(data, block_linked=False)  # Kafka reads no blocks that depend on each other
     return zstandard.compress(data) if codec == ZSTD else data
 
 
