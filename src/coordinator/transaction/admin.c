@@ -47,7 +47,8 @@ static bool is_wanted(const struct txn *x, const struct list_transactions_reques
         id = q->producer_id_filters[i] == b->producer_id;
     for (int32_t i = 0; i < q->state_filters_count && !state; i++)
         state = str_is(q->state_filters[i], txn_state_name(b->state));
-    bool lasts = q->duration_filter < 0 || (b->start_ms >= 0 && wall_ms - b->start_ms > q->duration_filter);
+    // As in Kafka, what was never begun has lasted since the year 1970.
+    bool lasts = q->duration_filter < 0 || wall_ms - b->start_ms > q->duration_filter;
     return id && state && lasts;
 }
 

@@ -174,7 +174,8 @@ def administered(step, version, prefix):
     step("ListTransactions", version, lambda c: {"StateFilters": [], "ProducerIdFilters": [c["me"]["ProducerId"]]})
     step("ListTransactions", version, lambda c: {"StateFilters": ["Empty"], "ProducerIdFilters": [c["me"]["ProducerId"]]})
     for duration in (-1, 0, 1 << 40, -2) if version >= 1 else ():
-        step("ListTransactions", version, {"StateFilters": ["Ongoing"], "ProducerIdFilters": [], "DurationFilter": duration})
+        for state in ("Ongoing", "Empty"):
+            step("ListTransactions", version, {"StateFilters": [state], "ProducerIdFilters": [], "DurationFilter": duration})
     patterns = (None, "", prefix + "x", prefix, prefix + ".*", ".*y", "(", "[", "\\p{Nope}", "(?!x)y")
     for pattern in patterns if version >= 2 else ():
         step("ListTransactions", version, {"StateFilters": [], "ProducerIdFilters": [], "TransactionalIdPattern": pattern})
