@@ -127,3 +127,17 @@ def test_while_it_loads(brokers):
                 answer = answers[name]
                 assert (answer["ErrorCode"], answer["ProducerId"], answer["ProducerEpoch"]) == (0, known[name]["ProducerId"], 1)
     print(f"{loading} answers said that the coordinator loads")
+
+
+def test_one_transaction_right_after_another(broker):
+    """A batch may come before the markers of the transaction before: it is taken once they are there, whenever they came."""
+    create_topics(broker.bootstrap, ["quick"], 2)
+    producer = Producer(broker.port, "hasty").init()
+    values = [b"%d" % number for number in range(400)]
+    for value in values:
+        producer.produce("quick", 0, value)
+        producer.produce("quick", 1, value)
+        producer.end(True)
+    wait_until(lambda: is_settled(broker.port, "quick", [0, 1]), 20, "the last markers")
+    assert read(broker.port, "quick", 0) == read(broker.port, "quick", 1) == values
+    producer.close()

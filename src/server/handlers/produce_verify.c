@@ -66,11 +66,11 @@ static bool any_has(const struct produce_verify *v, int16_t error)
     return false;
 }
 
-static void ask(struct produce_verify *v);
+static void ask_again(struct produce_verify *v);
 
 static void on_retry(struct loop_timer *timer)
 {
-    ask(container_of(timer, struct produce_verify, retry));
+    ask_again(container_of(timer, struct produce_verify, retry));
 }
 
 // Whether it is asked again, after a pause. The transaction before ends within moments.
@@ -117,14 +117,6 @@ static void on_answer(struct transaction_question *q)
         finish(v);
 }
 
-static void ask(struct produce_verify *v)
-{
-    transaction_question_free(&v->question);
-    v->asked = true;
-    if (transaction_ask(broker_of(v->request), &v->question) && take_answer(v))
-        finish(v);
-}
-
 // Whether the partition wants to know; its guard goes with the append.
 static bool wants_to_know(const struct request *r, struct produce_entry *e)
 {
@@ -138,6 +130,19 @@ static bool wants_to_know(const struct request *r, struct produce_entry *e)
                                      .raises_epoch = r->version >= PRODUCE_ADDS_VERSION};
     e->error = partition_verify(e->partition, &about, clock_wall_ms(), &e->append->log.guard);
     return e->error == E_NONE && e->append->log.guard != LOG_NO_GUARD;
+}
+
+// The marker of the transaction before may have come into the log since: it has taken the guard that was
+// given then.
+static void ask_again(struct produce_verify *v)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (v->entries[i].topic_at >= 0)
+            wants_to_know(v->request, &v->entries[i]);
+    transaction_question_free(&v->question);
+    v->asked = true;
+    if (transaction_ask(broker_of(v->request), &v->question) && take_answer(v))
+        finish(v);
 }
 
 // Puts what is to be asked into the question. False: out of memory.
