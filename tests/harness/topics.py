@@ -32,6 +32,15 @@ def write_topic(bootstrap, topic, records, **settings):
     assert not left and not problems, f"{left} not delivered; {problems[:3]}"
 
 
+def end_of(bootstrap, topic, partition=0):
+    """The offset of the partition's next record."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "end"})
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(topic, partition), 20)[1]
+    finally:
+        consumer.close()
+
+
 def read_topic(bootstrap, topic, isolation="read_uncommitted"):
     """What the topic holds at this moment, as librdkafka's messages; nothing where it does not exist yet."""
     settings = {"group.id": f"reader-{uuid.uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}

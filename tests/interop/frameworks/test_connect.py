@@ -4,7 +4,7 @@ import pytest
 
 from harness.frameworks.connect import Worker
 from harness.process import wait_until
-from harness.topics import read_topic
+from harness.topics import create_topics, end_of, read_topic
 
 pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(600)]
 
@@ -86,6 +86,44 @@ def rest(worker, files):
     for name in ("source", "sink"):
         worker.patiently("DELETE", f"/connectors/{name}")
     wait_until(lambda: worker.ask("GET", "/connectors") == [], 60, "the connectors to be gone")
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.full)])
+def test_exactly_once_source(brokers, directory, kills):
+    """The worker is killed while its source reads: every line is in the topic once, and in order."""
+    broker = brokers.start(settings={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000"})
+    settings = {"exactly.once.source.support": "enabled", "producer.transaction.timeout.ms": "10000"}
+    worker = brokers.add(Worker(directory, broker, settings=settings)).start()
+    lines, source = [], directory / "in.txt"
+    config = {"file": source, "topic": "lines", "batch_size": 20, "exactly_once_support": "required"}
+    source.touch()
+    create_topics(broker.bootstrap, ["lines"])
+    worker.create("source", connector_class=f"{FILE}SourceConnector", **config)
+
+    def append(count):
+        new = [f"{number} leaves" for number in range(len(lines), len(lines) + count)]
+        with open(source, "a") as file:
+            file.writelines(f"{line}\n" for line in new)
+        lines.extend(new)
+
+    def committed():
+        return [message.value().decode() for message in read_topic(broker.bootstrap, "lines", "read_committed")]
+
+    for turn in range(kills):
+        some = end_of(broker.bootstrap, "lines") + 1000
+        append(20_000)
+        wait_until(lambda: end_of(broker.bootstrap, "lines") > some, 120, "lines to be read")
+        worker.kill()
+        if turn % 2:
+            broker.kill()
+            broker.start()
+        worker.start()
+    count = len(lines)
+    append(1000)  # as the last lines of a file stay in this source's buffer until more come
+    wait_until(lambda: len(committed()) >= count, 150, "all lines", 0.3)
+    worker.stop()
+    found = committed()
+    assert found == lines[: len(found)]
 
 
 @pytest.mark.full
