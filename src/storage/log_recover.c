@@ -18,6 +18,7 @@ struct recovery {
     const struct log_recovery *how;
     int64_t recovery_point;
     uint8_t *chunk;
+    bool thorough;  // a batch was found torn: every one is checked now
     int64_t end;    // behind the last good batch so far
     int64_t cut_at; // offset at which something was cut off
 };
@@ -91,7 +92,7 @@ static int walk(struct recovery *r, struct segment *s, struct segment_scan *scan
                  ? ERR_CORRUPT
                  : 0;
         // In the same boot the page cache has everything that write(2) took: only the last batch can be torn.
-        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->how->same_boot || last))
+        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->how->same_boot || r->thorough || last))
             rc = segment_scan_check(scan, r->chunk, CHUNK_BYTES);
         if (rc)
             break;
@@ -163,6 +164,20 @@ static int refuse(const struct recovery *r, const struct segment *s, const struc
     return ERR_CORRUPT;
 }
 
+// Walks over a segment from where it can be trusted, building its indexes anew. As walk.
+static int walk_segment(struct recovery *r, struct segment *s, int fd, int64_t size,
+                        struct segment_scan *scan)
+{
+    segment_active_free(s->active);
+    s->active = segment_active_new();
+    if (!s->active)
+        return ERR_NOMEM;
+    s->max_timestamp_ms = s->first_timestamp_ms = LOG_NO_TIMESTAMP;
+    s->max_timestamp_offset = s->base_offset;
+    segment_scan_start(scan, fd, trusted_position(r, s, fd, size), size);
+    return walk(r, s, scan);
+}
+
 static int recover_segment(struct recovery *r, uint32_t i)
 {
     struct segment *s = r->log->segments[i];
@@ -172,21 +187,23 @@ static int recover_segment(struct recovery *r, uint32_t i)
     if (fd < 0)
         return fd;
     int rc = file_size(fd, &size);
-    segment_active_free(s->active);
-    s->active = segment_active_new();
-    if (rc == 0 && !s->active)
-        rc = ERR_NOMEM;
     if (rc)
         goto out;
-    s->max_timestamp_ms = s->first_timestamp_ms = LOG_NO_TIMESTAMP;
-    s->max_timestamp_offset = s->base_offset;
     s->created_ms = r->log->opened_ms;
     s->times_known = true;
     atomic_store(&s->size_bytes, size);
     if (r->end < s->base_offset)
         r->end = s->base_offset;
-    segment_scan_start(&scan, fd, trusted_position(r, s, fd, size), size);
-    rc = walk(r, s, &scan);
+    int64_t end = r->end;
+    rc = walk_segment(r, s, fd, size, &scan);
+    if ((rc == ERR_CORRUPT || rc == ERR_TRUNCATED) && r->how->same_boot && !r->thorough) {
+        // What lies there may have made a torn batch in front of it look whole.
+        r->thorough = true;
+        r->end = end;
+        rc = walk_segment(r, s, fd, size, &scan);
+    }
+    if (rc == ERR_NOMEM)
+        goto out;
     if (rc == ERR_CORRUPT && r->how->refuse_damage)
         rc = refuse(r, s, &scan);
     else if (rc == ERR_CORRUPT || rc == ERR_TRUNCATED)

@@ -77,6 +77,40 @@ static void a_torn_tail_is_cut_at_the_last_whole_batch(void **state)
     fixture_stop(&f);
 }
 
+// Bytes behind a torn batch, as many as it lacks or more, do not make a batch of it.
+static void a_torn_batch_that_others_bytes_complete_is_cut(void **state)
+{
+    (void)state;
+    for (size_t more = 0; more < 3; more++) {
+        for (int same_boot = 0; same_boot < 2; same_boot++) {
+            struct log_fixture f;
+            char path[128];
+            uint8_t junk[256];
+            memset(junk, 'x', sizeof junk);
+            fixture_start(&f);
+            fixture_open(&f, true, 0);
+            for (int i = 0; i < 3; i++)
+                append_ok(f.log, BATCH_SPEC(.value_bytes = 100), i);
+            int64_t good = size_of(f.root, 0, ".log");
+            append_ok(f.log, BATCH_SPEC(.value_bytes = 100), 3);
+            int64_t whole = size_of(f.root, 0, ".log");
+            log_close(f.log, false);
+            cut_file(f.root, 0, good + 80);
+            snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
+            int fd = file_open(path, O_RDWR);
+            assert_int_equal(file_write_at(fd, junk, (size_t)(whole - good - 80) + more * 20, good + 80), 0);
+            file_close(fd);
+            struct log_params p = fixture_params(&f, false, 0);
+            p.same_boot = same_boot;
+            assert_int_equal(log_open(&p, &f.log, NULL, 0), 0);
+            assert_int_equal(log_end_offset(f.log), 3);
+            assert_int_equal(size_of(f.root, 0, ".log"), good);
+            assert_int_equal(read_all(f.log, 0), 3);
+            fixture_stop(&f);
+        }
+    }
+}
+
 // A damaged byte anywhere behind the recovery point cuts there; what lies before survives.
 static void a_damaged_batch_is_cut(void **state)
 {
@@ -527,6 +561,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_five_batches_are_known_after_a_restart),
         cmocka_unit_test(a_torn_tail_is_cut_at_the_last_whole_batch),
+        cmocka_unit_test(a_torn_batch_that_others_bytes_complete_is_cut),
         cmocka_unit_test(a_damaged_batch_is_cut),
         cmocka_unit_test(old_magic_stops_the_log_and_changes_nothing),
         cmocka_unit_test(old_magic_is_found_at_the_first_use),
