@@ -63,13 +63,15 @@ def coordinating(broker):
 @pytest.mark.parametrize("what", COSTLY, ids=lambda what: what.replace(" ", "-"))
 def test_reactors_go_on(coordinating, what):
     api, version, body = COSTLY[what]
+    runs = []
     with Connection("127.0.0.1", coordinating.port, 60) as connection:
-        before = cpu_ms(coordinating)
-        connection.send(api, version, body)
-        answer = connection.receive_frame()
-        used = {name: ms - before[name] for name, ms in cpu_ms(coordinating).items()}
-    assert len(answer) > NAMES  # each was answered
-    assert used["worker"] > used["reactor"], used
+        for _ in range(3):  # the least of each: the first answer's memory costs the reactor more than the next one's
+            before = cpu_ms(coordinating)
+            connection.send(api, version, body)
+            answer = connection.receive_frame()
+            runs.append({name: ms - before[name] for name, ms in cpu_ms(coordinating).items()})
+            assert len(answer) > NAMES  # each was answered
+    assert min(run["worker"] for run in runs) > min(run["reactor"] for run in runs), runs
 
 
 def test_who_leaves_meanwhile_is_nobodys_loss(coordinating):
