@@ -73,6 +73,7 @@ static int pause_round(void *arg, int64_t bytes)
 {
     struct round *r = arg;
     const struct cleaner_params *p = &r->c->params;
+    uint64_t changes = p->throttle ? atomic_load(&p->throttle->changes) : 0;
     int64_t left_us = p->throttle ? cleaner_throttle_take(p->throttle, bytes, clock_monotonic_us()) : 0;
     for (;;) {
         int rc = check(r);
@@ -82,7 +83,7 @@ static int pause_round(void *arg, int64_t bytes)
         if (!p->wait(p->arg, slice_us))
             return ERR_STOPPED;
         left_us -= slice_us;
-        if (left_us <= 0)
+        if (left_us <= 0 || (p->throttle && atomic_load(&p->throttle->changes) != changes))
             return 0;
     }
 }

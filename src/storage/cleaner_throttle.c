@@ -16,8 +16,10 @@ void cleaner_throttle_free(struct cleaner_throttle *t)
 void cleaner_throttle_set(struct cleaner_throttle *t, double bytes_per_second)
 {
     pthread_mutex_lock(&t->lock);
-    if (t->bytes_per_second != bytes_per_second)
+    if (t->bytes_per_second != bytes_per_second) {
         t->free_at_us = 0;
+        atomic_fetch_add(&t->changes, 1);
+    }
     t->bytes_per_second = bytes_per_second;
     pthread_mutex_unlock(&t->lock);
 }

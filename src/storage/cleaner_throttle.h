@@ -3,12 +3,15 @@
 #define STORAGE_CLEANER_THROTTLE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct cleaner_throttle {
     pthread_mutex_t lock;
     double bytes_per_second; // guarded by lock, as is what follows
     int64_t free_at_us;      // monotonic: when what was taken so far is paid for
+    _Atomic uint64_t
+        changes; // of the rate: who still waits for what it took at the former one need not any longer
 };
 
 void cleaner_throttle_init(struct cleaner_throttle *t, double bytes_per_second);

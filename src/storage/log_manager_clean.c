@@ -25,9 +25,9 @@ static bool retired(const struct clean_thread *t)
     return t->m->cleaning.stopping || t->index >= t->m->cleaning.config.threads;
 }
 
-// Waits so long, or until the thread is not wanted any more: then false. While `idle`, a new configuration
-// wakes it.
-static bool wait_us(struct clean_thread *t, int64_t us, bool idle)
+// Waits so long, or until the thread is not wanted any more: then false. With `seen`, until the configuration
+// is another than that version, too.
+static bool wait_us(struct clean_thread *t, int64_t us, const uint64_t *seen)
 {
     struct cleaning *c = &t->m->cleaning;
     struct timespec until;
@@ -36,9 +36,8 @@ static bool wait_us(struct clean_thread *t, int64_t us, bool idle)
     until.tv_sec += us / 1000000 + ns / 1000000000;
     until.tv_nsec = ns % 1000000000;
     pthread_mutex_lock(&c->lock);
-    uint64_t version = c->version;
     int rc = us > 0 ? 0 : ETIMEDOUT;
-    while (!retired(t) && rc != ETIMEDOUT && !(idle && c->version != version))
+    while (!retired(t) && rc != ETIMEDOUT && !(seen && c->version != *seen))
         rc = pthread_cond_timedwait(&c->changed, &c->lock, &until);
     bool go_on = !retired(t);
     pthread_mutex_unlock(&c->lock);
@@ -47,7 +46,7 @@ static bool wait_us(struct clean_thread *t, int64_t us, bool idle)
 
 static bool wait_in_round(void *arg, int64_t us)
 {
-    return wait_us(arg, us, false);
+    return wait_us(arg, us, NULL);
 }
 
 // ---------------------------------------------------------------- choosing
@@ -210,15 +209,16 @@ static void run(void *arg)
 {
     struct clean_thread *t = arg;
     struct cleaning *c = &t->m->cleaning;
-    while (wait_us(t, 0, false)) {
+    while (wait_us(t, 0, NULL)) {
+        pthread_mutex_lock(&c->lock); // before the look: what changes meanwhile is worth another one
+        int64_t backoff_ms = c->config.backoff_ms;
+        uint64_t version = c->version;
+        pthread_mutex_unlock(&c->lock);
         bool cleaned = clean_dirtiest(t);
         if (t->index == 0)
             log_manager_walk(t->m, apply_retention, NULL);
-        pthread_mutex_lock(&c->lock);
-        int64_t backoff_ms = c->config.backoff_ms;
-        pthread_mutex_unlock(&c->lock);
         if (!cleaned)
-            (void)wait_us(t, (backoff_ms < INT32_MAX ? backoff_ms : INT32_MAX) * 1000, true);
+            (void)wait_us(t, (backoff_ms < INT32_MAX ? backoff_ms : INT32_MAX) * 1000, &version);
     }
 }
 
