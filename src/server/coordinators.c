@@ -1,6 +1,7 @@
 #include "server/coordinators.h"
 
 #include "base/error.h"
+#include "coordinator/group/metadata_hash.h"
 #include "metadata/image.h"
 #include "server/group_regexes.h"
 #include "server/reactors.h"
@@ -32,13 +33,22 @@ static int64_t metadata_version(void *context)
     return image_current()->offset;
 }
 
-// FNV-1a: the same on every broker and after a restart.
-static uint64_t mix(uint64_t hash, const void *data, size_t size)
+struct placed { // a topic, and where the brokers are
+    const struct image *image;
+    const struct image_topic *topic;
+};
+
+static uint32_t racks_of(const void *context, int32_t partition, struct str *racks, uint32_t most)
 {
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-    return hash;
+    const struct placed *placed = context;
+    const struct image_partition *p = placed->topic->partitions[partition];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->replicas_count && count < most; i++) {
+        const struct image_broker *broker = image_broker(placed->image, p->replicas[i]);
+        if (broker && broker->rack.size > 0)
+            racks[count++] = broker->rack;
+    }
+    return count;
 }
 
 static bool find_topic(void *context, struct str name, struct group_topic *out)
@@ -48,16 +58,10 @@ static bool find_topic(void *context, struct str name, struct group_topic *out)
     const struct image_topic *topic = image_topic(image, name);
     if (!topic)
         return false;
-    *out = (struct group_topic){topic->id, (int32_t)topic->partitions_count, 0};
-    for (uint32_t i = 0; i < topic->partitions_count; i++) {
-        const struct image_partition *p = topic->partitions[i];
-        for (uint32_t k = 0; k < p->replicas_count; k++) {
-            const struct image_broker *broker = image_broker(image, p->replicas[k]);
-            if (broker && broker->rack.size > 0)
-                out->racks_hash =
-                    mix(mix(out->racks_hash, &i, sizeof i), broker->rack.data, broker->rack.size);
-        }
-    }
+    const struct placed placed = {image, topic};
+    int32_t partitions = (int32_t)topic->partitions_count;
+    *out = (struct group_topic){topic->id, partitions,
+                                metadata_hash_topic(&topic->id, name, partitions, racks_of, &placed)};
     return true;
 }
 

@@ -1,6 +1,7 @@
 // What a group of the consumer protocol as a whole is to do: which topics it sees, and who is to own what.
 #include "coordinator/group/assignor.h"
 #include "coordinator/group/consumer.h"
+#include "coordinator/group/metadata_hash.h"
 
 #include <stdlib.h>
 
@@ -131,12 +132,9 @@ static bool see(struct turn *t, const struct consumer_change *change, struct are
 
 // Metadata
 
-static uint64_t mix(uint64_t hash, const void *data, size_t size) // FNV-1a: the same after a restart
+static int compare_names(const void *a, const void *b)
 {
-    const uint8_t *bytes = data;
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-    return hash;
+    return str_compare((*(const struct known *const *)a)->name, (*(const struct known *const *)b)->name);
 }
 
 int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *change)
@@ -146,15 +144,14 @@ int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *cha
     arena_init(&arena, 0);
     if (!see(t, change, &arena, &v))
         state_array(NULL, SIZE_MAX, 1); // ends the process
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (uint32_t i = 0; i < v.topics_count; i++) {
-        const struct known *known = v.topics[i];
-        hash = mix(hash, &known->topic.id, sizeof known->topic.id);
-        hash = mix(hash, known->name.data, known->name.size);
-        hash = mix(hash, &known->topic.partitions, sizeof known->topic.partitions);
-        hash = mix(hash, &known->topic.racks_hash, sizeof known->topic.racks_hash);
-    }
-    int64_t result = v.topics_count == 0 ? 0 : (int64_t)hash;
+    if (v.topics_count > 1)
+        qsort(v.topics, v.topics_count, sizeof(struct known *), compare_names);
+    int64_t *hashes = arena_alloc(&arena, v.topics_count * sizeof *hashes);
+    if (!hashes)
+        state_array(NULL, SIZE_MAX, 1);
+    for (uint32_t i = 0; i < v.topics_count; i++)
+        hashes[i] = v.topics[i]->topic.hash;
+    int64_t result = metadata_hash_group(hashes, v.topics_count);
     map_free(&v.by_name);
     arena_free(&arena);
     return result;

@@ -14,7 +14,7 @@ extern const struct coordinator_machine group_machine;
 struct group_topic {
     struct uuid id;
     int32_t partitions;
-    uint64_t racks_hash; // of where its replicas are
+    int64_t hash; // metadata_hash.h
 };
 
 // What groups of the consumer protocol ask about topics. On the thread that hands in a request or a tick.
