@@ -8,6 +8,9 @@
 #include "server/transactions.h"
 #include "storage/compress.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static struct loop *loop_at(void *arg, unsigned index)
 {
     struct broker *b = arg;
@@ -65,6 +68,20 @@ static bool find_topic(void *context, struct str name, struct group_topic *out)
     return true;
 }
 
+static int32_t find_setting(void *context, struct str group, struct str name, int32_t otherwise)
+{
+    (void)context;
+    const struct image_config *config = image_config(image_current(), IMAGE_RESOURCE_GROUP, group);
+    for (uint32_t i = 0; config && i < config->entries_count; i++)
+        if (str_equal(config->entries[i].name, name)) {
+            char text[12];
+            struct str value = config->entries[i].value;
+            snprintf(text, sizeof text, "%.*s", STR_ARG(value));
+            return (int32_t)strtol(text, NULL, 10); // it was checked when it was set
+        }
+    return otherwise;
+}
+
 static struct str find_topic_name(void *context, const struct uuid *id)
 {
     (void)context;
@@ -106,7 +123,8 @@ static int start_groups(struct broker *b)
                                                        .version = metadata_version,
                                                        .topic = find_topic,
                                                        .topic_name = find_topic_name,
-                                                       .topics_version = topics_version};
+                                                       .topics_version = topics_version,
+                                                       .setting = find_setting};
     b->group_config.resolve = group_regexes_resolve;
     b->group_config.resolve_to = &reactors_at(b->reactors, 0)->loop;
     b->group_config.resolve_context = b;

@@ -66,6 +66,17 @@ static void resolve(struct coordinator_request *r)
     unresolved = r;
 }
 
+static int32_t heartbeat_setting_ms; // of the group; 0: it has none
+
+static int32_t metadata_setting(void *context, struct str group, struct str name, int32_t otherwise)
+{
+    (void)context;
+    bool mine = str_is(group, GROUP) && heartbeat_setting_ms > 0;
+    return mine && str_is(name, "consumer.heartbeat.interval.ms") ? heartbeat_setting_ms
+           : mine && str_is(name, "consumer.session.timeout.ms")  ? 9 * heartbeat_setting_ms
+                                                                  : otherwise;
+}
+
 static void set_topic(char name, int32_t partitions)
 {
     if (metadata.partitions[name - 'a'] == 0)
@@ -85,10 +96,12 @@ static int set_up(void **state)
     f.config.metadata = (struct group_metadata){.version = metadata_version,
                                                 .topic = metadata_topic,
                                                 .topic_name = metadata_topic_name,
-                                                .topics_version = metadata_topics_version};
+                                                .topics_version = metadata_topics_version,
+                                                .setting = metadata_setting};
     f.config.resolve = resolve;
     f.config.regex_refresh_interval_ms = 600000;
     memset(&metadata, 0, sizeof metadata);
+    heartbeat_setting_ms = 0;
     set_topic('a', 4);
     return 0;
 }
@@ -425,6 +438,20 @@ static void test_session(void **state)
     assert_state("Empty", 5, 3, 0);
 }
 
+static void test_settings_of_the_group(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "x", .topics = "a"});
+    assert_int_equal(beaten.heartbeat_interval_ms, 5000);
+    heartbeat_setting_ms = 1000; // from its next heartbeat on
+    beat((struct beat){.member = "x", .epoch = 2});
+    assert_int_equal(beaten.heartbeat_interval_ms, 1000);
+    shard_advance(&f, 8999);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_NONE);
+    shard_advance(&f, 9000);
+    assert_int_equal(beat((struct beat){.member = "x", .epoch = 2}), E_UNKNOWN_MEMBER_ID);
+}
+
 static void test_rebalance_timeout(void **state)
 {
     (void)state;
@@ -713,6 +740,7 @@ int main(void)
         TEST(test_epochs),
         TEST(test_max_size),
         TEST(test_session),
+        TEST(test_settings_of_the_group),
         TEST(test_rebalance_timeout),
         TEST(test_static),
         TEST(test_regex),

@@ -369,11 +369,24 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
         c->metadata_version = version;
 }
 
+// As the group has it set, or the broker.
+static int32_t setting(struct turn *t, struct str group, struct str name, int32_t otherwise)
+{
+    const struct group_metadata *metadata = &t->groups->config->metadata;
+    return metadata->setting ? metadata->setting(metadata->context, group, name, otherwise) : otherwise;
+}
+
+static int32_t assignment_interval_ms(struct turn *t, struct str group)
+{
+    return setting(t, group, STR("consumer.assignment.interval.ms"),
+                   t->groups->config->consumer_assignment_interval_ms);
+}
+
 static bool advance_target(struct turn *t, struct heartbeat *h)
 {
     const struct consumer_group *c = h->group ? consumer_of(h->group) : NULL;
     bool waits = c && c->assignment_ms > 0 &&
-                 t->now.wall_ms - c->assignment_ms < t->groups->config->consumer_assignment_interval_ms;
+                 t->now.wall_ms - c->assignment_ms < assignment_interval_ms(t, h->q->group_id);
     if (h->epoch <= h->assignment_epoch || waits)
         return true;
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
@@ -424,7 +437,8 @@ static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assign
     }
     out->member_id = arena_str(&r->arena, h->member_id);
     out->member_epoch = h->at.epoch;
-    out->heartbeat_interval_ms = t->groups->config->consumer_heartbeat_interval_ms;
+    out->heartbeat_interval_ms = setting(t, q->group_id, STR("consumer.heartbeat.interval.ms"),
+                                         t->groups->config->consumer_heartbeat_interval_ms);
     r->response = out;
     await_append(t, r, q->group_id, out->member_id, moved);
     if (t->effects->records_count == 0)
@@ -630,7 +644,10 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
         return;
     }
     if (m)
-        timer_arm(t, &m->session, consumer_session_timeout_ms(t, m));
+        timer_arm(t, &m->session,
+                  m->subscription.classic ? consumer_session_timeout_ms(t, m)
+                                          : setting(t, g->id, STR("consumer.session.timeout.ms"),
+                                                    s->config->consumer_session_timeout_ms));
     if (m && r->kind == GROUP_JOIN) // it has the rebalance timeout to sync
         timer_arm(t, &m->rebalance, m->subscription.rebalance_timeout_ms);
     else if (m && s->then_moved && m->at.state == CONSUMER_UNREVOKED)

@@ -24,6 +24,9 @@ struct group_metadata {
     bool (*topic)(void *context, struct str name, struct group_topic *out); // false: there is none
     struct str (*topic_name)(void *context, const struct uuid *id);         // a null view: there is none
     int64_t (*topics_version)(void *context); // `version` as it was when a topic last came to be
+    // What a group of its own has set ("consumer.session.timeout.ms" ...); `otherwise` where it has not. May
+    // be NULL: none has.
+    int32_t (*setting)(void *context, struct str group, struct str name, int32_t otherwise);
 };
 
 // Regular expressions of a group, and the topics that match each.
