@@ -236,7 +236,11 @@ static bool find_static(struct turn *t, struct heartbeat *h)
             h->replaced = holder;
             be(h, holder);
             h->at.epoch = h->at.previous_epoch = 0;
+            return true;
         }
+        h->m = h->group ? consumer_member_find(h->group, h->member_id) : NULL;
+        if (h->m) // it takes another instance id
+            be(h, h->m);
         return true;
     }
     if (!holder) {
@@ -578,7 +582,7 @@ void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
         return;
     }
     h.member_id = h.q->member_id;
-    if (h.member_id.size == 0) {
+    if (h.member_id.size == 0 && h.q->member_epoch == MEMBER_JOINS) {
         char text[UUID_TEXT_BYTES];
         struct uuid id = t->groups->config->new_id(t->groups->config->new_id_context);
         uuid_text(&id, text);

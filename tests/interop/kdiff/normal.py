@@ -22,6 +22,7 @@ ORDINAL = {
     "ClientInstanceId": "client",
     "SubscriptionId": "subscription",
 }
+MADE_UP = re.compile(r"-?\d{13,}|(?<=ember )[\w-]{22}\b")  # times and ids within a message
 NO_ID = (None, "", "00" * 16, -1)
 # What a list is sorted by before it is compared.
 LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName
@@ -64,7 +65,7 @@ class Normal:
             return f"{kind}#{self.seen.setdefault((kind, obj), len(self.seen))}"
         if isinstance(obj, str):
             text = obj.replace(self.prefix, "~")
-            return re.sub(r"-?\d{13,}", "#", text) if key and key.endswith("ErrorMessage") else text
+            return MADE_UP.sub("#", text) if key and key.endswith("ErrorMessage") else text
         return obj
 
     def _order(self, item):
