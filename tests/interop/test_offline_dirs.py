@@ -98,8 +98,9 @@ def ask(brokers, kind, what):
 @pytest.mark.parametrize("what", [a_file, damaged])
 def test_both_say_the_same(brokers, what):
     ours, kafkas = ask(brokers, "odradek", what), ask(brokers, "kafka", what)
-    # docs/compatibility.md: Kafka has forgotten why it does not lead them; both errors make a client ask for the leader anew.
+    # docs/compatibility.md: Kafka has forgotten why it does not lead them, or, where it is slow to start, not yet; both errors make
+    # a client ask for the leader anew.
     off_line = [("bad", api, STORAGE_ERROR) for api in ("Produce", "Fetch", "ListOffsets")]
     differ = [(one, other) for one, other in zip(ours, kafkas) if one != other]
     assert len(ours) == len(kafkas)
-    assert differ == [(one, (*one[:2], NOT_LEADER_OR_FOLLOWER)) for one in off_line] * (PARTITIONS // 2)
+    assert differ in ([], [(one, (*one[:2], NOT_LEADER_OR_FOLLOWER)) for one in off_line] * (PARTITIONS // 2))

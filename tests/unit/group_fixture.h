@@ -43,7 +43,7 @@ static struct uuid next_id(void *context)
 
 static void shard_open(struct shard_fixture *f)
 {
-    *f = (struct shard_fixture){.now = {1000, 1700000000000}};
+    *f = (struct shard_fixture){.now = {1000, 1700000000000, 0}};
     f->config = (struct group_config){.initial_rebalance_delay_ms = 3000,
                                       .min_session_timeout_ms = 6000,
                                       .max_session_timeout_ms = 1800000,
