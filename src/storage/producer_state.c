@@ -258,9 +258,9 @@ static int check_sequence(const struct producer_plan *plan, const struct produce
     int32_t first = h->base_sequence;
     const struct producer_verification *v =
         map_int_get(&plan->state->verifications, (uint64_t)h->producer_id);
-    // What another epoch asked says nothing of this one: a producer that was fenced may come between two
+    // What an earlier epoch asked says nothing of this one: a producer that was fenced may come between two
     // batches.
-    bool concerned = v && v->epoch == h->producer_epoch;
+    bool concerned = v && v->epoch >= h->producer_epoch;
     int rc = concerned ? check_verified_sequence(v, u, h, name, info) : 0;
     if (rc)
         return rc;
