@@ -7,13 +7,22 @@ from checker.lies import LIES
 from checker.world import SETTINGS, World
 
 SECONDS = 3
+TRIES = 4  # a lie may happen to do no harm: to be about records that nobody compares
+
 
 @pytest.mark.parametrize("number,lie", LIES, ids=lambda value: getattr(value, "__name__", str(value)))
 def test_a_lie_is_found(brokers, number, lie):
-    told = lie()
-    world = World(brokers.start(settings=SETTINGS), 1, told, pace_s=0.01)
-    world.faults.none()
-    world.run(SECONDS)
-    assert told.told > 0, "the lie was never told"
-    found = violations(world.history.calls, world.logs)
-    assert number in {one for one, _ in found}, (found[:3], world.problems)
+    tried = []
+    for seed in range(1, TRIES + 1):
+        told = lie()
+        broker = brokers.start(settings=SETTINGS)
+        world = World(broker, seed, told, pace_s=0.01)
+        world.faults.none()
+        world.run(SECONDS)
+        assert told.told > 0, "the lie was never told"
+        found = violations(world.history.calls, world.logs)
+        if number in {one for one, _ in found}:
+            return
+        tried.append((found[:3], world.problems))
+        broker.stop()
+    raise AssertionError(tried)
