@@ -39,7 +39,7 @@ class Flink(Runner):
         return max((int(path.parent.name.removeprefix("chk-")) for path in folders), default=0)
 
 
-@pytest.mark.parametrize("guarantee", ["at-least-once", "exactly-once"])
+@pytest.mark.parametrize("guarantee", [pytest.param("at-least-once", marks=pytest.mark.full), "exactly-once"])
 def test_sums_over_a_kill(brokers, directory, guarantee):
     broker = brokers.start()
     create_topics(broker.bootstrap, ["events", "totals", "copies"], PARTITIONS)
