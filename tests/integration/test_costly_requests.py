@@ -71,7 +71,8 @@ def test_reactors_go_on(coordinating, what):
             answer = connection.receive_frame()
             runs.append({name: ms - before[name] for name, ms in cpu_ms(coordinating).items()})
             assert len(answer) > NAMES  # each was answered
-    assert min(run["worker"] for run in runs) > min(run["reactor"] for run in runs), runs
+    # Decoding and sending are the reactor's in any case; where it did the rest, too, the worker's share would be nothing.
+    assert 2 * min(run["worker"] for run in runs) > min(run["reactor"] for run in runs), runs
 
 
 def test_who_leaves_meanwhile_is_nobodys_loss(coordinating):
