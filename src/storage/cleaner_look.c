@@ -27,12 +27,7 @@ static int first_time(struct log *log, struct segment *s, int64_t *out)
     pthread_mutex_unlock(&log->index_lock);
     if (*out != LOG_NO_TIMESTAMP)
         return 0;
-    int fd = segment_pin(s);
-    if (fd < 0)
-        return fd;
-    segment_scan_start(&scan, fd, 0, segment_size(s, fd));
-    int rc = segment_scan_next(&scan);
-    segment_unpin(s);
+    int rc = segment_first_batch(s, &scan);
     if (rc <= 0)
         return rc;
     *out = scan.batch.max_timestamp_ms;

@@ -280,12 +280,7 @@ static int note_epochs_of(struct recovery *r, struct segment *s)
 static int first_epoch_of(struct segment *s, int32_t *epoch)
 {
     struct segment_scan scan;
-    int fd = segment_pin(s);
-    if (fd < 0)
-        return fd;
-    segment_scan_start(&scan, fd, 0, segment_size(s, fd));
-    int rc = segment_scan_next(&scan);
-    segment_unpin(s);
+    int rc = segment_first_batch(s, &scan);
     *epoch = rc > 0 ? scan.header.leader_epoch : INT32_MAX; // not known
     return rc < 0 && rc != ERR_CORRUPT && rc != ERR_TRUNCATED ? rc : 0;
 }

@@ -362,6 +362,17 @@ int segment_scan_next(struct segment_scan *scan)
     return 1;
 }
 
+int segment_first_batch(struct segment *s, struct segment_scan *scan)
+{
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    segment_scan_start(scan, fd, 0, segment_size(s, fd));
+    int rc = segment_scan_next(scan);
+    segment_unpin(s);
+    return rc;
+}
+
 int segment_scan_read(const struct segment_scan *scan, struct buffer *out)
 {
     uint8_t *to = buffer_reserve(out, scan->batch.size);

@@ -130,6 +130,9 @@ void segment_scan_start(struct segment_scan *scan, int fd, int64_t position, int
 // ERR_UNSUPPORTED (magic 0, 1), ERR_IO. After an error scan->position is where the bad batch starts.
 int segment_scan_next(struct segment_scan *scan);
 
+// The segment's first batch, as segment_scan_next. The scan holds it and cannot go on.
+int segment_first_batch(struct segment *s, struct segment_scan *scan);
+
 // Reads the bytes of the batch that next returned, appended to `out`.
 int segment_scan_read(const struct segment_scan *scan, struct buffer *out);
 
