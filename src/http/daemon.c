@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "http/route.h"
+#include "http/static.h"
 #include "os/socket.h"
 
 #define BACKLOG        64
@@ -18,6 +19,11 @@
 
 // What a page of another origin cannot send without asking first, which we do not allow.
 #define CHANGE_HEADER "X-Odradek"
+
+// Of the dashboard: nothing from elsewhere is loaded or asked, and no page of elsewhere shows it in a frame.
+#define CONTENT_POLICY                                                                                    \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 struct http {
     struct http_params params;
@@ -64,8 +70,47 @@ static bool host_is_ours(const char *host)
     return strcasecmp(bare, "localhost") == 0 || socket_parse_ip(bare, ip) == 0;
 }
 
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+// One of the dashboard's files: compressed where the client takes that, and not at all where it has it.
+static enum MHD_Result send_file(struct MHD_Connection *connection, const struct web_file *file)
+{
+    bool has = web_has_tag(header(connection, MHD_HTTP_HEADER_IF_NONE_MATCH), file->etag);
+    bool gzip = web_accepts_gzip(header(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    void *content = has || gzip ? (void *)(uintptr_t)file->gzip : web_file_content(file);
+    size_t size = has ? 0 : gzip ? file->gzip_bytes : file->bytes;
+    struct MHD_Response *response =
+        content ? MHD_create_response_from_buffer(
+                      size, content, has || gzip ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_FREE)
+                : NULL;
+    if (!response) {
+        if (!has && !gzip)
+            free(content);
+        return MHD_NO;
+    }
+    if (gzip)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, file->content_type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, file->etag);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL,
+                            "no-cache"); // asks whether the tag still holds
+    MHD_add_response_header(response, "Content-Security-Policy", CONTENT_POLICY);
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    enum MHD_Result sent =
+        MHD_queue_response(connection, has ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return sent;
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct http_request *r)
 {
+    if (r->file)
+        return send_file(connection, r->file);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(r->content_bytes, r->content, MHD_RESPMEM_MUST_FREE);
     if (!response)
@@ -105,7 +150,7 @@ static void answer(struct pending *p, struct MHD_Connection *connection, const c
 {
     struct http_request *r = &p->request;
     bool other;
-    const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+    const char *host = header(connection, MHD_HTTP_HEADER_HOST);
     if (!host_is_ours(host)) {
         http_fail(r, 421, "INVALID_HOST", "%.200s is no address of this server", host);
         return;
@@ -114,11 +159,14 @@ static void answer(struct pending *p, struct MHD_Connection *connection, const c
         http_fail(r, 405, "INVALID_REQUEST", "%.20s is not answered here", method);
         return;
     }
-    if (r->method != HTTP_GET && !MHD_lookup_connection_value(connection, MHD_HEADER_KIND, CHANGE_HEADER)) {
+    if (r->method != HTTP_GET && !header(connection, CHANGE_HEADER)) {
         http_fail(r, 403, "INVALID_REQUEST", "what changes something needs the header %s: 1", CHANGE_HEADER);
         return;
     }
     const struct http_route *route = http_route_find(r, &other);
+    r->file = route || r->method != HTTP_GET ? NULL : web_file_find(r->path);
+    if (r->file)
+        return;
     if (!route)
         http_fail(r, other ? 405 : 404, "NOT_FOUND",
                   other ? "%.200s is not answered for this method" : "%.200s is no path of this server",

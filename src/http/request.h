@@ -23,7 +23,8 @@ struct http_request {
     void *connection;                    // libmicrohttpd's, for http_query
 
     // The answer.
-    int status; // 0: none yet
+    int status;                  // 0: none yet
+    const struct web_file *file; // one of the dashboard's is the answer; NULL: what follows
     const char *content_type;
     char *content; // owned, malloc
     size_t content_bytes;
