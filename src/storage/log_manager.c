@@ -377,9 +377,12 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
         checkpoint_writer_add(&w[FLUSHED_SIZES], log->topic, log->partition, flushed_size);
 }
 
+// The flushed sizes come last, and only behind the others: a file of that size is taken for one that ends at
+// its recovery point.
 static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
 {
     struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
+    struct dir_health *health = &m->dirs[dir].dir->health;
     int rc = 0;
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < m->count; i++)
@@ -388,12 +391,13 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
     pthread_mutex_unlock(&m->lock);
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
-        if (!(kinds & 1U << kind) || hash == m->dirs[dir].written[kind]) { // not wanted, or nothing new
+        bool wanted = kinds & 1U << kind && hash != m->dirs[dir].written[kind];
+        if (!wanted || dir_health_failed(health) || (rc && kind == FLUSHED_SIZES)) {
             buffer_free(&w[kind].lines);
             continue;
         }
         int one = checkpoint_writer_finish(&w[kind], m->dirs[dir].dir->path, checkpoint_names[kind]);
-        if (dir_health_note(&m->dirs[dir].dir->health, "cannot write", checkpoint_names[kind], one))
+        if (dir_health_note(health, "cannot write", checkpoint_names[kind], one))
             log_limited(LOG_LEVEL_ERROR, "storage", "cannot write %s/%s: %s", m->dirs[dir].dir->path,
                         checkpoint_names[kind], err_text(one));
         else

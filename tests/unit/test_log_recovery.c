@@ -1,11 +1,11 @@
 // What recovery makes of torn, damaged and unsynced files, and of calls that fail.
 #include "log_fixture.h"
-
-#include "storage/producer_state.h"
+#include "nth_call.h"
 
 #include "base/logger.h"
+#include "storage/log_state.h"
+#include "storage/producer_state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <zlib.h>
@@ -264,127 +264,47 @@ static void missing_and_damaged_indexes_are_rebuilt(void **state)
 
 // ---------------------------------------------------------------- calls that fail
 
-struct fault {
-    int left; // calls until one fails
-    enum file_call call;
-    int error;
-    size_t write_bytes;
-    bool hit;
-};
-
-static struct file_fault inject(void *arg, enum file_call call, int fd, const char *path, size_t size)
+// A log of 40 batches whose last one is torn.
+static void torn_log(struct log_fixture *f)
 {
-    struct fault *f = arg;
-    (void)fd, (void)path, (void)size;
-    if (call != f->call || f->hit || f->left-- > 0)
-        return (struct file_fault){0};
-    f->hit = true;
-    return (struct file_fault){f->error, f->write_bytes};
-}
-
-// One run: append with rolls and flushes; call number `n` of the kind fails. Whatever was acknowledged is
-// there after a restart, and nothing of what was refused.
-static bool run_with_fault(enum file_call call, int n, int error, size_t write_bytes)
-{
-    struct log_fixture f;
-    struct fault fault = {.left = n, .call = call, .error = error, .write_bytes = write_bytes};
-    struct log_append_info info;
-    int64_t acknowledged = 0;
-    fixture_start(&f);
-    f.config.segment_bytes = 1000;
-    f.config.index_interval_bytes = 100;
-    fixture_open(&f, true, 0);
-    file_set_fault(inject, &fault);
-    for (int i = 0; i < 40; i++) {
-        int rc = append(f.log, BATCH_SPEC(.records = 2, .producer_id = 3, .sequence = (int32_t)acknowledged),
-                        &info);
-        if (rc == 0) {
-            assert_int_equal(info.base_offset, acknowledged);
-            acknowledged = info.last_offset + 1;
-        }
-        if (i % 10 == 5)
-            (void)log_flush(f.log, log_end_offset(f.log));
-    }
-    file_set_fault(NULL, NULL);
-    if (!log_is_offline(f.log)) {
-        assert_int_equal(log_end_offset(f.log), acknowledged);
-        assert_int_equal(read_all(f.log, 0), acknowledged);
-    }
-    log_close(f.log, false);
-    fixture_open(&f, false, 0);
-    assert_int_equal(log_end_offset(f.log), acknowledged);
-    assert_int_equal(read_all(f.log, 0), acknowledged);
-    append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = (int32_t)acknowledged), acknowledged);
-    fixture_stop(&f);
-    return fault.hit;
-}
-
-static void a_failure_of_any_call_loses_nothing(void **state)
-{
-    static const struct {
-        enum file_call call;
-        int error;
-        size_t write_bytes;
-    } kinds[] = {{FILE_CALL_WRITE, EIO, 0},   {FILE_CALL_WRITE, ENOSPC, 30}, {FILE_CALL_WRITE, EIO, 100000},
-                 {FILE_CALL_OPEN, EMFILE, 0}, {FILE_CALL_OPEN, EIO, 0},      {FILE_CALL_SYNC, EIO, 0},
-                 {FILE_CALL_RENAME, EIO, 0},  {FILE_CALL_UNLINK, EIO, 0}};
-    (void)state;
-    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-        int n = 0;
-        while (n < 500 && run_with_fault(kinds[k].call, n, kinds[k].error, kinds[k].write_bytes))
-            n++;
-        assert_true(n < 500);
-        if (kinds[k].call == FILE_CALL_WRITE)
-            assert_true(n > 40);
-    }
+    fixture_start(f);
+    f->config.segment_bytes = 1000;
+    f->config.index_interval_bytes = 100;
+    fixture_open(f, true, 0);
+    for (int i = 0; i < 40; i++)
+        append_ok(f->log, BATCH_SPEC(.producer_id = 3, .sequence = i), i);
+    int64_t active = log_active(f->log)->base_offset;
+    log_close(f->log, false);
+    f->log = NULL;
+    cut_file(f->root, active, size_of(f->root, active, ".log") - 3);
 }
 
 // Recovery itself fails at each of its calls; the next one succeeds.
 static void a_recovery_that_fails_can_be_repeated(void **state)
 {
-    static const enum file_call calls[] = {FILE_CALL_OPEN, FILE_CALL_READ, FILE_CALL_WRITE,
-                                           FILE_CALL_TRUNCATE, FILE_CALL_LIST};
     struct log_fixture f;
     char saved[128], work[128];
     (void)state;
-    fixture_start(&f);
-    f.config.segment_bytes = 1000;
-    f.config.index_interval_bytes = 100;
-    fixture_open(&f, true, 0);
-    for (int i = 0; i < 40; i++)
-        append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = i), i);
-    log_close(f.log, false);
-    f.log = NULL;
+    torn_log(&f);
     snprintf(saved, sizeof saved, "%s/t-0", f.root);
     snprintf(work, sizeof work, "%s/saved", f.root);
-    struct log *last;
-    fixture_open(&f, false, 0);
-    int64_t active = log_end_offset(f.log) - 1;
-    log_close(f.log, false);
-    f.log = NULL;
-    while (size_of(f.root, active, ".log") < 0)
-        active--;
-    cut_file(f.root, active, size_of(f.root, active, ".log") - 3);
     copy_dir(saved, work);
-    for (size_t k = 0; k < sizeof calls / sizeof *calls; k++) {
-        for (int n = 0;; n++) {
-            struct fault fault = {.left = n, .call = calls[k], .error = EIO};
-            assert_true(n < 2000);
-            copy_dir(work, saved);
+    for (size_t k = 0; k < NTH_FAULTS; k++) {
+        for (struct nth_call c = {.n = 1, .fault = &nth_faults[k]}; c.n == 1 || c.hit; c.n++) {
+            struct log *failing;
             struct log_params p = fixture_params(&f, false, 0);
-            file_set_fault(inject, &fault);
-            int rc = log_open(&p, &last, NULL, 0);
-            file_set_fault(NULL, NULL);
-            if (rc == 0)
-                log_close(last, false);
+            p.same_boot = c.n % 2;
+            copy_dir(work, saved);
+            nth_call_arm(&c);
+            if (log_open(&p, &failing, NULL, 0) == 0)
+                log_close(failing, false);
+            nth_call_disarm(&c);
             fixture_open(&f, false, 0);
             assert_int_equal(log_end_offset(f.log), 39);
             assert_int_equal(read_all(f.log, 0), 39);
             append_ok(f.log, BATCH_SPEC(.producer_id = 3, .sequence = 39), 39);
             log_close(f.log, false);
             f.log = NULL;
-            if (!fault.hit)
-                break;
         }
     }
     fixture_stop(&f);
@@ -567,7 +487,6 @@ int main(void)
         cmocka_unit_test(old_magic_is_found_at_the_first_use),
         cmocka_unit_test(old_magic_in_what_a_start_does_not_read_stops_the_log),
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
-        cmocka_unit_test(a_failure_of_any_call_loses_nothing),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
         cmocka_unit_test(a_loss_between_segments_ends_the_log_there),
         cmocka_unit_test(after_power_loss_everything_flushed_is_there),
