@@ -48,7 +48,7 @@ static struct {
     const struct listener *listener;
     pthread_mutex_t lock;
     struct parked *parked[PARKED_MAX]; // by generation
-    atomic_int cancelled, released;
+    atomic_int cancelled, released, failed;
     char file_path[64];
     int file_fd;
     size_t file_bytes;
@@ -184,6 +184,12 @@ static inline void slice_done(struct slice *slice)
     atomic_fetch_add(&server.released, 1);
 }
 
+static inline void slice_failed(struct slice *slice)
+{
+    (void)slice;
+    atomic_fetch_add(&server.failed, 1);
+}
+
 // Two partitions, each with the whole file.
 static inline void handle_fetch(struct request *request)
 {
@@ -196,6 +202,7 @@ static inline void handle_fetch(struct request *request)
         struct slice *slice = arena_zalloc(&request->arena, 1, sizeof *slice);
         *slice = (struct slice){.fd = server.file_fd, .size = server.file_bytes, .release = slice_done};
         slice->may_be_cold = server.file_may_be_cold;
+        slice->failed = slice_failed;
         slice->size += (size_t)message->min_bytes; // the test's way to promise more than the file has
         partitions[i].partition_index = i;
         partitions[i].records = (struct records){.size = slice->size, .external = slice};
@@ -225,7 +232,7 @@ static inline void list_features(const struct request *request, struct features 
 static inline void create_with(const struct server_limits *limits, unsigned threads)
 {
     struct reactors_config config = {.count = threads, .limits = *limits, .apis = &server.apis};
-    server.cancelled = server.released = 0;
+    server.cancelled = server.released = server.failed = 0;
     memset(&server.apis, 0, sizeof server.apis);
     api_table_add(&server.apis, &heartbeat_handler);
     api_table_add(&server.apis, &fetch_handler);

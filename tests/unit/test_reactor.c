@@ -1,6 +1,10 @@
 // Requests and responses: framing, order, parking, files, bad input, ApiVersions, stopping.
 #include "reactor_server.h"
 
+#include <sys/sendfile.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
 static void pipelined_requests_are_answered_in_order(void **state)
 {
     (void)state;
@@ -465,6 +469,84 @@ static void what_is_not_in_memory_is_read_ahead_and_sent(void **state)
     drop_file();
 }
 
+// ---- a device that fails
+
+// The file that lies on it, how many bytes of it are in memory, and how often the rest was asked for.
+static struct {
+    atomic_int fd, asked;
+    int64_t in_memory;
+} device = {.fd = -1};
+
+static bool device_fails(int fd, int64_t position)
+{
+    if (fd != atomic_load(&device.fd) || position < device.in_memory)
+        return false;
+    atomic_fetch_add(&device.asked, 1);
+    errno = EIO;
+    return true;
+}
+
+// In front of the C library's: what is not in memory takes a wait, and then fails.
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+{
+    if (fd == atomic_load(&device.fd) && at >= device.in_memory) {
+        errno = flags & RWF_NOWAIT ? EAGAIN : EIO;
+        return -1;
+    }
+    return syscall(SYS_preadv2, fd, parts, (long)count, (long)at, 0L, flags);
+}
+
+ssize_t sendfile(int to, int from, off_t *at, size_t size)
+{
+    if (device_fails(from, *at))
+        return -1;
+    if (from == atomic_load(&device.fd) && *at + (int64_t)size > device.in_memory)
+        size = (size_t)(device.in_memory - *at);
+    return syscall(SYS_sendfile, to, from, at, size);
+}
+
+static size_t receive_until_closed(int fd)
+{
+    static char block[1 << 16];
+    size_t total = 0;
+    for (ssize_t n; (n = recv(fd, block, sizeof block, 0)) > 0;)
+        total += (size_t)n;
+    return total;
+}
+
+// Its owner is told, once, whoever was promised its bytes is cut off, and nobody else notices. Both what goes
+// out straight away and what is read ahead first.
+static void a_file_that_cannot_be_read_is_reported(void **state)
+{
+    (void)state;
+    for (int cold = 0; cold < 2; cold++) {
+        for (int64_t in_memory = 0; in_memory <= 3 << 20; in_memory += 3 << 20) {
+            start();
+            make_file((size_t)5 << 20);
+            server.file_may_be_cold = cold;
+            device.in_memory = in_memory;
+            device.asked = 0;
+            atomic_store(&device.fd, server.file_fd);
+            uint64_t before = stats_now().cold_reads;
+            int fd = dial(), other = dial();
+            send_fetch(fd, 1, 0);
+            assert_int_equal(receive_until_closed(fd) / (1 << 20), in_memory >> 20);
+            wait_until(server.released == 2);
+            assert_int_equal(server.failed, 1);
+            assert_int_equal(device.asked, 1);
+            assert_int_equal(stats_now().cold_reads - before, cold);
+            send_heartbeat(other, "echo", 2);
+            expect_heartbeat(other, 2);
+            atomic_store(&device.fd, -1);
+            close(fd);
+            close(other);
+            stop();
+            server.file_may_be_cold = false;
+            drop_file();
+        }
+    }
+}
+
 int main(void)
 {
     logger_set_level(LOG_LEVEL_ERROR);
@@ -487,6 +569,7 @@ int main(void)
         cmocka_unit_test(api_versions_in_every_version),
         cmocka_unit_test(many_clients_at_once),
         cmocka_unit_test(what_is_not_in_memory_is_read_ahead_and_sent),
+        cmocka_unit_test(a_file_that_cannot_be_read_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
