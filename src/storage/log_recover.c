@@ -178,6 +178,26 @@ static int walk_segment(struct recovery *r, struct segment *s, int fd, int64_t s
     return walk(r, s, scan);
 }
 
+// The index is written over its file. Whether that leaves something behind it: Kafka's files are longer after
+// a crash, and so is that of a log that was cut.
+static bool leaves_more(const struct log *log, const struct segment *s, const struct index *ix,
+                        const char *suffix)
+{
+    char path[PATH_MAX];
+    int64_t size;
+    int rc = segment_file_name(log->place->dir, s->base_offset, suffix, path);
+    if (rc == 0)
+        rc = file_stat(path, &size, NULL);
+    return rc ? rc != ERR_NOT_FOUND : size > (int64_t)ix->count * index_entry_bytes(ix->kind);
+}
+
+static void distrust_index(const struct log *log, const struct segment *s, struct index *ix,
+                           const char *suffix)
+{
+    ix->written = 0; // the file may hold anything
+    ix->stale_tail = leaves_more(log, s, ix, suffix);
+}
+
 static int recover_segment(struct recovery *r, uint32_t i)
 {
     struct segment *s = r->log->segments[i];
@@ -213,8 +233,8 @@ static int recover_segment(struct recovery *r, uint32_t i)
         if (segment_scan_next(&scan) > 0)
             s->first_timestamp_ms = scan.header.max_timestamp_ms;
     }
-    s->active->offsets.written = s->active->times.written = 0; // the files may hold anything
-    s->active->offsets.stale_tail = s->active->times.stale_tail = true;
+    distrust_index(r->log, s, &s->active->offsets, SEGMENT_INDEX_SUFFIX);
+    distrust_index(r->log, s, &s->active->times, SEGMENT_TIME_SUFFIX);
 out:
     segment_unpin(s);
     return rc;
