@@ -256,31 +256,35 @@ static void on_timer(struct loop_timer *timer)
 
 // Requests
 
-static void need_machine(struct shard *s, struct coordinator_now at)
+// [lock] Whether the machine can be asked; otherwise the request has its error.
+static bool can_ask(struct shard *s, struct coordinator_request *r, struct coordinator_now *at)
 {
-    if (s->machine)
-        return;
-    s->machine = machine_of(s)->create(s->coordinator->params.config);
-    machine_of(s)->loaded(s->machine, at);
+    *at = now(s);
+    if (s->state != SHARD_ACTIVE) {
+        r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;
+        return false;
+    }
+    if (!s->machine) {
+        s->machine = machine_of(s)->create(s->coordinator->params.config);
+        machine_of(s)->loaded(s->machine, *at);
+    }
+    return true;
 }
 
 bool shard_ask(struct shard *s, struct coordinator_request *r)
 {
     struct coordinator_effects effects;
+    struct coordinator_now at;
+    bool at_once = true;
     coordinator_effects_init(&effects);
     pthread_mutex_lock(&s->lock);
-    bool at_once = true;
-    if (s->state == SHARD_ACTIVE) {
-        struct coordinator_now at = now(s);
-        need_machine(s, at);
+    if (can_ask(s, r, &at)) {
         do {
             effects.again = false;
             machine_of(s)->step(s->machine, r, at, &effects);
             at_once = execute(s, &effects, at, r);
         } while (effects.again);
         arm(s);
-    } else {
-        r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;
     }
     pthread_mutex_unlock(&s->lock);
     coordinator_effects_free(&effects);
@@ -300,18 +304,15 @@ static int16_t append_marker(struct shard *s, const struct transaction_marker *m
 bool shard_mark(struct shard *s, const struct transaction_marker *marker, struct coordinator_request *r)
 {
     struct coordinator_effects effects;
+    struct coordinator_now at;
+    bool at_once = true;
     coordinator_effects_init(&effects);
     pthread_mutex_lock(&s->lock);
-    bool at_once = true;
-    if (s->state == SHARD_ACTIVE) {
-        struct coordinator_now at = now(s);
-        need_machine(s, at);
+    if (can_ask(s, r, &at)) {
         r->error = append_marker(s, marker, at.wall_ms);
         list_push_back(&effects.answered, &r->node);
         at_once = give_answers(s, &effects, r);
         arm(s);
-    } else {
-        r->error = s->state == SHARD_LOADING ? E_COORDINATOR_LOAD_IN_PROGRESS : E_NOT_COORDINATOR;
     }
     pthread_mutex_unlock(&s->lock);
     coordinator_effects_free(&effects);
