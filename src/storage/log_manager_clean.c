@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define REST_MIN_MS 1000
+
 struct clean_thread {
     struct log_manager *m;
     int index;
@@ -71,7 +73,8 @@ static bool consider(void *arg, struct managed_log *managed)
     struct choice *best = arg;
     struct log_config config;
     struct cleaner_range range;
-    if (atomic_load(&managed->cleaning) || atomic_load(&managed->uncleanable))
+    if (atomic_load(&managed->cleaning) || atomic_load(&managed->uncleanable) ||
+        clock_monotonic_ms() < atomic_load(&managed->rests_until_ms))
         return true;
     log_get_config(managed->log, &config);
     if (!config.cleanup_compact)
@@ -128,6 +131,17 @@ static void report(const struct log *log, const struct cleaner_stats *s)
                  s->keyless);
 }
 
+// The same log would be chosen again at once, and the others, whose disk may have room, would never be.
+static void rest(struct log_manager *m, struct managed_log *managed)
+{
+    struct cleaning *c = &m->cleaning;
+    pthread_mutex_lock(&c->lock);
+    int64_t ms = c->config.backoff_ms;
+    pthread_mutex_unlock(&c->lock);
+    ms = ms < REST_MIN_MS ? REST_MIN_MS : ms > INT32_MAX ? INT32_MAX : ms;
+    atomic_store(&managed->rests_until_ms, clock_monotonic_ms() + ms);
+}
+
 static void settle(struct log_manager *m, struct managed_log *managed, int rc,
                    const struct cleaner_stats *stats)
 {
@@ -145,6 +159,7 @@ static void settle(struct log_manager *m, struct managed_log *managed, int rc,
     case ERR_NOMEM:
         log_limited(LOG_LEVEL_WARN, "storage", "%s: compaction stopped: %s; another round will try again",
                     log_name(managed->log), err_text(rc));
+        rest(m, managed);
         break;
     default:
         give_up(managed, rc);
@@ -167,7 +182,7 @@ static struct cleaner_params params_of(struct clean_thread *t)
                                    .arg = t};
 }
 
-// Cleans the log that needs it most. False when none does, or when that did not work.
+// Cleans the log that needs it most. False when none does, or when a look at the others is not worth it now.
 static bool clean_dirtiest(struct clean_thread *t)
 {
     struct choice choice = {.m = t->m, .now_ms = clock_wall_ms()};
@@ -184,7 +199,7 @@ static bool clean_dirtiest(struct clean_thread *t)
     cleaner_free(cleaner);
     settle(t->m, managed, rc, &stats);
     let_go(t->m, managed);
-    return rc == 0;
+    return rc == 0 || rc == ERR_NO_SPACE || rc == ERR_NOMEM;
 }
 
 // Compacted logs shed what lies below their start, and old segments where the policy is compact,delete, at

@@ -18,8 +18,9 @@ struct managed_log {
     struct log *log; // NULL: it could not be loaded; its checkpointed numbers are kept
     size_t dir;
     uint8_t key[MANAGED_KEY_BYTES];
-    uint32_t busy;                     // background threads that work on it; removal waits
-    atomic_bool cleaning, uncleanable; // a thread compacts it; one tried, and no other shall
+    uint32_t busy;                      // background threads that work on it; removal waits
+    atomic_bool cleaning, uncleanable;  // a thread compacts it; one tried, and no other shall
+    atomic_int_fast64_t rests_until_ms; // monotonic: a round found no room or memory; others come first
     int64_t first_watermark;
     // Of a log that could not be loaded.
     char *topic;

@@ -2,9 +2,11 @@
 
 import pytest
 
+from harness.batch import batch
+from harness.compaction import COMPACTED, EAGER, bases, last_values, records, wait_compacted
 from harness.load import Load, read_partition
 from harness.process import wait_until
-from harness.requests import connect, create_topic, error, fetch, produce, values
+from harness.requests import TOPIC, alter, connect, create_topic, delete_records, end_offset, error, fetch, now_ms, produce, values
 
 MB = 1 << 20
 STORAGE_ERROR = 56
@@ -45,6 +47,30 @@ def test_producing_is_refused_below_the_limit_and_lifts(brokers, disks):
         assert values(batches)[-1] == b"last"
     text = broker.log_text()
     assert text.count("storage.min.free.bytes=16777216") == 1 and "producing to its partitions goes on" in text
+
+
+def test_what_makes_room_goes_on_below_the_limit(brokers, disks):
+    """DeleteRecords, retention, compaction."""
+    disk = disks.small(64 * MB)
+    settings = {**EAGER, "storage.min.free.bytes": str(16 * MB), "log.retention.check.interval.ms": "200"}
+    broker = brokers.start(data=disk.path, settings=settings)
+    topics = ("cut", "old", "keyed")
+    with connect(broker) as connection:
+        for topic in topics:
+            create_topic(broker, topic, **{**COMPACTED, "cleanup_policy": "delete"}, retention_ms="-1")
+            for number in range(8):  # one is a segment
+                raw = batch([(b"key", b"%d" % number * 9000)], ts=now_ms())
+                assert error(produce(connection, topic, raw)) == 0
+        disk.fill(leave_bytes=15 * MB)
+        wait_until(lambda: try_produce(connection, "cut") == STORAGE_ERROR, 20, "produce to be refused")
+        assert delete_records(connection, "cut", (0, 5)) == {0: (0, 5)}
+        alter(broker, TOPIC, "old", retention_bytes="1")
+        alter(broker, TOPIC, "keyed", cleanup_policy="compact")
+        wait_until(lambda: bases(broker, "cut")[0] == 5, 20, "segments below the start to go")
+        wait_until(lambda: end_offset(connection, "old", timestamp=-2)["Offset"] == 7, 20, "old segments to go")
+        wait_compacted(broker, "keyed")
+        assert [record[0] for record in records(broker, "keyed")] == [6, 7]
+        assert try_produce(connection, "cut") == STORAGE_ERROR  # all that was below the limit
 
 
 def test_the_limit_lifts_when_a_topic_is_deleted(brokers, disks):
@@ -120,3 +146,46 @@ def test_a_topic_made_without_room_for_its_log_gets_it_later(brokers, disks):
         assert error(produce(connection, "late", [(None, b"x")], partition=199)) == STORAGE_ERROR
         other.room()
         wait_until(lambda: error(produce(connection, "late", [(None, b"x")], partition=199)) == 0, 20, "the partition")
+
+
+def test_records_can_be_deleted_on_a_disk_without_any_room(brokers, disks):
+    disk = disks.small(32 * MB)
+    settings = {"storage.min.free.bytes": "0", "log.retention.check.interval.ms": "200"}
+    broker = brokers.start(data=disk.path, settings=settings)
+    create_topic(broker, "t", segment_bytes=str(MB), file_delete_delay_ms="0", retention_ms="-1")
+    with connect(broker) as connection:
+        wait_until(lambda: try_produce(connection, "t", b"x" * 500000) == STORAGE_ERROR, 60, "the disk to be full", 0)
+        disk.fill()
+        last = bases(broker, "t")[-1]
+        assert last > 10
+        # Where the new start finds no room it is not promised; the segments below it go all the same.
+        wait_until(lambda: delete_records(connection, "t", (0, last)) == {0: (0, last)}, 20, "the start to be saved")
+        wait_until(lambda: disk.free_bytes > 10 * MB, 20, "room")
+        assert try_produce(connection, "t", b"x" * 500000) == 0
+
+
+@pytest.mark.parametrize("left_bytes", [0, 300_000])
+def test_compaction_without_room_loses_nothing_and_goes_on_later(brokers, disks, tmp_path, left_bytes):
+    """The same topic on a disk that is full and on one that is not, which does not wait for the other."""
+    full, other = disks.small(32 * MB), disks.small(32 * MB)
+    settings = {**EAGER, "storage.min.free.bytes": "0", "log.dirs": f"{full.path},{other.path}"}
+    broker = brokers.start(data=full.path, settings={**settings, "metadata.log.dir": str(tmp_path)})
+    create_topic(broker, "keyed", partitions=2, segment_bytes=str(MB), retention_ms="-1", min_cleanable_dirty_ratio="0.01")
+    [on_full] = [i for i in range(2) if (full.path / f"keyed-{i}").is_dir()]
+    sent = [(b"key %d" % (number % 30), b"%d " % number * 40000) for number in range(40)]
+    with connect(broker) as connection:
+        for partition in range(2):
+            for record in sent:
+                assert error(produce(connection, "keyed", [record], partition=partition)) == 0
+    before = records(broker, "keyed", on_full)
+    full.fill(leave_bytes=left_bytes)
+    alter(broker, TOPIC, "keyed", cleanup_policy="compact")
+    wait_until(lambda: f"keyed-{on_full}: compaction stopped: " in broker.log_text(), 20, "the cleaner to find no room")
+    wait_until(lambda: f"compacted keyed-{1 - on_full} from" in broker.log_text(), 20, "the other disk's turn")
+    assert records(broker, "keyed", on_full) == before
+    full.room()
+    wait_until(lambda: f"compacted keyed-{on_full} from" in broker.log_text(), 30, "the cleaner to go on")
+    left = [records(broker, "keyed", i) for i in range(2)]
+    assert [record[0] for record in left[0]] == [record[0] for record in left[1]]
+    assert len(left[on_full]) < len(sent) and last_values(left[on_full]) == last_values(before)
+    assert not list(full.path.glob("*/*.cleaned")) and "cannot be compacted" not in broker.log_text()
