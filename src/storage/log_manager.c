@@ -183,6 +183,21 @@ static int place(struct log_manager *m, const struct log_creation *c, struct man
     return 0;
 }
 
+// What was in a directory that left log.dirs is gone for clients, as in Kafka; its files are where they were.
+static void say_moved(const struct log_manager *m, const struct log_creation *c,
+                      const struct managed_log *managed)
+{
+    const struct log_dir *d = m->dirs[managed->dir].dir;
+    char id[UUID_TEXT_BYTES];
+    if (!c->known || uuid_is_zero(&c->directory_id) || uuid_equal(&c->directory_id, &d->meta.directory_id))
+        return;
+    uuid_text(&c->directory_id, id);
+    log_warn("storage",
+             "%s-%d lay in the log directory with the id %s, which is not among log.dirs any more: it begins "
+             "anew, empty, in %s",
+             c->topic, c->partition, id, d->path);
+}
+
 static void take_out(struct log_manager *m, const struct managed_log *managed)
 {
     for (size_t i = 0; i < m->count; i++) {
@@ -245,6 +260,7 @@ int log_manager_create(struct log_manager *m, const struct log_creation *c, stru
         return rc;
     }
     *out = managed->log;
+    say_moved(m, c, managed);
     forget_failed(m, c->topic, c->partition);
     return 0;
 }
