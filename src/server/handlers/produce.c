@@ -39,6 +39,7 @@ struct item {
     const struct batch_record_error *record_errors;
     size_t record_error_count;
     int64_t base_offset, append_time_ms, log_start_offset;
+    int64_t guard;                   // of a transactional batch that its coordinator has no objection to
     struct partition_append *append; // what was accepted and waits for the end of the turn; NULL: nothing
     struct buffer rewrite;           // where its bytes lie when they are not the producer's own
     bool append_time;
@@ -86,6 +87,7 @@ static void item_init(struct item *item, struct produce *w,
                           .append_time_ms = -1,
                           .log_start_offset = -1,
                           .wait_for = -1,
+                          .guard = LOG_NO_GUARD,
                           .produce = w};
     list_init(&item->waiter.node);
 }
@@ -254,6 +256,7 @@ static bool validate(struct produce *w, struct item *item, struct batch_budget *
     item->append->acks = w->acks;
     item->append->log.bytes = verdict.batch;
     item->append->log.size = verdict.size;
+    item->append->log.guard = item->guard;
     return true;
 }
 
@@ -326,8 +329,8 @@ static void fail_all(struct produce *w, int16_t error, struct str message)
     }
 }
 
-// Finds the partitions and validates what they get. False: that is a worker's business.
-static bool serve_all(struct produce *w)
+// Finds the partitions. False: every item has its outcome.
+static bool resolve_all(struct produce *w)
 {
     const struct image *image = image_current();
     const struct item *empty = NULL;
@@ -340,16 +343,15 @@ static bool serve_all(struct produce *w)
     }
     if (stumbles) { // over a compression that there is not, as Kafka does before it appends anything
         fail_all(w, E_UNKNOWN_SERVER_ERROR, STR_NULL);
-        return true;
+        return false;
     }
     if (empty) { // Kafka appends nothing of such a request (and leaves it without an answer)
         fail_all(w, E_INVALID_RECORD,
                  arena_printf(&w->request->arena, "There are no records for %.*s-%d", STR_ARG(empty->topic),
                               empty->index));
-        return true;
+        return false;
     }
-    struct batch_budget budget = {VALIDATE_ON_REACTOR_NS};
-    return validate_all(w, &budget);
+    return true;
 }
 
 // What a mention that did not look good makes of the answer.
@@ -660,7 +662,42 @@ static void append_all(struct produce *w)
         reactor_settle(r->reactor);
 }
 
-// Transactions: their batches are appended once their coordinator has no objection
+// Validating
+
+static void validate_on_worker(struct request_work *work)
+{
+    validate_all(container_of(work, struct produce, validation), NULL);
+}
+
+static void on_validated(struct request_work *work, bool gone)
+{
+    struct produce *w = container_of(work, struct produce, validation);
+    if (!gone) {
+        append_all(w);
+        return;
+    }
+    w->cancelled = true; // as in on_cancel_collected
+    if (gather(w, NULL, 0) > 0) {
+        reactor_collect(w->request->reactor, &w->node, w->request->size_bytes, settle);
+        reactor_settle(w->request->reactor);
+    }
+    release(w);
+}
+
+static void validate_and_append(struct produce *w)
+{
+    struct batch_budget budget = {VALIDATE_ON_REACTOR_NS};
+    if (validate_all(w, &budget)) {
+        append_all(w);
+        return;
+    }
+    w->validation.run = validate_on_worker;
+    w->validation.done = on_validated;
+    request_work(w->request, &w->validation);
+}
+
+// Transactions: their coordinator is asked first, as by Kafka: a partition joins the transaction of a client
+// of version 2 whatever is then found wrong with the batch.
 
 static void on_verified(void *context)
 {
@@ -669,13 +706,13 @@ static void on_verified(void *context)
     for (size_t i = 0; i < w->entry_count; i++) {
         const struct produce_entry *e = &w->entries[i];
         struct item *item = e->context;
+        item->guard = e->guard;
         if (e->error == E_NONE)
             continue;
-        item->append = NULL;
         item->error = e->error;
         item->message = e->message;
     }
-    append_all(w);
+    validate_and_append(w);
 }
 
 static void on_cancel_verifying(struct request *r)
@@ -688,22 +725,23 @@ static void on_cancel_verifying(struct request *r)
 // Gathers the transactional batches; all of them are of one producer. False: they are not.
 static bool gather_transactional(struct produce *w)
 {
-    struct batch_header first = {0}, h;
+    struct batch_header h;
     w->entries = arena_zalloc(&w->request->arena, w->count, sizeof *w->entries);
     for (size_t i = 0; i < w->count && w->entries; i++) {
         struct item *item = &w->items[i];
-        if (!item->append ||
-            batch_header_read((struct bytes){item->append->log.bytes, item->append->log.size}, &h) ||
-            !batch_is_transactional(&h))
+        if (!item->partition || !item->records ||
+            batch_header_read((struct bytes){item->records, item->records_bytes}, &h) ||
+            !batch_is_transactional(&h) || !batch_has_producer(&h))
             continue;
-        if (w->entry_count == 0)
-            first = h;
-        else if (h.producer_id != first.producer_id || h.producer_epoch != first.producer_epoch)
+        const struct batch_header *first = &w->entries[0].batch;
+        if (w->entry_count > 0 &&
+            (h.producer_id != first->producer_id || h.producer_epoch != first->producer_epoch))
             return false;
         w->entries[w->entry_count++] = (struct produce_entry){.partition = item->partition,
                                                               .topic = item->topic,
                                                               .index = item->index,
-                                                              .append = item->append,
+                                                              .batch = h,
+                                                              .guard = LOG_NO_GUARD,
                                                               .context = item};
     }
     return true;
@@ -714,10 +752,8 @@ static void verify_and_append(struct produce *w)
     struct request *r = w->request;
     bool wanted = broker_config_now(broker_of(r))->verify_transactions || r->version >= PRODUCE_ADDS_VERSION;
     if (!w->transactional || !wanted) {
-        append_all(w);
+        validate_and_append(w);
     } else if (!gather_transactional(w)) {
-        for (size_t i = 0; i < w->count; i++)
-            w->items[i].append = NULL;
         fail_all(w, E_INVALID_PRODUCER_ID_MAPPING,
                  STR("Transactional records contained more than one producer ID"));
         append_all(w);
@@ -727,26 +763,6 @@ static void verify_and_append(struct produce *w)
     } else {
         request_park(r, PARK_STALL, on_cancel_verifying, w);
     }
-}
-
-static void validate_on_worker(struct request_work *work)
-{
-    validate_all(container_of(work, struct produce, validation), NULL);
-}
-
-static void on_validated(struct request_work *work, bool gone)
-{
-    struct produce *w = container_of(work, struct produce, validation);
-    if (!gone) {
-        verify_and_append(w);
-        return;
-    }
-    w->cancelled = true; // as in on_cancel_collected
-    if (gather(w, NULL, 0) > 0) {
-        reactor_collect(w->request->reactor, &w->node, w->request->size_bytes, settle);
-        reactor_settle(w->request->reactor);
-    }
-    release(w);
 }
 
 static void handle_produce(struct request *r)
@@ -769,13 +785,10 @@ static void handle_produce(struct request *r)
     int16_t error = check_request(w, &message);
     if (error != E_NONE)
         fail_all(w, error, message);
-    else if (!serve_all(w)) {
-        w->validation.run = validate_on_worker;
-        w->validation.done = on_validated;
-        request_work(r, &w->validation);
-        return;
-    }
-    verify_and_append(w);
+    if (error == E_NONE && resolve_all(w))
+        verify_and_append(w);
+    else
+        append_all(w);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,

@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 #include "protocol/errors.h"
-#include "storage/batch.h"
 
 #include <stdlib.h>
 
@@ -120,16 +119,12 @@ static void on_answer(struct transaction_question *q)
 // Whether the partition wants to know; its guard goes with the append.
 static bool wants_to_know(const struct request *r, struct produce_entry *e)
 {
-    struct batch_header h;
-    struct bytes batch = {e->append->log.bytes, e->append->log.size};
-    if (batch_header_read(batch, &h))
-        return false; // it was validated
-    struct log_verification about = {.producer_id = h.producer_id,
-                                     .producer_epoch = h.producer_epoch,
-                                     .sequence = h.base_sequence,
+    struct log_verification about = {.producer_id = e->batch.producer_id,
+                                     .producer_epoch = e->batch.producer_epoch,
+                                     .sequence = e->batch.base_sequence,
                                      .raises_epoch = r->version >= PRODUCE_ADDS_VERSION};
-    e->error = partition_verify(e->partition, &about, clock_wall_ms(), &e->append->log.guard);
-    return e->error == E_NONE && e->append->log.guard != LOG_NO_GUARD;
+    e->error = partition_verify(e->partition, &about, clock_wall_ms(), &e->guard);
+    return e->error == E_NONE && e->guard != LOG_NO_GUARD;
 }
 
 // The marker of the transaction before may have come into the log since: it has taken the guard that was
@@ -173,12 +168,9 @@ static bool fill(struct produce_verify *v, struct arena *arena)
 
 static void set_producer(struct produce_verify *v, struct str transactional_id)
 {
-    struct batch_header h = {.producer_id = -1, .producer_epoch = -1};
-    const struct partition_append *first = v->entries[0].append;
-    (void)batch_header_read((struct bytes){first->log.bytes, first->log.size}, &h); // it was validated
     v->question.about.transactional_id = transactional_id;
-    v->question.about.producer_id = h.producer_id;
-    v->question.about.producer_epoch = h.producer_epoch;
+    v->question.about.producer_id = v->entries[0].batch.producer_id;
+    v->question.about.producer_epoch = v->entries[0].batch.producer_epoch;
     v->question.about.verify_only = v->request->version < PRODUCE_ADDS_VERSION;
 }
 

@@ -5,18 +5,20 @@
 #define SERVER_PRODUCE_VERIFY_H
 
 #include "server/transactions.h"
+#include "storage/batch.h"
 
 #define PRODUCE_ADDS_VERSION 12 // from here on nobody else adds the partitions
 
-struct produce_entry { // one batch that was accepted
+struct produce_entry { // one batch; only its header has been looked at
     struct partition *partition;
     struct str topic; // entries of one topic stand side by side
     int32_t index;
-    struct partition_append *append; // gets its guard
-    void *context;                   // the request's
+    struct batch_header batch;
+    void *context; // the request's
 
     // The outcome.
-    int16_t error; // E_NONE: it may be appended
+    int16_t error; // E_NONE: it may be appended, with
+    int64_t guard;
     struct str message;
 
     int32_t topic_at, partition_at; // private: in the question; -1: not asked

@@ -397,6 +397,43 @@ def produced(step, version, prefix):
         step("ListOffsets", None, {"ReplicaId": -1, "IsolationLevel": level, "Topics": [{"Name": at, "Partitions": wanted}]})
 
 
+def damaged(raw):
+    """With a checksum that is wrong."""
+    return raw[:17] + bytes(byte ^ 255 for byte in raw[17:21]) + raw[21:]
+
+
+def refused_batches(step, version, prefix):
+    """Whether the coordinator is asked before a batch is looked at: who is fenced hears of that first, and a partition joins
+    the transaction of a client of version 2 all the same."""
+    version = min(version, 12)
+    name, other, at = prefix + "x", prefix + "y", prefix + "t"
+    ready(step, name, other)
+    topic(step, at, 4, configs=[("cleanup.policy", "compact"), ("max.message.bytes", "1000")])
+    init(step, None, name, keep="me")
+
+    def made(keep, partition, records, spoil=lambda raw: raw, bump=0, where=at):
+        def body(context):
+            producer_id, epoch = who(keep, bump)(context)
+            raw = batch(records, ts=NOW, pid=producer_id, epoch=epoch, seq=0, attributes=TRANSACTIONAL)
+            return {**produce(where, spoil(raw), partition=partition), "TransactionalId": name}
+
+        return body
+
+    bad = ((None, b"v"),), ((b"k", b"v" * 2000),)
+    for partition, records in enumerate(bad):
+        step("Produce", version, made("me", partition, records, bump=1))
+        step("Produce", version, made("me", partition, records))
+        describe(step, name)
+    step("Produce", version, made("me", 2, RECORD, damaged))
+    step("Produce", version, made("me", 2, RECORD, damaged, bump=1))
+    step("Produce", version, made("me", 0, RECORD, where="__consumer_offsets"))
+    describe(step, name)
+    step("Produce", version, made("me", 3, RECORD))
+    describe(step, name)
+    end(step, 5 if version >= 12 else 4, name, "me", commit=False)
+    describe(step, name)
+
+
 def markers_of_open(step, version, prefix):
     """Markers for transactions that are open, by clients of either transaction version."""
     at = prefix + "t"
@@ -424,6 +461,7 @@ def states_again(step, version, prefix):
 SCENARIOS = [
     ("states again", "ListTransactions", states_again),
     ("transactional records", "Produce", produced),
+    ("refused transactional batches", "Produce", refused_batches),
     ("markers of open transactions", "WriteTxnMarkers", markers_of_open),
     ("coordinator of transactions", "FindCoordinator", coordinators),
     ("producers", "InitProducerId", producers),
