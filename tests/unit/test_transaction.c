@@ -5,8 +5,10 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define TIMEOUT_MS 60000
 
@@ -516,6 +518,53 @@ static void ids_expire(void **state)
     assert_int_equal(add(p, "a", 0, 3), E_INVALID_PRODUCER_ID_MAPPING);
 }
 
+// Of CPU, to forget so many ids at once, and to let as many go.
+static clock_t cost_of_expiry(int count)
+{
+    struct init_producer_id_request q = init_producer_id_request_default;
+    q.transaction_timeout_ms = TIMEOUT_MS;
+    clock_t took = 0;
+    for (int expires = 0; expires < 2; expires++) {
+        struct coordinator_effects effects;
+        coordinator_effects_init(&effects);
+        void *many = transaction_machine.create(&f.config);
+        struct coordinator_now now = f.now;
+        transaction_machine.loaded(many, now);
+        for (int i = 0; i < count; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "id-%d", i);
+            q.transactional_id = str_from(id);
+            struct coordinator_request r = {.kind = TRANSACTION_INIT, .message = &q, .version = 4};
+            arena_init(&r.arena, 0);
+            transaction_machine.step(many, &r, now, &effects);
+            transaction_machine.settle(many, E_NONE, now, &effects);
+            list_pop_front(&effects.answered);
+            coordinator_effects_reset(&effects);
+            arena_free(&r.arena);
+        }
+        now.wall_ms += f.config.id_expiration_ms;
+        now.monotonic_ms += f.config.expire_interval_ms;
+        clock_t began = clock();
+        while (expires && effects.records_count == 0)
+            assert_true(transaction_machine.tick(many, now, &effects));
+        assert_int_equal(effects.records_count, expires ? count : 0);
+        if (expires)
+            transaction_machine.settle(many, E_NONE, now, &effects);
+        transaction_machine.destroy(many);
+        took += clock() - began;
+        coordinator_effects_free(&effects);
+    }
+    return took;
+}
+
+// The work grows with their number, not with its square.
+static void many_ids_expire(void **state)
+{
+    (void)state;
+    clock_t some = cost_of_expiry(4000), many = cost_of_expiry(64000);
+    assert_true(many < 100 * (some > 0 ? some : 1));
+}
+
 // Whatever was appended last, a crash leaves the transaction where its records say, and what was decided is
 // carried through.
 static void crashes(void **state)
@@ -691,6 +740,7 @@ int main(void)
         TEST(verification),
         TEST(timeouts_abort),
         TEST(ids_expire),
+        TEST(many_ids_expire),
         TEST(crashes),
         TEST(failed_appends_change_nothing),
         TEST(refused),

@@ -31,7 +31,7 @@ void consumer_free(struct group *g)
     if (!c)
         return;
     struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&c->members, &i)); i = 0)
+    for (size_t i = 0; (e = map_next(&c->members, &i)); i--) // another may have moved there
         consumer_member_remove(e->value);
     for (size_t i = 0; (e = map_next(&c->regexes, &i));) {
         struct consumer_regex *regex = e->value;

@@ -216,9 +216,9 @@ static void destroy(void *state)
 {
     struct groups *s = state;
     struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&s->groups, &i)); i = 0)
+    for (size_t i = 0; (e = map_next(&s->groups, &i)); i--) // another may have moved there
         group_remove(e->value);
-    for (size_t i = 0; (e = map_next(&s->transactions, &i)); i = 0)
+    for (size_t i = 0; (e = map_next(&s->transactions, &i)); i--)
         replay_transaction_end(s, ((struct transaction *)e->value)->producer_id, false);
     map_free(&s->groups);
     map_free(&s->transactions);

@@ -39,18 +39,25 @@ struct txn *txn_create(struct txns *s, struct str id)
                                 .last_epoch = -1,
                                 .start_ms = -1};
     list_init(&x->unsent);
+    list_init(&x->expiring);
     if (map_put(&s->by_id, x->id, x))
         state_array(NULL, SIZE_MAX, 1); // ends the process
     return x;
+}
+
+static void txn_free(struct txn *x)
+{
+    topics_free(&x->body.topics);
+    free((void *)(uintptr_t)x->id.data);
+    free(x);
 }
 
 void txn_remove(struct txns *s, struct txn *x)
 {
     map_remove(&s->by_id, x->id);
     list_remove(&x->unsent);
-    topics_free(&x->body.topics);
-    free((void *)(uintptr_t)x->id.data);
-    free(x);
+    list_remove(&x->expiring);
+    txn_free(x);
 }
 
 bool txn_preparing(const struct txn *x)
@@ -102,16 +109,10 @@ void txn_write(struct txn_turn *t, struct txn *x, enum txn_then then, struct coo
 
 static void settle_expired(struct txns *s, int16_t error)
 {
-    struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&s->by_id, &i));) {
-        struct txn *x = e->value;
-        if (x->expiring && error == E_NONE) {
-            txn_remove(s, x);
-            i = 0; // removal moves entries
-        }
-    }
-    for (size_t i = 0; (e = map_next(&s->by_id, &i));)
-        ((struct txn *)e->value)->expiring = false;
+    struct list *node;
+    while ((node = list_pop_front(&s->expiring)))
+        if (error == E_NONE)
+            txn_remove(s, container_of(node, struct txn, expiring));
 }
 
 static void answer_settled(struct txn_turn *t, enum txn_then then, struct txn *x)
@@ -196,10 +197,11 @@ static void expire(struct txn_turn *t)
     s->expire_due = t->now.monotonic_ms + s->config->expire_interval_ms;
     for (size_t i = 0; (e = map_next(&s->by_id, &i));) {
         struct txn *x = e->value;
-        x->expiring = x->body.state != TXN_ONGOING && !txn_preparing(x) &&
-                      x->body.update_ms <= t->now.wall_ms - s->config->id_expiration_ms;
-        if (x->expiring)
-            txn_write_tombstone(t, x->id);
+        if (x->body.state == TXN_ONGOING || txn_preparing(x) ||
+            x->body.update_ms > t->now.wall_ms - s->config->id_expiration_ms)
+            continue;
+        list_push_back(&s->expiring, &x->expiring);
+        txn_write_tombstone(t, x->id);
     }
     t->effects->divisible = true;
     s->then = THEN_EXPIRE;
@@ -238,6 +240,7 @@ static void *create(const void *config)
     s->config = config;
     s->abort_due = s->expire_due = NEVER;
     list_init(&s->unsent);
+    list_init(&s->expiring);
     return s;
 }
 
@@ -245,8 +248,8 @@ static void destroy(void *state)
 {
     struct txns *s = state;
     struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&s->by_id, &i)); i = 0)
-        txn_remove(s, e->value);
+    for (size_t i = 0; (e = map_next(&s->by_id, &i));)
+        txn_free(e->value);
     map_free(&s->by_id);
     free(s);
 }

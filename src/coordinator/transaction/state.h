@@ -39,8 +39,8 @@ struct txn {
     struct str id;
     struct txn_body body;
     bool fence_failed; // its epoch was raised against a zombie, but that could not be written
-    bool expiring;     // its tombstone is being written
     struct list unsent;
+    struct list expiring; // its tombstone is being written
 };
 
 // What follows the append of a step's record.
@@ -50,6 +50,7 @@ struct txns {
     const struct transaction_config *config;
     struct map by_id;
     struct list unsent; // their markers are to be sent
+    struct list expiring;
     int64_t abort_due, expire_due;
     size_t scan; // where the search for transactions past their timeout goes on
 
