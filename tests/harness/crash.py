@@ -23,14 +23,15 @@ def appends(broker):
     return [pathlib.Path(line).parent.name for line in log.read_text().split()] if log.exists() else []
 
 
-def arm(broker, library, topics, at=None, how="before"):
-    """The broker's next start counts its appends to these topics, and ends at the at-th."""
+def arm(broker, library, topics, at=None, how="before", suffix=".log"):
+    """The broker's next start counts its appends to these topics' files of this kind, and ends at the at-th."""
     broker.environment = {
         **os.environ,
         "LD_PRELOAD": str(library),
         "CRASH_IN": ",".join(f"/{topic}-" for topic in topics),
         "CRASH_LOG": str(broker.directory / "appends"),
         "CRASH_HOW": how,
+        "CRASH_SUFFIX": suffix,
         **({"CRASH_AT": str(at)} if at else {}),
     }
 

@@ -1,7 +1,7 @@
-// Loaded into a broker (LD_PRELOAD): ends it, as kill -9 would, at its n-th append to a log whose path holds
-// one of the words in CRASH_IN. CRASH_AT is n, from 1 on; CRASH_HOW is what becomes of that append: "before"
-// it, "after" it, or "torn", with half of it written. The file CRASH_LOG gets a line for each append, and so
-// tells a run without CRASH_AT how many there are.
+// Loaded into a broker (LD_PRELOAD): ends it, as kill -9 would, at its n-th write to a file whose path holds
+// one of the words in CRASH_IN and ends with CRASH_SUFFIX. CRASH_AT is n, from 1 on; CRASH_HOW is what
+// becomes of that append: "before" it, "after" it, or "torn", with half of it written. The file CRASH_LOG
+// gets a line for each append, and so tells a run without CRASH_AT how many there are.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -29,13 +29,14 @@ static void note(const char *path)
 static int counts(int fd)
 {
     char link[64], path[4096], words[1024];
-    const char *wanted = getenv("CRASH_IN");
+    const char *wanted = getenv("CRASH_IN"), *suffix = getenv("CRASH_SUFFIX");
+    ssize_t tail = suffix ? (ssize_t)strlen(suffix) : 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = wanted ? readlink(link, path, sizeof path - 1) : -1;
-    if (size < 4)
+    if (size < tail)
         return 0;
     path[size] = 0;
-    if (strcmp(path + size - 4, ".log") != 0)
+    if (suffix && strcmp(path + size - tail, suffix) != 0)
         return 0;
     snprintf(words, sizeof words, "%s", wanted);
     for (char *save, *word = strtok_r(words, ",", &save); word; word = strtok_r(NULL, ",", &save)) {

@@ -2,10 +2,11 @@
 
 import time
 
-from harness.batch import batch, parse
+from harness.batch import CONTROL, batch, parse
 from harness.wire import Connection
 
 TRANSACTIONAL = 16
+ABORTED = "00000000"  # the key of such a marker
 AGAIN = (14, 15, 16, 51)  # loading, not available, not coordinator, the end before is still carried through
 TIMEOUT_S = 20
 
@@ -38,6 +39,11 @@ class Producer:
 
     def close(self):
         self.connection.close()
+
+    def reconnect(self, port):
+        """Goes on with another broker, or with one that was started again."""
+        self.connection.close()
+        self.connection = Connection("127.0.0.1", port, 20)
 
     def init(self, keep=False):
         """Waits for the coordinator, too: the topic is made when it is first asked for."""
@@ -76,21 +82,41 @@ class Producer:
 
         again("AddPartitionsToTxn", ask)
 
-    def produce(self, topic, partition, *values):
+    def produce(self, topic, partition, *values, key=b"k", ts=None):
+        """One batch; the offset of its first record."""
         sequence = self.sequences.get((topic, partition), 0)
         records = batch(
-            [(b"k", value) for value in values],
-            ts=int(time.time() * 1000), pid=self.producer_id, epoch=self.epoch, seq=sequence, attributes=TRANSACTIONAL,
+            [(key, value) for value in values], ts=int(time.time() * 1000) if ts is None else ts,
+            pid=self.producer_id, epoch=self.epoch, seq=sequence, attributes=TRANSACTIONAL,
         )  # fmt: skip
         data = [{"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]
         body = {"TransactionalId": self.name, "Acks": -1, "TimeoutMs": 10000, "TopicData": data}
 
         def ask():
             answer = self.connection.call("Produce", 12 if self.version >= 2 else 11, body)
-            return answer, answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]
+            part = answer["Responses"][0]["PartitionResponses"][0]
+            return part["BaseOffset"], part["ErrorCode"]
 
-        again("Produce", ask)
+        offset = again("Produce", ask)
         self.sequences[topic, partition] = sequence + len(values)
+        return offset
+
+    def add_offsets(self, group):
+        """As a client of transaction version 0 or 1; for the others it comes with the offsets."""
+        body = {"TransactionalId": self.name, "ProducerId": self.producer_id, "ProducerEpoch": self.epoch, "GroupId": group}
+        again("AddOffsetsToTxn", lambda: self._result(self.connection.call("AddOffsetsToTxn", 4, body)))
+
+    def commit_offsets(self, group, topic, offsets):
+        """{partition: offset}, which count with the transaction's end."""
+        listed = [{"PartitionIndex": p, "CommittedOffset": offset, "CommittedMetadata": ""} for p, offset in offsets.items()]
+        body = {"TransactionalId": self.name, "GroupId": group, "ProducerId": self.producer_id, "ProducerEpoch": self.epoch}
+        body["Topics"] = [{"Name": topic, "Partitions": listed}]
+
+        def ask():
+            answer = self.connection.call("TxnOffsetCommit", 5 if self.version >= 2 else 4, body)
+            return answer, max(p["ErrorCode"] for one in answer["Topics"] for p in one["Partitions"])
+
+        again("TxnOffsetCommit", ask)
 
     def end(self, commit):
         body = {"TransactionalId": self.name, "ProducerId": self.producer_id, "ProducerEpoch": self.epoch, "Committed": commit}
@@ -99,28 +125,59 @@ class Producer:
             self._became(answer)
 
 
-def read(port, topic, partition, committed=True, offset=0):
-    """The values of a partition's records, as a consumer sees them who reads committed ones only; or all."""
+def records(port, topic, partition, committed=True, offset=0):
+    """[(offset, key, value)] from there on, as a consumer sees them who reads committed ones only; or all."""
+    out = []
     with Connection("127.0.0.1", port, 20) as connection:
-        wanted = [{"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]
-        body = {"MaxWaitMs": 10, "MinBytes": 0, "MaxBytes": 1 << 20, "SessionEpoch": -1, "IsolationLevel": int(committed)}
-        answer = connection.call("Fetch", 12, {**body, "Topics": [{"Topic": topic, "Partitions": wanted}]})
-    part = answer["Responses"][0]["Partitions"][0]
-    assert part["ErrorCode"] == 0, part
-    aborted = sorted((a["FirstOffset"], a["ProducerId"]) for a in part.get("AbortedTransactions") or [])
-    return _visible(parse(part["Records"] or b""), aborted)
+        while True:
+            wanted = [{"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]
+            body = {"MaxWaitMs": 10, "MinBytes": 0, "MaxBytes": 1 << 20, "SessionEpoch": -1, "IsolationLevel": int(committed)}
+            answer = connection.call("Fetch", 12, {**body, "Topics": [{"Topic": topic, "Partitions": wanted}]})
+            part = answer["Responses"][0]["Partitions"][0]
+            assert part["ErrorCode"] == 0, part
+            batches = [one for one in parse(part["Records"] or b"") if "cut" not in one]
+            if not batches:
+                return out
+            aborted = sorted((a["FirstOffset"], a["ProducerId"]) for a in part.get("AbortedTransactions") or [])
+            out += [record for record in _visible(batches, aborted) if record[0] >= offset]
+            offset = batches[-1]["BaseOffset"] + batches[-1]["LastOffsetDelta"] + 1
+
+
+def read(port, topic, partition, committed=True, offset=0):
+    """Their values."""
+    return [value for _, _, value in records(port, topic, partition, committed, offset)]
 
 
 def _visible(batches, aborted):
     out, skipped = [], set()
     for one in batches:
-        while aborted and aborted[0][0] <= one["BaseOffset"]:
+        while aborted and aborted[0][0] <= one["BaseOffset"] + one["LastOffsetDelta"]:
             skipped.add(aborted.pop(0)[1])
-        if one["Attributes"] & 32:
-            skipped.discard(one["ProducerId"])
+        if one["Attributes"] & CONTROL:
+            if one["Content"] and one["Content"][0][2] == ABORTED:
+                skipped.discard(one["ProducerId"])
         elif not (one["Attributes"] & TRANSACTIONAL and one["ProducerId"] in skipped):
-            out += [bytes.fromhex(record[3]) for record in one["Content"]]
+            for _, delta, key, value, _ in one["Content"]:
+                out.append((one["BaseOffset"] + delta, _bytes(key), _bytes(value)))
     return out
+
+
+def _bytes(text):
+    return None if text is None else bytes.fromhex(text)
+
+
+def ends(port, topic, partition=0):
+    """(start, last stable offset, end) of the log."""
+    with Connection("127.0.0.1", port, 20) as connection:
+
+        def at(timestamp, level):
+            wanted = [{"Name": topic, "Partitions": [{"PartitionIndex": partition, "Timestamp": timestamp}]}]
+            answer = connection.call("ListOffsets", 7, {"ReplicaId": -1, "IsolationLevel": level, "Topics": wanted})
+            part = answer["Topics"][0]["Partitions"][0]
+            assert part["ErrorCode"] == 0, part
+            return part["Offset"]
+
+        return at(-2, 0), at(-1, 1), at(-1, 0)
 
 
 def is_settled(port, topic, partitions):

@@ -106,14 +106,6 @@ def transact(producer, partitions, value, commit=True):
         producer.end(commit)
 
 
-def resumed(port, old):
-    """The producer `old`, which another broker served."""
-    producer = Producer(port, old.name, old.version, old.timeout_ms)
-    producer.producer_id, producer.epoch, producer.sequences = old.producer_id, old.epoch, old.sequences
-    old.close()
-    return producer
-
-
 def committed(port, partition):
     return [value.decode() for value in read(port, "t", partition)]
 
@@ -137,7 +129,7 @@ def test_transactions_by_turns(brokers, first, how):
                     producer = Producer(broker.port, key, version).init()
                 else:
                     before = producer.producer_id, producer.epoch
-                    producer = resumed(broker.port, producer)
+                    producer.reconnect(broker.port)
                     if name == "fenced":
                         producer.init()
                         assert producer.producer_id == before[0] and producer.epoch > before[1], (key, before)
