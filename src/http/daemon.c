@@ -7,15 +7,19 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "http/route.h"
+#include "http/sampler.h"
 #include "http/static.h"
+#include "http/stream.h"
 #include "os/socket.h"
 
 #define BACKLOG        64
 #define IDLE_TIMEOUT_S 60
-#define THREAD_STACK   (256 << 10)
+#define THREAD_STACK   (1 << 20)  // a JSON text may be nested 2048 deep
 #define MEMORY_LIMIT   (32 << 10) // a connection's headers
 #define MOST_LISTENERS 8
 #define HOST_BYTES     256
+
+#define STREAM_BLOCK_BYTES 16384
 
 // What a page of another origin cannot send without asking first, which we do not allow.
 #define CHANGE_HEADER "X-Odradek"
@@ -27,6 +31,8 @@
 
 struct http {
     struct http_params params;
+    struct sampler *sampler;
+    struct streams streams;
     struct {
         struct MHD_Daemon *daemon;
         uint16_t port;
@@ -41,14 +47,14 @@ struct pending {
     bool too_large;
 };
 
-static const char *const methods[HTTP_METHODS] = {"GET", "POST", "PATCH", "DELETE"};
+static const char *const method_names[HTTP_METHODS] = {"GET", "POST", "PATCH", "DELETE"};
 
 static bool method_of(const char *name, enum http_method *out)
 {
     if (strcmp(name, "HEAD") == 0)
         name = "GET"; // libmicrohttpd leaves the body out
     for (int i = 0; i < HTTP_METHODS; i++)
-        if (strcmp(methods[i], name) == 0) {
+        if (strcmp(method_names[i], name) == 0) {
             *out = (enum http_method)i;
             return true;
         }
@@ -73,6 +79,13 @@ static bool host_is_ours(const char *host)
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+// A page of our own names our own host as its origin; one from elsewhere, or from nowhere ("null"), does not.
+static bool origin_is_ours(const char *origin, const char *host)
+{
+    const char *authority = origin ? strstr(origin, "://") : NULL;
+    return !origin || (authority && host && strcasecmp(authority + 3, host) == 0);
 }
 
 // One of the dashboard's files: compressed where the client takes that, and not at all where it has it.
@@ -107,19 +120,43 @@ static enum MHD_Result send_file(struct MHD_Connection *connection, const struct
     return sent;
 }
 
+static ssize_t read_stream(void *context, uint64_t position, char *into, size_t size)
+{
+    (void)position;
+    int64_t n = stream_read(context, into, size);
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static struct MHD_Response *make_response(struct http_request *r)
+{
+    if (r->stream)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read_stream, r->stream,
+                                                 NULL);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(r->content_bytes, r->content, MHD_RESPMEM_MUST_FREE);
+    if (response)
+        r->content = NULL; // the response's now
+    return response;
+}
+
 static enum MHD_Result send_answer(struct MHD_Connection *connection, struct http_request *r)
 {
     if (r->file)
         return send_file(connection, r->file);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(r->content_bytes, r->content, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *response = make_response(r);
     if (!response)
         return MHD_NO;
-    r->content = NULL; // the response's now
+    if (r->stream)
+        r->content_type = "text/event-stream";
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
                             r->content_type ? r->content_type : "text/plain");
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            "default-src 'none'; frame-ancestors 'none'");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    if (r->allow.data)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->allow.data);
     enum MHD_Result sent = MHD_queue_response(connection, (unsigned)r->status, response);
     MHD_destroy_response(response);
     return sent;
@@ -146,44 +183,94 @@ static bool parse_body(struct pending *p)
     return false;
 }
 
-static void answer(struct pending *p, struct MHD_Connection *connection, const char *method)
+// Who may ask at all. False when it is answered.
+static bool may_ask(struct http_request *r, struct MHD_Connection *connection)
+{
+    const char *host = header(connection, MHD_HTTP_HEADER_HOST);
+    const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
+    if (!host_is_ours(host))
+        http_fail(r, 421, "INVALID_HOST", "%.200s is no address of this server", host);
+    else if (!origin_is_ours(origin, host))
+        http_fail(r, 403, "INVALID_ORIGIN", "a page of %.200s may not ask this server", origin);
+    else
+        return true;
+    return false;
+}
+
+static struct str allowed(struct arena *arena, unsigned methods)
+{
+    struct str all = STR("OPTIONS");
+    for (int i = 0; i < HTTP_METHODS; i++)
+        if (methods & 1u << i)
+            all = arena_printf(arena, "%.*s, %s%s", STR_ARG(all), method_names[i],
+                               i == HTTP_GET ? ", HEAD" : "");
+    return all;
+}
+
+struct query_reader {
+    struct http_request *request;
+    const struct http_route *route;
+};
+
+static enum MHD_Result read_parameter(void *context, enum MHD_ValueKind kind, const char *name,
+                                      const char *value)
+{
+    const struct query_reader *q = context;
+    (void)kind;
+    return http_query_add(q->request, q->route->query, str_from(name), str_from(value ? value : "")) ? MHD_YES
+                                                                                                     : MHD_NO;
+}
+
+// The path is known, and the method is for it: the query, the body, the handler.
+static void run(struct pending *p, const struct http_route *route, struct MHD_Connection *connection)
 {
     struct http_request *r = &p->request;
-    bool other;
-    const char *host = header(connection, MHD_HTTP_HEADER_HOST);
-    if (!host_is_ours(host)) {
-        http_fail(r, 421, "INVALID_HOST", "%.200s is no address of this server", host);
-        return;
-    }
-    if (!method_of(method, &r->method)) {
-        http_fail(r, 405, "INVALID_REQUEST", "%.20s is not answered here", method);
-        return;
-    }
+    struct query_reader q = {r, route};
     if (r->method != HTTP_GET && !header(connection, CHANGE_HEADER)) {
         http_fail(r, 403, "INVALID_REQUEST", "what changes something needs the header %s: 1", CHANGE_HEADER);
         return;
     }
-    const struct http_route *route = http_route_find(r, &other);
-    r->file = route || r->method != HTTP_GET ? NULL : web_file_find(r->path);
-    if (r->file)
-        return;
-    if (!route)
-        http_fail(r, other ? 405 : 404, "NOT_FOUND",
-                  other ? "%.200s is not answered for this method" : "%.200s is no path of this server",
-                  r->path);
-    else if (parse_body(p))
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, read_parameter, &q);
+    if (!r->status && parse_body(p))
         route->run(r);
     if (!r->status)
         http_fail(r, 500, "UNKNOWN_SERVER_ERROR", "%.200s was not answered", r->path);
 }
 
-static struct pending *pending_new(struct http *h, struct MHD_Connection *connection, const char *path)
+static void answer(struct pending *p, struct MHD_Connection *connection, const char *method)
+{
+    struct http_request *r = &p->request;
+    unsigned methods;
+    if (!may_ask(r, connection))
+        return;
+    r->last_event_id = header(connection, "Last-Event-ID");
+    bool known = method_of(method, &r->method), options = strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0;
+    const struct http_route *route = http_route_find(r, &methods);
+    r->file = !methods && known && r->method == HTTP_GET ? web_file_find(r->path) : NULL;
+    if (r->file)
+        return;
+    if (!methods) {
+        http_fail(r, 404, "NOT_FOUND", "%.200s is no path of this server", r->path);
+        return;
+    }
+    if (known && route) {
+        run(p, route, connection);
+        return;
+    }
+    r->allow = allowed(&r->arena, methods);
+    if (options)
+        http_answer_text(r, 204, "text/plain", "", 0);
+    else
+        http_fail(r, 405, "METHOD_NOT_ALLOWED", "%.20s is not answered for %.200s", method, r->path);
+}
+
+static struct pending *pending_new(struct http *h, const char *path)
 {
     struct pending *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    p->request =
-        (struct http_request){.broker = &h->params, .path = path, .client.fd = -1, .connection = connection};
+    p->request = (struct http_request){
+        .broker = &h->params, .path = path, .client.fd = -1, .sampler = h->sampler, .streams = &h->streams};
     arena_init(&p->request.arena, 0);
     return p;
 }
@@ -210,7 +297,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     struct pending *p = *state;
     (void)version;
     if (!p) {
-        *state = pending_new(context, connection, path);
+        *state = pending_new(context, path);
         return *state ? MHD_YES : MHD_NO;
     }
     if (*size > 0) {
@@ -231,6 +318,8 @@ static void on_done(void *context, struct MHD_Connection *connection, void **sta
     (void)why;
     if (!p)
         return;
+    if (p->request.stream)
+        stream_free(p->request.stream);
     client_close(&p->request.client);
     json_decref(p->request.body);
     arena_free(&p->request.arena);
@@ -291,7 +380,9 @@ int http_start(struct http **out, const struct http_params *params, char *reason
     if (!h)
         return ERR_NOMEM;
     h->params = *params;
-    int err = 0;
+    streams_init(&h->streams);
+    h->sampler = sampler_new(&h->params);
+    int err = h->sampler ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < params->listener_count && !err; i++)
         err = listen_on(h, &params->listeners[i], reason, reason_bytes);
     if (err) {
@@ -311,7 +402,10 @@ void http_stop(struct http *h)
 {
     if (!h)
         return;
+    streams_stop(&h->streams);
     for (size_t i = 0; i < h->count; i++)
         MHD_stop_daemon(h->listeners[i].daemon); // closes the socket, too
+    sampler_free(h->sampler);
+    streams_free(&h->streams);
     free(h);
 }

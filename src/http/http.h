@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+#include "metrics/histogram.h"
+
 #define HTTP_CONNECTIONS 64        // at once; each has a thread
 #define HTTP_BODY_BYTES  (1 << 20) // of a request
 
@@ -18,6 +21,17 @@ struct http_counters {
     uint64_t requests, responses;
     uint64_t bytes_received, bytes_sent, bytes_sent_file;
 };
+
+// A partition that this broker has.
+struct http_partition {
+    struct str topic;
+    int32_t partition;
+    uint64_t messages_in, bytes_in, bytes_out; // since it came to this broker
+    int64_t size_bytes, records;               // now; records: offsets between its first and its end
+};
+
+// Of the latencies that http_params.latency reads; else an API key.
+#define HTTP_DELIVERY (-1)
 
 struct http_listener {
     const char *host; // "" is every address
@@ -31,6 +45,11 @@ struct http_params {
     // Called on any of the server's threads, until http_stop returns.
     int (*connect)(void *context); // a connection to the broker, a descriptor; or ERR_...
     void (*counters)(void *context, struct http_counters *out);
+    // Of the topic (a null view: of all) each partition, in no order. `each` must not call back.
+    void (*partitions)(void *context, struct str topic,
+                       void (*each)(void *arg, const struct http_partition *partition), void *arg);
+    // In microseconds: of an API's requests, or of delivery. False: there is no such API.
+    bool (*latency)(void *context, int16_t api_key, struct histogram_values *out);
     void *context;
 };
 

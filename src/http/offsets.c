@@ -1,11 +1,16 @@
 #include "http/offsets.h"
 
+#include "http/keys.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
-#define KEY_LIST_OFFSETS 2
-
 int64_t *http_offsets(struct http_request *r, struct str topic, int32_t count, int64_t timestamp)
+{
+    return http_offsets_committed(r, topic, count, timestamp, false);
+}
+
+int64_t *http_offsets_committed(struct http_request *r, struct str topic, int32_t count, int64_t timestamp,
+                                bool committed)
 {
     struct list_offsets_request_list_offsets_topic t = list_offsets_request_list_offsets_topic_default;
     struct list_offsets_request request = list_offsets_request_default;
@@ -24,6 +29,7 @@ int64_t *http_offsets(struct http_request *r, struct str topic, int32_t count, i
         t.partitions[i].timestamp = timestamp;
     }
     request.replica_id = -1;
+    request.isolation_level = committed;
     request.topics = &t;
     request.topics_count = 1;
     if (!http_call(r, KEY_LIST_OFFSETS, 7, &request, &response))

@@ -1,20 +1,15 @@
 #include "http/request.h"
 
-#include <microhttpd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/uuid.h"
 #include "protocol/errors.h"
 
 #define CALL_TIMEOUT_MS 30000
-
-const char *http_query(const struct http_request *r, const char *name)
-{
-    return MHD_lookup_connection_value(r->connection, MHD_GET_ARGUMENT_KIND, name);
-}
 
 bool http_call(struct http_request *r, int16_t api_key, int16_t most_version, const void *request,
                void *response)
@@ -70,10 +65,10 @@ void http_fail(struct http_request *r, int status, const char *code, const char 
     char message[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    int size = vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    http_answer(r, status,
-                json_pack("{s:{s:s, s:s%}}", "error", "code", code, "message", message, strlen(message)));
+    struct str text = {message, size < (int)sizeof message ? (size_t)size : sizeof message - 1};
+    http_answer(r, status, json_pack("{s:{s:s, s:o}}", "error", "code", code, "message", http_text(text)));
 }
 
 // The classes that a client treats differently; Kafka's own REST interfaces map them in the same way.
@@ -83,9 +78,11 @@ static int status_of(int16_t code)
     case E_UNKNOWN_TOPIC_OR_PARTITION:
     case E_UNKNOWN_TOPIC_ID:
     case E_GROUP_ID_NOT_FOUND:
+    case E_TRANSACTIONAL_ID_NOT_FOUND:
         return 404;
     case E_TOPIC_ALREADY_EXISTS:
     case E_NON_EMPTY_GROUP:
+    case E_GROUP_SUBSCRIBED_TO_TOPIC:
         return 409;
     case E_TOPIC_AUTHORIZATION_FAILED:
     case E_GROUP_AUTHORIZATION_FAILED:
@@ -98,20 +95,62 @@ static int status_of(int16_t code)
     }
 }
 
+static json_t *error_of(int16_t code, struct str message)
+{
+    struct str text = message.data ? message : str_from(error_code_message(code));
+    return json_pack("{s:s, s:o}", "code", error_code_name(code), "message", http_text(text));
+}
+
 bool http_fail_kafka(struct http_request *r, int16_t code, struct str message)
 {
     if (code == E_NONE)
         return false;
-    if (message.data)
-        http_fail(r, status_of(code), error_code_name(code), "%.*s", STR_ARG(message));
-    else
-        http_fail(r, status_of(code), error_code_name(code), "%s", error_code_message(code));
+    http_answer(r, status_of(code), json_pack("{s:o}", "error", error_of(code, message)));
     return true;
+}
+
+void http_fail_with(struct http_request *r, int16_t code, struct str message, const char *name, json_t *more)
+{
+    json_t *error = error_of(code, message);
+    json_object_set_new(error, name, more);
+    http_answer(r, status_of(code), json_pack("{s:o}", "error", error));
+}
+
+// The size of the well-formed UTF-8 character at the front, or 0.
+static size_t utf8_front(const uint8_t *at, size_t left)
+{
+    size_t size = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    return size <= left && utf8_valid(at, size) ? size : 0;
 }
 
 json_t *http_text(struct str s)
 {
-    return s.data ? json_stringn(s.data, s.size) : json_null();
+    static const char replacement[] = "\xef\xbf\xbd";
+    if (!s.data)
+        return json_null();
+    if (utf8_valid((const uint8_t *)s.data, s.size))
+        return json_stringn_nocheck(s.data, s.size);
+    struct buffer out = BUFFER_INIT;
+    for (size_t i = 0, n; i < s.size; i += n ? n : 1) {
+        n = utf8_front((const uint8_t *)s.data + i, s.size - i);
+        buffer_append(&out, n ? s.data + i : replacement, n ? n : sizeof replacement - 1);
+    }
+    json_t *text = out.failed ? json_null() : json_stringn_nocheck((const char *)out.data, out.size);
+    buffer_free(&out);
+    return text;
+}
+
+json_t *http_ids(const int32_t *ids, int32_t count)
+{
+    json_t *all = json_array();
+    for (int32_t i = 0; i < count; i++)
+        json_array_append_new(all, json_integer(ids[i]));
+    return all;
+}
+
+json_t *http_number(int64_t n)
+{
+    return n < 0 ? json_null() : json_integer(n);
 }
 
 json_t *http_uuid(const struct uuid *id)
@@ -131,11 +170,15 @@ static const struct http_field *field_of(const struct http_field *fields, size_t
 
 static bool read_field(struct http_request *r, const struct http_field *f, json_t *value)
 {
-    if (f->type == HTTP_STRING && json_is_string(value)) {
+    bool is_text = f->type == HTTP_STRING || f->type == HTTP_STRING_OR_NULL;
+    if (is_text && json_is_string(value)) {
         *(struct str *)f->into = (struct str){json_string_value(value), json_string_length(value)};
         return true;
     }
-    if (f->type == HTTP_OBJECT && json_is_object(value)) {
+    if (f->type == HTTP_STRING_OR_NULL && json_is_null(value))
+        return true;
+    if ((f->type == HTTP_OBJECT && json_is_object(value)) ||
+        (f->type == HTTP_ARRAY && json_is_array(value))) {
         *(json_t **)f->into = value;
         return true;
     }
@@ -149,7 +192,10 @@ static bool read_field(struct http_request *r, const struct http_field *f, json_
                   (long long)f->low, (long long)f->high);
     else
         http_fail(r, 400, "INVALID_REQUEST", "%s must be %s", f->name,
-                  f->type == HTTP_STRING ? "a text" : "an object");
+                  f->type == HTTP_STRING           ? "a text"
+                  : f->type == HTTP_STRING_OR_NULL ? "a text or null"
+                  : f->type == HTTP_ARRAY          ? "an array"
+                                                   : "an object");
     return false;
 }
 

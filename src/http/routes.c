@@ -2,19 +2,39 @@
 
 #include "http/route.h"
 
+#define FILTERS "partition key contains field equals isolation format maxBytes from"
+
 static const struct http_route routes[] = {
-    {HTTP_GET, "/healthz", http_health},
-    {HTTP_GET, "/readyz", http_ready},
-    {HTTP_GET, "/metrics", http_metrics},
-    {HTTP_GET, "/api/v1/cluster", http_cluster},
-    {HTTP_GET, "/api/v1/topics", http_topics},
-    {HTTP_POST, "/api/v1/topics", http_topic_create},
-    {HTTP_GET, "/api/v1/topics/{topic}", http_topic},
-    {HTTP_DELETE, "/api/v1/topics/{topic}", http_topic_delete},
-    {HTTP_GET, "/api/v1/topics/{topic}/configs", http_topic_configs},
-    {HTTP_PATCH, "/api/v1/topics/{topic}/configs", http_topic_alter},
-    {HTTP_GET, "/api/v1/groups", http_groups},
-    {HTTP_GET, "/api/v1/groups/{group}", http_group},
+    {HTTP_GET, "/healthz", http_health, NULL},
+    {HTTP_GET, "/readyz", http_ready, NULL},
+    {HTTP_GET, "/metrics", http_metrics, NULL},
+    {HTTP_GET, "/api/v1/openapi.json", http_openapi, NULL},
+    {HTTP_GET, "/api/v1/cluster", http_cluster, NULL},
+    {HTTP_GET, "/api/v1/overview", http_overview, NULL},
+    {HTTP_GET, "/api/v1/live", http_live, NULL},
+    {HTTP_GET, "/api/v1/brokers", http_brokers, NULL},
+    {HTTP_GET, "/api/v1/brokers/{broker}/configs", http_broker_configs, NULL},
+    {HTTP_PATCH, "/api/v1/brokers/{broker}/configs", http_broker_alter, "validateOnly"},
+    {HTTP_GET, "/api/v1/logdirs", http_logdirs, NULL},
+    {HTTP_GET, "/api/v1/topics", http_topics, NULL},
+    {HTTP_POST, "/api/v1/topics", http_topic_create, "validateOnly"},
+    {HTTP_GET, "/api/v1/topics/{topic}", http_topic, NULL},
+    {HTTP_PATCH, "/api/v1/topics/{topic}", http_topic_grow, "validateOnly"},
+    {HTTP_DELETE, "/api/v1/topics/{topic}", http_topic_delete, NULL},
+    {HTTP_GET, "/api/v1/topics/{topic}/configs", http_topic_configs, NULL},
+    {HTTP_PATCH, "/api/v1/topics/{topic}/configs", http_topic_alter, "validateOnly"},
+    {HTTP_GET, "/api/v1/topics/{topic}/records", http_records, FILTERS " direction limit cursor"},
+    {HTTP_POST, "/api/v1/topics/{topic}/records", http_produce, NULL},
+    {HTTP_GET, "/api/v1/topics/{topic}/partitions/{partition}/records/{offset}", http_record, "format"},
+    {HTTP_GET, "/api/v1/topics/{topic}/tail", http_tail, FILTERS},
+    {HTTP_GET, "/api/v1/groups", http_groups, NULL},
+    {HTTP_GET, "/api/v1/groups/{group}", http_group, NULL},
+    {HTTP_DELETE, "/api/v1/groups/{group}", http_group_delete, NULL},
+    {HTTP_POST, "/api/v1/groups/{group}/offsets", http_offsets_reset, "validateOnly"},
+    {HTTP_DELETE, "/api/v1/groups/{group}/offsets", http_offsets_delete, "topic partition"},
+    {HTTP_GET, "/api/v1/transactions", http_transactions, "state minSeconds"},
+    {HTTP_GET, "/api/v1/transactions/{transaction}", http_transaction, NULL},
+    {HTTP_POST, "/api/v1/transactions/{transaction}/abort", http_transaction_abort, NULL},
 };
 
 // Up to the next '/' or the end.
@@ -45,51 +65,25 @@ static bool matches(const char *pattern, const char *path, struct str params[HTT
     }
 }
 
-static int digit(char c)
+const struct http_route *http_route_find(struct http_request *r, unsigned *methods)
 {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-// What %XX stands for; a null view when it is malformed or a zero byte.
-static struct str decode(struct arena *arena, struct str s)
-{
-    char *out = arena_alloc(arena, s.size + 1);
-    size_t n = 0;
-    for (size_t i = 0; out && i < s.size; i++) {
-        char c = s.data[i];
-        if (c == '%') {
-            int high = i + 2 < s.size ? digit(s.data[i + 1]) : -1;
-            int low = i + 2 < s.size ? digit(s.data[i + 2]) : -1;
-            if (high < 0 || low < 0 || high * 16 + low == 0)
-                return STR_NULL;
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        out[n++] = c;
-    }
-    return out ? (struct str){out, n} : STR_NULL;
-}
-
-const struct http_route *http_route_find(struct http_request *r, bool *other)
-{
-    *other = false;
+    const struct http_route *found = NULL;
+    *methods = 0;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         struct str params[HTTP_PATH_PARAMS] = {{0}};
         if (!matches(routes[i].path, r->path, params))
             continue;
-        if (routes[i].method != r->method) {
-            *other = true;
+        *methods |= 1u << routes[i].method;
+        if (routes[i].method != r->method)
             continue;
-        }
+        found = &routes[i];
         for (size_t p = 0; p < HTTP_PATH_PARAMS && params[p].data; p++) {
-            r->params[p] = decode(&r->arena, params[p]);
-            if (!r->params[p].data)
+            r->params[p] = http_decode(&r->arena, params[p]);
+            if (!r->params[p].data) {
+                *methods = 0;
                 return NULL;
+            }
         }
-        return &routes[i];
     }
-    return NULL;
+    return found;
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "base/error.h"
 
@@ -60,4 +61,11 @@ uint64_t process_raise_open_files(void)
 void process_ignore_sigpipe(void)
 {
     signal(SIGPIPE, SIG_IGN);
+}
+
+void thread_sleep_ms(int ms)
+{
+    struct timespec left = {ms / 1000, ms % 1000 * 1000000L};
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        ;
 }

@@ -19,6 +19,9 @@ int thread_start(struct thread *t, const char *name, void (*run)(void *context),
 
 void thread_join(struct thread *t);
 
+// Waits. Not on a reactor.
+void thread_sleep_ms(int ms);
+
 // The processors that this process may run on, at least 1.
 unsigned process_cpus(void);
 

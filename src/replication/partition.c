@@ -1,5 +1,6 @@
 #include "replication/partition.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "protocol/errors.h"
@@ -240,6 +241,24 @@ static void append_some(struct partition *p, struct partition_append *const *app
     }
 }
 
+// [lock] Markers are no messages.
+static void count_appends(struct partition *p, struct partition_append *const *appends, size_t count)
+{
+    uint64_t messages = 0, bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct log_group_append *a = &appends[i]->log;
+        if (appends[i]->error != E_NONE || a->info.duplicate || a->origin != LOG_ORIGIN_CLIENT)
+            continue;
+        messages += (uint64_t)(a->info.last_offset - a->info.base_offset + 1);
+        bytes += a->size;
+    }
+    if (!messages)
+        return;
+    atomic_store_explicit(&p->traffic.messages_in, p->traffic.messages_in + messages, memory_order_relaxed);
+    atomic_store_explicit(&p->traffic.bytes_in, p->traffic.bytes_in + bytes, memory_order_relaxed);
+    atomic_store_explicit(&p->traffic.appended_us, clock_monotonic_us(), memory_order_relaxed);
+}
+
 void partition_append_group(struct partition *p, struct partition_append *const *appends, size_t count,
                             int64_t now_ms)
 {
@@ -258,6 +277,7 @@ void partition_append_group(struct partition *p, struct partition_append *const 
     for (size_t i = 0; i < count; i++)
         any |= appends[i]->error == E_NONE;
     if (any) {
+        count_appends(p, appends, count);
         moved = advance_high_watermark(p);
         log_offsets(p->log, &o);
     }

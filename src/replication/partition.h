@@ -30,6 +30,13 @@ struct partition_waiter {
     void (*wake)(struct partition_waiter *waiter);
 };
 
+// Since the partition came to this broker. What comes in is counted under the log's lock; bytes out by any
+// thread.
+struct partition_traffic {
+    _Atomic uint64_t messages_in, bytes_in, bytes_out;
+    _Atomic int64_t appended_us; // clock_monotonic_us of the last append; 0: none
+};
+
 struct partition {
     atomic_int references;
     struct str topic; // terminated; lives as long as the partition
@@ -52,6 +59,7 @@ struct partition {
     struct list waiters;
     struct list flush_node;        // in the flusher's queue, under its lock
     _Atomic int32_t waiters_count; // read without the lock by appenders: no lock when nobody waits
+    struct partition_traffic traffic;
 };
 
 // Takes ownership of the log. NULL when out of memory (the log stays the caller's).

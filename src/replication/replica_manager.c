@@ -346,6 +346,19 @@ void replica_manager_directory_failed(struct replica_manager *m)
     pthread_rwlock_unlock(&m->lock);
 }
 
+void replica_manager_visit(struct replica_manager *m, void (*fn)(void *arg, struct partition *p), void *arg)
+{
+    struct map_entry *e;
+    pthread_rwlock_rdlock(&m->lock);
+    for (size_t i = 0; (e = map_next(&m->topics, &i));) {
+        const struct hosted_topic *t = e->value;
+        for (int32_t k = 0; k < t->count; k++)
+            if (t->partitions[k])
+                fn(arg, t->partitions[k]);
+    }
+    pthread_rwlock_unlock(&m->lock);
+}
+
 struct partition *replica_manager_get(struct replica_manager *m, const struct uuid *topic_id,
                                       int32_t partition)
 {

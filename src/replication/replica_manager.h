@@ -70,6 +70,10 @@ struct partition *replica_manager_get(struct replica_manager *m, const struct uu
 struct partition *replica_manager_find(struct replica_manager *m, const struct image_topic *topic,
                                        int32_t partition, int16_t *error);
 
+// Calls fn for every partition that is hosted here, under the lock for readers: it must not call back. Any
+// thread.
+void replica_manager_visit(struct replica_manager *m, void (*fn)(void *arg, struct partition *p), void *arg);
+
 size_t replica_manager_count(struct replica_manager *m);
 
 #endif

@@ -61,6 +61,7 @@ int connection_hand_over(struct reactor_state *state, int fd, const struct socke
     c->state = state;
     c->listener = listener;
     c->peer = *peer;
+    c->is_own = strcmp(peer->text, OWN_PEER) == 0;
     c->writable = true;
     list_init(&c->work.node);
     list_init(&c->node);

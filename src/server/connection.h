@@ -8,6 +8,7 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include "metrics/histogram.h"
 #include "os/readahead.h"
 #include "os/socket.h"
 #include "server/input.h"
@@ -16,6 +17,8 @@
 // What one turn of a connection may do before others get theirs.
 #define CONNECTION_TURN_REQUESTS 32
 #define CONNECTION_TURN_BYTES    (1 << 20) // in each direction
+
+#define OWN_PEER "this process" // socket_peer.text of a connection from within
 
 struct client_software {
     struct str name, version;
@@ -56,6 +59,8 @@ struct reactor_state {
     unsigned orphans; // requests whose connection is gone, but another thread still works for them
     int drain_ms;
     struct reactor_counters counters;
+    struct histogram *latency; // API_KEY_LIMIT of them: from a request to its response, in us
+    struct histogram delivery; // from a record's append to its leaving to who waits for it
 };
 
 struct connection {
@@ -84,6 +89,7 @@ struct connection {
     int64_t sending_us; // of responses, while it is timed
     struct mute *mute;  // NULL: it is not
     bool reading;       // the next response waits for the disk
+    bool is_own;        // of this process: not counted among what clients do
     struct socket_peer peer;
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/logger.h"
+#include "metrics/histogram.h"
+#include "protocol/api.h"
 #include "server/reactor.h"
 
 static int connect_to_broker(void *context)
@@ -25,6 +27,49 @@ static void read_counters(void *context, struct http_counters *out)
                                   .bytes_sent_file = s.bytes_sent_file};
 }
 
+struct partition_visit {
+    struct str topic;
+    void (*each)(void *arg, const struct http_partition *partition);
+    void *arg;
+};
+
+static void visit_partition(void *arg, struct partition *p)
+{
+    const struct partition_visit *v = arg;
+    struct log_offsets o;
+    if (v->topic.data && !str_equal(v->topic, p->topic))
+        return;
+    log_offsets(p->log, &o);
+    struct http_partition out = {.topic = p->topic,
+                                 .partition = p->index,
+                                 .messages_in = p->traffic.messages_in,
+                                 .bytes_in = p->traffic.bytes_in,
+                                 .bytes_out = p->traffic.bytes_out,
+                                 .size_bytes = log_size_bytes(p->log),
+                                 .records = o.end_offset - o.log_start_offset};
+    v->each(v->arg, &out);
+}
+
+static void read_partitions(void *context, struct str topic,
+                            void (*each)(void *arg, const struct http_partition *partition), void *arg)
+{
+    struct broker *b = context;
+    struct partition_visit visit = {topic, each, arg};
+    replica_manager_visit(b->replicas, visit_partition, &visit);
+}
+
+static bool read_latency(void *context, int16_t api_key, struct histogram_values *out)
+{
+    struct broker *b = context;
+    if (api_key == HTTP_DELIVERY)
+        reactors_delivery(b->reactors, out);
+    else if (api_find(api_key) && api_key < API_KEY_LIMIT)
+        reactors_latency(b->reactors, api_key, out);
+    else
+        return false;
+    return true;
+}
+
 int http_server_start(struct http **out, struct broker *broker, char *message, size_t message_bytes)
 {
     const struct broker_config *c = broker->config;
@@ -41,6 +86,8 @@ int http_server_start(struct http **out, struct broker *broker, char *message, s
                                  .listener_count = c->http_listener_count,
                                  .connect = connect_to_broker,
                                  .counters = read_counters,
+                                 .partitions = read_partitions,
+                                 .latency = read_latency,
                                  .context = broker};
     int err = listeners ? http_start(out, &params, message, message_bytes) : ERR_NOMEM;
     if (!err)

@@ -165,6 +165,9 @@ int reactor_init(struct reactor_state *state, struct reactors *group, unsigned i
     state->reactor.group = group;
     state->reactor.index = index;
     state->limits = &group->config.limits;
+    state->latency = calloc(API_KEY_LIMIT, sizeof *state->latency);
+    if (!state->latency)
+        return ERR_NOMEM;
     list_init(&state->connections);
     list_init(&state->free_requests);
     list_init(&state->memory_waiters);
@@ -175,7 +178,10 @@ int reactor_init(struct reactor_state *state, struct reactors *group, unsigned i
     state->idle_timer.fire = on_idle_timer;
     state->trim_timer.fire = on_trim_timer;
     state->drain_timer.fire = on_drain_timer;
-    return loop_init(&state->reactor.loop, NULL);
+    int err = loop_init(&state->reactor.loop, NULL);
+    if (err)
+        free(state->latency);
+    return err;
 }
 
 void reactor_free(struct reactor_state *state)
@@ -186,6 +192,7 @@ void reactor_free(struct reactor_state *state)
         free(request);
     }
     input_pool_trim(&state->inputs);
+    free(state->latency);
     loop_free(&state->reactor.loop);
 }
 

@@ -134,4 +134,10 @@ struct reactors_stats {
 };
 void reactors_stats(struct reactors *group, struct reactors_stats *out);
 
+// How long requests of an API took, and how long records took from their append to whoever waited for them,
+// in microseconds; without those of this process itself. Any thread.
+struct histogram_values;
+void reactors_latency(struct reactors *group, int16_t api_key, struct histogram_values *out);
+void reactors_delivery(struct reactors *group, struct histogram_values *out);
+
 #endif

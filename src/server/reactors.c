@@ -153,7 +153,7 @@ void reactors_evict(struct reactors *group)
 int reactors_connect(struct reactors *group)
 {
     // Counted by itself, as connections of one address.
-    static const struct socket_peer peer = {.text = "this process"};
+    static const struct socket_peer peer = {.text = OWN_PEER};
     struct acceptor *a = NULL;
     int pair[2];
     for (unsigned i = 0; i < group->acceptor_count && !a; i++)
@@ -272,6 +272,21 @@ struct reactor *reactors_at(struct reactors *group, unsigned index)
 {
     assert(index < group->config.count);
     return &group->states[index].reactor;
+}
+
+void reactors_latency(struct reactors *group, int16_t api_key, struct histogram_values *out)
+{
+    *out = (struct histogram_values){0};
+    assert(api_key >= 0 && api_key < API_KEY_LIMIT);
+    for (unsigned i = 0; i < group->config.count; i++)
+        histogram_read(&group->states[i].latency[api_key], out);
+}
+
+void reactors_delivery(struct reactors *group, struct histogram_values *out)
+{
+    *out = (struct histogram_values){0};
+    for (unsigned i = 0; i < group->config.count; i++)
+        histogram_read(&group->states[i].delivery, out);
 }
 
 void reactors_stats(struct reactors *group, struct reactors_stats *out)

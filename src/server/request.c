@@ -3,9 +3,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "protocol/api.h"
+#include "replication/partition.h"
 #include "server/connection.h"
 #include "server/offload.h"
 #include "server/throttle.h"
@@ -32,6 +34,7 @@ struct request *request_new(struct connection *c)
     request->listener = c->listener;
     request->context = reactors_context(state->reactor.group);
     request->received_ms = loop_now_ms(&state->reactor.loop);
+    request->received_us = clock_monotonic_us();
     return request;
 }
 
@@ -95,6 +98,8 @@ static void finish(struct request *request)
         count_park(c, request->park, -1);
     }
     request->state = REQUEST_FINISHED;
+    if (!c->is_own)
+        histogram_add(&c->state->latency[request->api->api_key], clock_monotonic_us() - request->received_us);
     c->response_bytes += request->response_bytes;
     drop_input(request);
     connection_serve_soon(c);
@@ -231,6 +236,16 @@ void request_release_input(struct request *request)
 const char *request_peer(const struct request *request)
 {
     return request->offload ? request->offload->peer.text : request->connection->peer.text;
+}
+
+void request_delivered(struct request *request, struct partition_traffic *traffic, size_t bytes, bool waited)
+{
+    struct connection *c = request->connection;
+    if (c->is_own)
+        return;
+    atomic_fetch_add_explicit(&traffic->bytes_out, bytes, memory_order_relaxed);
+    if (waited)
+        histogram_add(&c->state->delivery, clock_monotonic_us() - traffic->appended_us);
 }
 
 const struct listener *request_listener(const struct request *request)

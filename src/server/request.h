@@ -36,6 +36,7 @@
 
 struct connection;
 struct input;
+struct partition_traffic;
 
 enum park {
     PARK_OVERTAKE, // its effect on the log is done (or it has none): later requests of the connection are
@@ -59,6 +60,7 @@ struct request {
     struct str client_id; // null when the client sends none; valid until the request is answered
     struct arena arena;   // for the handler, too; gone with the request
     int64_t received_ms;  // monotonic, of the turn that read it
+    int64_t received_us;  // monotonic
     size_t size_bytes;    // as sent, without the length in front
     int32_t throttle_ms;  // for so long the connection is muted after the response
     bool is_from_future;  // ApiVersions in a version that is not known: version is 0, message its defaults
@@ -128,6 +130,10 @@ void request_work(struct request *request, struct request_work *work);
 
 // A worker's handler that has parked: what its reactor does next. Elsewhere it is done at once.
 void request_then(struct request *request, void (*then)(void *context), void *context);
+
+// Records of a partition go out with the response; `waited`: the request was waiting for them. Counted,
+// unless this process asked.
+void request_delivered(struct request *request, struct partition_traffic *traffic, size_t bytes, bool waited);
 
 // Lets the request's buffer go early, for one that parks: message, and every view into it, is invalid
 // afterwards (client_id stays valid). The arena stays.

@@ -27,6 +27,7 @@ LAYERS = [
     ["storage"],
     ["protocol"],
     ["os"],
+    ["metrics"],
     ["base"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -1,49 +1,20 @@
 """The HTTP server: health, metrics, the admin API; who is refused."""
 
-import http.client
-import json
 import re
 import socket
 
 import pytest
 
+from harness.http import CHANGES, Http, port_of
 from harness.requests import create_topic
 from harness.process import wait_until
 
 pytestmark = pytest.mark.ours
-CHANGES = {"X-Odradek": "1"}
-
-
-class Http:
-    """One keep-alive connection to the HTTP server."""
-
-    def __init__(self, port):
-        self.port = port
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-
-    def ask(self, method, path, body=None, headers=()):
-        data = json.dumps(body) if isinstance(body, dict) else body
-        self.connection.request(method, path, body=data, headers=dict(headers))
-        response = self.connection.getresponse()
-        return response.status, response.read(), response.headers
-
-    def json(self, method, path, body=None, headers=CHANGES, status=200):
-        got, content, kinds = self.ask(method, path, body, headers)
-        assert got == status, (method, path, got, content)
-        assert kinds["Content-Type"] == "application/json"
-        return json.loads(content)
-
-    def error(self, method, path, body=None, headers=CHANGES, status=400):
-        return self.json(method, path, body, headers, status)["error"]
 
 
 @pytest.fixture(scope="module")
 def served(module_brokers):
     return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-def port_of(broker):
-    return int(wait_until(lambda: re.search(r"http: http://127\.0\.0\.1:(\d+)", broker.log_text()), 20, "the HTTP address")[1])
 
 
 @pytest.fixture
@@ -59,7 +30,7 @@ def test_health(web):
 
 def test_the_cluster(web, served):
     cluster = web.json("GET", "/api/v1/cluster")
-    assert cluster["brokers"] == [{"id": 1, "host": "127.0.0.1", "port": served.port, "rack": None}]
+    assert cluster["brokers"] == [{"id": 1, "host": "127.0.0.1", "port": served.port, "rack": None, "controller": True, "fenced": False}]
     assert cluster["controllerId"] == 1 and len(cluster["clusterId"]) == 22
 
 
@@ -111,8 +82,11 @@ def test_what_changes_needs_the_header(web):
     for method, path in (("POST", "/api/v1/topics"), ("DELETE", "/api/v1/topics/x"), ("PATCH", "/api/v1/topics/x/configs")):
         assert "X-Odradek" in web.error(method, path, {"name": "x"}, headers={}, status=403)["message"]
     assert "x" not in [topic["name"] for topic in web.json("GET", "/api/v1/topics")["topics"]]
-    allowed = web.ask("OPTIONS", "/api/v1/topics", headers={"Origin": "http://elsewhere.example", "Access-Control-Request-Method": "POST"})
-    assert allowed[0] == 405 and not [name for name in allowed[2] if name.lower().startswith("access-control")]
+    own = f"http://127.0.0.1:{web.port}"
+    for origin, status in (("http://elsewhere.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), (own, 204)):
+        asked = web.ask("OPTIONS", "/api/v1/topics", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
+        assert asked[0] == status and not [name for name in asked[2] if name.lower().startswith("access-control")]
+        assert web.ask("GET", "/api/v1/topics", headers={"Origin": origin})[0] == (200 if origin == own else 403)
 
 
 @pytest.mark.parametrize("host, status", [
@@ -152,10 +126,10 @@ def test_groups_and_their_lag(web, served):
                              enable_auto_commit=False, max_poll_records=2)
     polled = wait_until(lambda: consumer.poll(500), 30, "records")
     consumer.commit()
-    assert {"id": "http-group", "state": "Stable", "type": "Classic", "protocolType": "consumer"} in [
-        {**group, "type": group["type"].capitalize()} for group in web.json("GET", "/api/v1/groups")["groups"]]
-    group = web.json("GET", "/api/v1/groups/http-group")
     read = sum(len(records) for records in polled.values())
+    assert {"id": "http-group", "state": "Stable", "type": "classic", "protocolType": "consumer", "members": 1, "lag": 5 - read,
+            "topics": ["http-lag"]} in [{**group, "type": group["type"].lower()} for group in web.json("GET", "/api/v1/groups")["groups"]]
+    group = web.json("GET", "/api/v1/groups/http-group")
     assert group["lag"] == 5 - read and group["partitions"][0]["committedOffset"] == read
     assert len(group["members"]) == 1
     consumer.close()

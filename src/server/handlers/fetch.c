@@ -421,10 +421,21 @@ static int build_response(struct fetch *f, struct fetch_response *response)
     return fill_response(f, include, response);
 }
 
+static void count_delivered(struct fetch *f)
+{
+    for (size_t i = 0; i < f->count && !f->context.from_follower; i++) {
+        struct item *item = &f->items[i];
+        if (item->bytes > 0 && item->partition)
+            request_delivered(f->request, &item->partition->traffic, item->bytes, atomic_load(&item->fired));
+    }
+}
+
 static void answer(struct fetch *f)
 {
     struct fetch_response response;
     int rc = build_response(f, &response);
+    if (rc == 0)
+        count_delivered(f);
     release(f);
     if (rc == 0 && request_respond(f->request, &response) == 0)
         return;

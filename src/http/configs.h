@@ -1,0 +1,11 @@
+// Settings in JSON.
+#ifndef HTTP_CONFIGS_H
+#define HTTP_CONFIGS_H
+
+#include "http/request.h"
+
+// A configuration's value: a text; numbers and booleans are taken as their text. Null view: it is none of
+// these.
+struct str http_config_value(struct arena *arena, const json_t *value);
+
+#endif

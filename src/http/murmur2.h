@@ -1,0 +1,9 @@
+// MurmurHash2 of 32 bits with the seed of Kafka's clients: by it they choose the partition of a key.
+#ifndef HTTP_MURMUR2_H
+#define HTTP_MURMUR2_H
+
+#include "base/bytes.h"
+
+uint32_t murmur2(struct bytes key);
+
+#endif

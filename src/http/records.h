@@ -1,0 +1,37 @@
+// What requests that read records say: which, from where, how shown.
+#ifndef HTTP_RECORDS_H
+#define HTTP_RECORDS_H
+
+#include "http/filter.h"
+
+struct record_place {
+    enum { PLACE_END, PLACE_EARLIEST, PLACE_OFFSET, PLACE_TIME } kind;
+    int64_t value;
+};
+
+struct record_scope {
+    struct str topic;
+    int32_t topic_partitions; // of the topic in all
+    int32_t *partitions;      // the ones asked for, all unless some are named
+    int32_t count;
+    bool committed;
+    struct record_place from;
+};
+
+struct record_range {
+    int32_t partition;
+    int64_t at, start, end; // start <= at <= end
+};
+
+// All of them: false when the request is answered.
+bool http_read_view(struct http_request *r, struct record_view *view, int64_t most_bytes);
+bool http_read_filter(struct http_request *r, struct record_filter *filter);
+bool http_read_scope(struct http_request *r, struct record_scope *scope);
+// out has room for scope->count.
+bool http_find_places(struct http_request *r, const struct record_scope *scope, struct record_range *out);
+
+// Reads "0-17.3-25" (terminated) into the ranges' `at`, for their partitions in their order. False: it is
+// something else.
+bool http_read_positions(struct str text, struct record_range *ranges, int32_t count);
+
+#endif
