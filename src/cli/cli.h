@@ -12,19 +12,35 @@ enum exit_status {
     EXIT_USAGE = 2,  // it was not understood
 };
 
-struct command {
-    const char *name;                                              // "topic create"
-    const char *summary;                                           // one line
-    const char *help;                                              // examples first, then the rule
-    int (*run)(const struct command *self, int argc, char **argv); // argv[0] is the first argument
+struct option {
+    const char *name; // without the dashes; NULL: ends the list
+    char letter;      // 0: none
+    bool takes_value;
 };
 
-extern const struct command server_command, format_command, topic_command, config_command, produce_command,
-    consume_command, log_command, quota_command;
+// What a command's arguments are, for the shell that completes them.
+enum argument { ARGUMENT_NONE, ARGUMENT_FILE, ARGUMENT_TOPIC, ARGUMENT_GROUP, ARGUMENT_RESOURCE };
 
-// Runs the command that argv[0] names out of `commands` (ends with NULL), or prints the list of them.
-int commands_run(const char *program, const char *help, const struct command *const *commands, int argc,
-                 char **argv);
+// A command, or a family of them. The completion of the shells and the manual pages are made of these.
+struct command {
+    const char *name;                                              // "topic create"; "" of odradek itself
+    const char *summary;                                           // one line
+    const char *help;                                              // examples first, then the rule
+    const struct option *options;                                  // of a command
+    enum argument argument;                                        // of a command
+    int (*run)(const struct command *self, int argc, char **argv); // argv[0] is the first argument
+    const struct command *const *commands;                         // of a family; NULL ends the list
+};
+
+extern const struct command odradek_command, server_command, format_command, topic_command, config_command,
+    produce_command, consume_command, log_command, quota_command, group_command, txn_command, cluster_command,
+    completion_command, man_command;
+
+// Runs the command, or the one of the family that argv[0] names; the list of them where it names none.
+int command_run(const struct command *self, int argc, char **argv);
+
+// The last word of its name.
+const char *command_word(const struct command *self);
 
 // "odradek topic create: ..." on standard error. Returns EXIT_FAILED.
 int cli_fail(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -4,20 +4,27 @@
 #include <stdio.h>
 #include <string.h>
 
-int commands_run(const char *program, const char *help, const struct command *const *commands, int argc,
-                 char **argv)
+const char *command_word(const struct command *self)
 {
+    const char *space = strrchr(self->name, ' ');
+    return space ? space + 1 : self->name;
+}
+
+int command_run(const struct command *self, int argc, char **argv)
+{
+    if (!self->commands)
+        return self->run(self, argc, argv);
     bool asked = argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0 ||
                               strcmp(argv[0], "help") == 0);
-    for (size_t i = 0; argc > 0 && commands[i]; i++) {
-        const char *name = strrchr(commands[i]->name, ' ');
-        if (strcmp(argv[0], name ? name + 1 : commands[i]->name) == 0)
-            return commands[i]->run(commands[i], argc - 1, argv + 1);
-    }
+    for (size_t i = 0; argc > 0 && self->commands[i]; i++)
+        if (strcmp(argv[0], command_word(self->commands[i])) == 0)
+            return command_run(self->commands[i], argc - 1, argv + 1);
+    const char *space = self->name[0] ? " " : "";
     if (argc > 0 && !asked)
-        fprintf(stderr, "%s: unknown command %s; try `%s --help`\n", program, argv[0], program);
+        fprintf(stderr, "odradek%s%s: unknown command %s; try `odradek%s%s --help`\n", space, self->name,
+                argv[0], space, self->name);
     else
-        fputs(help, asked ? stdout : stderr);
+        fputs(self->help, asked ? stdout : stderr);
     return asked ? EXIT_OK : EXIT_USAGE;
 }
 

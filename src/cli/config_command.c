@@ -21,15 +21,13 @@ static const char help[] =
     "  -t, --timeout SECONDS             how long to wait (30)\n"
     "  -j, --json                        for programs\n";
 
-static int run_config(const struct command *self, int argc, char **argv)
-{
-    static const struct command *const commands[] = {&config_get_command, &config_set_command,
-                                                     &config_unset_command, NULL};
-    return commands_run("odradek config", self->help, commands, argc, argv);
-}
+static const struct command *const commands[] = {&config_get_command, &config_set_command,
+                                                 &config_unset_command, NULL};
 
-const struct command config_command = {"config", "read and change settings of topics, brokers, groups", help,
-                                       run_config};
+const struct command config_command = {.name = "config",
+                                       .summary = "read and change settings of topics, brokers, groups",
+                                       .help = help,
+                                       .commands = commands};
 
 // --- whose ---
 
@@ -210,10 +208,11 @@ static int change(struct topic_call *t, bool unset, bool dry_run)
     return status == EXIT_OK ? config_alter(t, &resource, 1, changes, t->names_count - 1, dry_run) : status;
 }
 
+static const struct option change_options[] = {TOPIC_OPTIONS, {"dry-run", 'n', false}, {NULL, 0, false}};
+
 static int run_change(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {TOPIC_OPTIONS, {"dry-run", 'n', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct topic_call t;
     bool dry_run = false;
     int status = topic_start(&t, self, argc), option;
@@ -230,5 +229,15 @@ static int run_change(const struct command *self, int argc, char **argv)
     return topic_finish(&t, status);
 }
 
-const struct command config_set_command = {"config set", "change settings", set_help, run_change};
-const struct command config_unset_command = {"config unset", "take settings back", unset_help, run_change};
+const struct command config_set_command = {.name = "config set",
+                                           .summary = "change settings",
+                                           .help = set_help,
+                                           .options = change_options,
+                                           .argument = ARGUMENT_RESOURCE,
+                                           .run = run_change};
+const struct command config_unset_command = {.name = "config unset",
+                                             .summary = "take settings back",
+                                             .help = unset_help,
+                                             .options = change_options,
+                                             .argument = ARGUMENT_RESOURCE,
+                                             .run = run_change};

@@ -116,10 +116,11 @@ static int get(struct topic_call *t, bool all)
     return EXIT_OK;
 }
 
+static const struct option known[] = {TOPIC_OPTIONS, {"all", 'a', false}, {NULL, 0, false}};
+
 static int run(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {TOPIC_OPTIONS, {"all", 'a', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct topic_call t;
     bool all = false;
     int status = topic_start(&t, self, argc), option;
@@ -136,4 +137,9 @@ static int run(const struct command *self, int argc, char **argv)
     return topic_finish(&t, status);
 }
 
-const struct command config_get_command = {"config get", "show settings", help, run};
+const struct command config_get_command = {.name = "config get",
+                                           .summary = "show settings",
+                                           .help = help,
+                                           .options = known,
+                                           .argument = ARGUMENT_RESOURCE,
+                                           .run = run};

@@ -369,7 +369,7 @@ static int take_option(struct consume *c, const struct options *o, int option)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct consume c = {
         .command = self, .servers = "127.0.0.1:9092", .format = "%v\\n", .count = -1, .timeout_s = 30};
     int status = EXIT_OK, option;
@@ -391,4 +391,9 @@ static int run(const struct command *self, int argc, char **argv)
     return status;
 }
 
-const struct command consume_command = {"consume", "read records", help, run};
+const struct command consume_command = {.name = "consume",
+                                        .summary = "read records",
+                                        .help = help,
+                                        .options = known,
+                                        .argument = ARGUMENT_TOPIC,
+                                        .run = run};

@@ -239,7 +239,7 @@ static int take_option(struct format *f, const struct options *o, int option)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct format f = {.command = self};
     int status = EXIT_OK, option;
     f.overrides = calloc((size_t)argc + 1, sizeof *f.overrides);
@@ -258,4 +258,9 @@ static int run(const struct command *self, int argc, char **argv)
     return status;
 }
 
-const struct command format_command = {"format", "make a node's directories ready for a cluster", help, run};
+const struct command format_command = {.name = "format",
+                                       .summary = "make a node's directories ready for a cluster",
+                                       .help = help,
+                                       .options = known,
+                                       .argument = ARGUMENT_FILE,
+                                       .run = run};

@@ -164,11 +164,12 @@ static int dump_path(struct dump *d, const char *path, bool asked, int depth)
     return depth < DEPTH_MAX ? dump_dir(d, path, depth) : EXIT_OK;
 }
 
+static const struct option dump_options[] = {
+    {"records", 'r', false}, {"metadata", 'm', false}, {"json", 'j', false}, {NULL, 0, false}};
+
 static int run_dump(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"records", 'r', false}, {"metadata", 'm', false}, {"json", 'j', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct dump d = {.command = self};
     int status = EXIT_OK, option;
     size_t paths = 0;
@@ -195,13 +196,16 @@ static int run_dump(const struct command *self, int argc, char **argv)
     return status == EXIT_OK && (d.problems || fflush(stdout) != 0) ? EXIT_FAILED : status;
 }
 
-static const struct command log_dump_command = {"log dump", "print the files of a log directory", dump_help,
-                                                run_dump};
+static const struct command log_dump_command = {.name = "log dump",
+                                                .summary = "print the files of a log directory",
+                                                .help = dump_help,
+                                                .options = dump_options,
+                                                .argument = ARGUMENT_FILE,
+                                                .run = run_dump};
 
-static int run_log(const struct command *self, int argc, char **argv)
-{
-    static const struct command *const commands[] = {&log_dump_command, &log_verify_command, NULL};
-    return commands_run("odradek log", self->help, commands, argc, argv);
-}
+static const struct command *const commands[] = {&log_dump_command, &log_verify_command, NULL};
 
-const struct command log_command = {"log", "look into the files of a log directory", log_help, run_log};
+const struct command log_command = {.name = "log",
+                                    .summary = "look into the files of a log directory",
+                                    .help = log_help,
+                                    .commands = commands};

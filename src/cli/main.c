@@ -15,20 +15,36 @@ static const char help[] =
     "topic     create, list, describe, change and delete topics\n"
     "config    read and change settings of topics, brokers, groups\n"
     "quota     list, set and unset quotas of clients\n"
+    "group     list, describe, reset and delete groups of consumers\n"
+    "txn       list, describe and abort transactions\n"
+    "cluster   describe the cluster\n"
     "produce   write records from standard input or files\n"
     "consume   read records\n"
     "log       look into the files of a log directory\n"
+    "completion\n"
+    "          what bash or zsh need to complete commands\n"
+    "man       the manual pages\n"
     "\n"
     "`odradek COMMAND --help` says more; `odradek --version` tells the version.\n";
 
+static const struct command *const commands[] = {&server_command,  &format_command,
+                                                 &topic_command,   &config_command,
+                                                 &quota_command,   &produce_command,
+                                                 &consume_command, &group_command,
+                                                 &txn_command,     &cluster_command,
+                                                 &log_command,     &completion_command,
+                                                 &man_command,     NULL};
+
+const struct command odradek_command = {.name = "",
+                                        .summary = "an Apache Kafka-compatible event-streaming platform",
+                                        .help = help,
+                                        .commands = commands};
+
 int main(int argc, char **argv)
 {
-    static const struct command *const commands[] = {&server_command,  &format_command, &topic_command,
-                                                     &config_command,  &quota_command,  &produce_command,
-                                                     &consume_command, &log_command,    NULL};
     if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
         puts("odradek " ODRADEK_VERSION);
         return EXIT_OK;
     }
-    return commands_run("odradek", help, commands, argc - 1, argv + 1);
+    return command_run(&odradek_command, argc - 1, argv + 1);
 }

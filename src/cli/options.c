@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct options options_start(const struct command *command, const struct option *known, int argc, char **argv)
+struct options options_start(const struct command *command, int argc, char **argv)
 {
-    return (struct options){.command = command, .known = known, .argc = argc, .argv = argv};
+    return (struct options){.command = command, .argc = argc, .argv = argv};
 }
 
 static int help(const struct options *o)
@@ -40,8 +40,8 @@ static int next_long(struct options *o, const char *word)
     size_t size = equals ? (size_t)(equals - word) : strlen(word);
     if (strcmp(word, "--help") == 0)
         return help(o);
-    for (int i = 0; o->known[i].name; i++) {
-        const struct option *known = &o->known[i];
+    for (int i = 0; o->command->options[i].name; i++) {
+        const struct option *known = &o->command->options[i];
         if (strlen(known->name) != size - 2 || memcmp(known->name, word + 2, size - 2) != 0)
             continue;
         if (!known->takes_value && equals)
@@ -55,10 +55,10 @@ static int next_long(struct options *o, const char *word)
 static int next_letter(struct options *o)
 {
     char shown[3] = {'-', *o->cluster++, 0};
-    for (int i = 0; o->known[i].name; i++) {
-        if (o->known[i].letter != shown[1])
+    for (int i = 0; o->command->options[i].name; i++) {
+        if (o->command->options[i].letter != shown[1])
             continue;
-        if (!o->known[i].takes_value)
+        if (!o->command->options[i].takes_value)
             return i;
         const char *rest = *o->cluster ? o->cluster : NULL;
         o->cluster = NULL;

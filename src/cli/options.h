@@ -7,17 +7,10 @@
 
 #include <stdint.h>
 
-struct option {
-    const char *name; // without the dashes; NULL: ends the list
-    char letter;      // 0: none
-    bool takes_value;
-};
-
 enum { OPTION_END = -1, OPTION_ARGUMENT = -2, OPTION_BAD = -3, OPTION_HELP = -4 };
 
 struct options {
     const struct command *command;
-    const struct option *known;
     char **argv;
     int argc, at;
     const char *value;   // of the option or argument that options_next returned
@@ -25,11 +18,10 @@ struct options {
     bool only_arguments; // behind "--"
 };
 
-struct options options_start(const struct command *command, const struct option *known, int argc,
-                             char **argv);
+struct options options_start(const struct command *command, int argc, char **argv);
 
-// The index of the next option in `known`; OPTION_ARGUMENT; OPTION_END. OPTION_HELP: --help or -h, which has
-// been printed. OPTION_BAD: not understood, and said so.
+// The index of the next option of the command's; OPTION_ARGUMENT; OPTION_END. OPTION_HELP: --help or -h,
+// which has been printed. OPTION_BAD: not understood, and said so.
 int options_next(struct options *o);
 
 // What a command returns after OPTION_HELP or OPTION_BAD.

@@ -315,7 +315,7 @@ static int take_option(struct produce *p, const struct options *o, int option)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct produce p = {.command = self,
                         .servers = "127.0.0.1:9092",
                         .compression = "none",
@@ -345,4 +345,9 @@ static int run(const struct command *self, int argc, char **argv)
     return status;
 }
 
-const struct command produce_command = {"produce", "write records from standard input or files", help, run};
+const struct command produce_command = {.name = "produce",
+                                        .summary = "write records from standard input or files",
+                                        .help = help,
+                                        .options = known,
+                                        .argument = ARGUMENT_TOPIC,
+                                        .run = run};

@@ -29,14 +29,11 @@ static const char help[] =
 
 static const struct command quota_list_command, quota_set_command, quota_unset_command;
 
-static int run_quota(const struct command *self, int argc, char **argv)
-{
-    static const struct command *const commands[] = {&quota_list_command, &quota_set_command,
-                                                     &quota_unset_command, NULL};
-    return commands_run("odradek quota", self->help, commands, argc, argv);
-}
+static const struct command *const commands[] = {&quota_list_command, &quota_set_command,
+                                                 &quota_unset_command, NULL};
 
-const struct command quota_command = {"quota", "list, set and unset quotas of clients", help, run_quota};
+const struct command quota_command = {
+    .name = "quota", .summary = "list, set and unset quotas of clients", .help = help, .commands = commands};
 
 // --- whom it is for ---
 
@@ -68,7 +65,7 @@ struct quota_call {
 // Reads the options. EXIT_OK, or what the command returns; *done: it is over.
 static int read_options(struct quota_call *q, const struct command *self, int argc, char **argv, bool *done)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     int status = topic_start(&q->t, self, argc), option;
     *done = true;
     while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
@@ -250,7 +247,8 @@ static int run_list(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-static const struct command quota_list_command = {"quota list", "list quotas", list_help, run_list};
+static const struct command quota_list_command = {
+    .name = "quota list", .summary = "list quotas", .help = list_help, .options = known, .run = run_list};
 
 // --- set, unset ---
 
@@ -332,7 +330,8 @@ static int run_set(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-static const struct command quota_set_command = {"quota set", "set quotas", set_help, run_set};
+static const struct command quota_set_command = {
+    .name = "quota set", .summary = "set quotas", .help = set_help, .options = known, .run = run_set};
 
 // The quotas that the entity has, as names.
 static int find_all(struct quota_call *q)
@@ -380,4 +379,8 @@ static int run_unset(const struct command *self, int argc, char **argv)
     return topic_finish(&q.t, status);
 }
 
-static const struct command quota_unset_command = {"quota unset", "take quotas away", unset_help, run_unset};
+static const struct command quota_unset_command = {.name = "quota unset",
+                                                   .summary = "take quotas away",
+                                                   .help = unset_help,
+                                                   .options = known,
+                                                   .run = run_unset};

@@ -24,7 +24,7 @@ static const struct option known[] = {{"override", 'o', true}, {"check", 'c', fa
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     const char **overrides = calloc((size_t)argc + 1, sizeof *overrides), *file = NULL;
     size_t n = 0;
     int status = overrides ? EXIT_OK : cli_fail(self, "out of memory"), option;
@@ -58,4 +58,9 @@ static int run(const struct command *self, int argc, char **argv)
     return status;
 }
 
-const struct command server_command = {"server", "run a broker, a controller or both", help, run};
+const struct command server_command = {.name = "server",
+                                       .summary = "run a broker, a controller or both",
+                                       .help = help,
+                                       .options = known,
+                                       .argument = ARGUMENT_FILE,
+                                       .run = run};

@@ -113,7 +113,7 @@ static int grow(struct alter *a)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct alter a = {0};
     int status = topic_start(&a.call, self, argc), option;
     a.changes = arena_zalloc(&a.call.arena, (size_t)argc + 1, sizeof *a.changes);
@@ -137,5 +137,9 @@ static int run(const struct command *self, int argc, char **argv)
     return topic_finish(&a.call, status);
 }
 
-const struct command topic_alter_command = {"topic alter", "change settings and partitions of topics", help,
-                                            run};
+const struct command topic_alter_command = {.name = "topic alter",
+                                            .summary = "change settings and partitions of topics",
+                                            .help = help,
+                                            .options = known,
+                                            .argument = ARGUMENT_TOPIC,
+                                            .run = run};

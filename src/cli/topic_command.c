@@ -20,16 +20,14 @@ static const char help[] =
     "  -t, --timeout SECONDS             how long to wait (30)\n"
     "  -j, --json                        for programs\n";
 
-static int run_topic(const struct command *self, int argc, char **argv)
-{
-    static const struct command *const commands[] = {&topic_create_command,   &topic_list_command,
-                                                     &topic_describe_command, &topic_alter_command,
-                                                     &topic_delete_command,   NULL};
-    return commands_run("odradek topic", self->help, commands, argc, argv);
-}
+static const struct command *const commands[] = {&topic_create_command,   &topic_list_command,
+                                                 &topic_describe_command, &topic_alter_command,
+                                                 &topic_delete_command,   NULL};
 
-const struct command topic_command = {"topic", "create, list, describe, change and delete topics", help,
-                                      run_topic};
+const struct command topic_command = {.name = "topic",
+                                      .summary = "create, list, describe, change and delete topics",
+                                      .help = help,
+                                      .commands = commands};
 
 int topic_start(struct topic_call *t, const struct command *command, int argc)
 {
@@ -156,10 +154,11 @@ static void print_list(struct topic_call *t, struct metadata_response *all, bool
     table_free(&table);
 }
 
+static const struct option list_options[] = {TOPIC_OPTIONS, {"internal", 'i', false}, {NULL, 0, false}};
+
 static int run_list(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {TOPIC_OPTIONS, {"internal", 'i', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct topic_call t;
     struct metadata_response all;
     bool internal = false;
@@ -183,7 +182,11 @@ static int run_list(const struct command *self, int argc, char **argv)
     return topic_finish(&t, status);
 }
 
-const struct command topic_list_command = {"topic list", "list topics", list_help, run_list};
+const struct command topic_list_command = {.name = "topic list",
+                                           .summary = "list topics",
+                                           .help = list_help,
+                                           .options = list_options,
+                                           .run = run_list};
 
 static const char delete_help[] =
     "  odradek topic delete orders\n"
@@ -250,10 +253,11 @@ static int call_delete(struct topic_call *t, bool if_exists)
     return print_deleted(t, &response, if_exists);
 }
 
+static const struct option delete_options[] = {TOPIC_OPTIONS, {"if-exists", 'e', false}, {NULL, 0, false}};
+
 static int run_delete(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {TOPIC_OPTIONS, {"if-exists", 'e', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct topic_call t;
     bool if_exists = false;
     int status = topic_start(&t, self, argc), option;
@@ -274,4 +278,9 @@ static int run_delete(const struct command *self, int argc, char **argv)
     return topic_finish(&t, status);
 }
 
-const struct command topic_delete_command = {"topic delete", "delete topics", delete_help, run_delete};
+const struct command topic_delete_command = {.name = "topic delete",
+                                             .summary = "delete topics",
+                                             .help = delete_help,
+                                             .options = delete_options,
+                                             .argument = ARGUMENT_TOPIC,
+                                             .run = run_delete};

@@ -135,7 +135,7 @@ static int call_create(struct create *c)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct create c = {.partitions = -1, .replicas = -1};
     int status = topic_start(&c.call, self, argc), option;
     c.configs = create_topics_request_creatable_topic_config_new(&c.call.arena, argc + 1);
@@ -155,4 +155,5 @@ static int run(const struct command *self, int argc, char **argv)
     return topic_finish(&c.call, status);
 }
 
-const struct command topic_create_command = {"topic create", "create topics", help, run};
+const struct command topic_create_command = {
+    .name = "topic create", .summary = "create topics", .help = help, .options = known, .run = run};

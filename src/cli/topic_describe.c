@@ -1,6 +1,6 @@
 // odradek topic describe: metadata, offsets from each partition's leader, and the settings that are not
 // defaults.
-#include "cli/topic.h"
+#include "cli/cluster.h"
 #include "config/describe.h"
 #include "protocol/errors.h"
 
@@ -18,92 +18,26 @@ static const char help[] =
     "  -t, --timeout SECONDS             how long to wait (30)\n"
     "  -j, --json                        one array of {name, topicId, partitions, configs}\n";
 
-#define OFFSET_UNKNOWN (-1)
-enum { EARLIEST = -2, LATEST = -1 };
-
 struct describe {
     struct topic_call call;
     bool all;
     struct metadata_response cluster;
-    int64_t *starts, *ends; // of the topic at hand, by the position of the partition in the metadata
+    struct offset_question *starts,
+        *ends; // of the topic at hand, by the position of the partition in the metadata
 };
 
-// Asks one broker for the offsets of the partitions that it leads.
-static int ask_offsets(struct describe *d, struct client *client, int32_t leader,
-                       const struct metadata_response_metadata_response_topic *topic, int64_t timestamp,
-                       int64_t *out)
-{
-    struct arena *arena = &d->call.arena;
-    struct list_offsets_request request;
-    struct list_offsets_response response;
-    int16_t version = client_version(client, API_LIST_OFFSETS, 7);
-    if (version < 1)
-        return cli_fail(d->call.command, "%s", client->error);
-    message_init(&list_offsets_request_type, &request);
-    request.replica_id = -1;
-    request.topics = list_offsets_request_list_offsets_topic_new(arena, 1);
-    struct list_offsets_request_list_offsets_partition *partitions =
-        list_offsets_request_list_offsets_partition_new(arena, topic->partitions_count);
-    if (!request.topics || !partitions)
-        return cli_fail(d->call.command, "out of memory");
-    request.topics_count = 1;
-    request.topics[0].name = topic->name;
-    request.topics[0].partitions = partitions;
-    request.topics[0].partitions_count = 0;
-    for (int32_t i = 0; i < topic->partitions_count; i++) {
-        if (topic->partitions[i].leader_id != leader)
-            continue;
-        struct list_offsets_request_list_offsets_partition *p =
-            &partitions[request.topics[0].partitions_count++];
-        p->partition_index = topic->partitions[i].partition_index;
-        p->timestamp = timestamp;
-    }
-    if (client_call(client, API_LIST_OFFSETS, version, &request, arena, &response) != 0)
-        return cli_fail(d->call.command, "%s", client->error);
-    for (int32_t t = 0; t < response.topics_count; t++)
-        for (int32_t p = 0; p < response.topics[t].partitions_count; p++)
-            for (int32_t i = 0; i < topic->partitions_count; i++)
-                if (topic->partitions[i].partition_index ==
-                        response.topics[t].partitions[p].partition_index &&
-                    response.topics[t].partitions[p].error_code == E_NONE)
-                    out[i] = response.topics[t].partitions[p].offset;
-    return EXIT_OK;
-}
-
-static bool leads_any(const struct metadata_response_metadata_response_topic *topic, int32_t broker)
-{
-    for (int32_t i = 0; i < topic->partitions_count; i++)
-        if (topic->partitions[i].leader_id == broker)
-            return true;
-    return false;
-}
-
-static int ask_all_offsets(struct describe *d, const struct metadata_response_metadata_response_topic *topic)
+static int ask_offsets(struct describe *d, const struct metadata_response_metadata_response_topic *topic,
+                       int64_t timestamp, struct offset_question **out)
 {
     size_t n = (size_t)topic->partitions_count;
-    d->starts = arena_zalloc(&d->call.arena, n + 1, sizeof *d->starts);
-    d->ends = arena_zalloc(&d->call.arena, n + 1, sizeof *d->ends);
-    if (!d->starts || !d->ends)
+    struct offset_question *all = arena_zalloc(&d->call.arena, n + 1, sizeof *all);
+    if (!all)
         return cli_fail(d->call.command, "out of memory");
     for (size_t i = 0; i < n; i++)
-        d->starts[i] = d->ends[i] = OFFSET_UNKNOWN;
-    int status = EXIT_OK;
-    for (int32_t i = 0; i < d->cluster.brokers_count && status == EXIT_OK; i++) {
-        const struct metadata_response_metadata_response_broker *b = &d->cluster.brokers[i];
-        struct client leader;
-        char address[280];
-        if (!leads_any(topic, b->node_id))
-            continue;
-        snprintf(address, sizeof address, memchr(b->host.data, ':', b->host.size) ? "[%.*s]:%d" : "%.*s:%d",
-                 STR_ARG(b->host), b->port);
-        if (client_open(&leader, address, d->call.client.timeout_ms) != 0)
-            return cli_fail(d->call.command, "%s", leader.error);
-        status = ask_offsets(d, &leader, b->node_id, topic, EARLIEST, d->starts);
-        if (status == EXIT_OK)
-            status = ask_offsets(d, &leader, b->node_id, topic, LATEST, d->ends);
-        client_close(&leader);
-    }
-    return status;
+        all[i] = (struct offset_question){
+            .topic = topic->name, .partition = topic->partitions[i].partition_index, .timestamp = timestamp};
+    *out = all;
+    return cluster_offsets(&d->call, &d->cluster, all, n);
 }
 
 static int ask_configs(struct describe *d, struct str topic, struct describe_configs_response *out)
@@ -154,8 +88,8 @@ static void print_people(struct describe *d, const struct metadata_response_meta
         table_cell(&table, p->leader_id < 0 ? "none" : "%d", p->leader_id);
         table_cell(&table, "%s", join_ids(&t->arena, p->replica_nodes, p->replica_nodes_count).data);
         table_cell(&table, "%s", join_ids(&t->arena, p->isr_nodes, p->isr_nodes_count).data);
-        table_cell(&table, d->starts[i] < 0 ? "?" : "%" PRId64, d->starts[i]);
-        table_cell(&table, d->ends[i] < 0 ? "?" : "%" PRId64, d->ends[i]);
+        table_cell(&table, d->starts[i].offset < 0 ? "?" : "%" PRId64, d->starts[i].offset);
+        table_cell(&table, d->ends[i].offset < 0 ? "?" : "%" PRId64, d->ends[i].offset);
     }
     table_print(&table, &t->out);
     table_free(&table);
@@ -182,8 +116,8 @@ static void print_json(struct describe *d, const struct metadata_response_metada
                       p->partition_index, p->leader_id,
                       join_ids(&d->call.arena, p->replica_nodes, p->replica_nodes_count).data,
                       join_ids(&d->call.arena, p->isr_nodes, p->isr_nodes_count).data);
-        buffer_printf(out, "\"startOffset\":%" PRId64 ",\"endOffset\":%" PRId64 "}", d->starts[i],
-                      d->ends[i]);
+        buffer_printf(out, "\"startOffset\":%" PRId64 ",\"endOffset\":%" PRId64 "}", d->starts[i].offset,
+                      d->ends[i].offset);
     }
     buffer_text(out, "],\"configs\":{");
     for (int32_t i = 0; i < configs->configs_count; i++) {
@@ -209,7 +143,9 @@ static int describe_one(struct describe *d, const struct metadata_response_metad
     struct describe_configs_response configs;
     if (topic->error_code != E_NONE)
         return topic_refused(t, topic->name, topic->error_code, STR_NULL);
-    int status = ask_all_offsets(d, topic);
+    int status = ask_offsets(d, topic, OFFSET_EARLIEST, &d->starts);
+    if (status == EXIT_OK)
+        status = ask_offsets(d, topic, OFFSET_LATEST, &d->ends);
     if (status == EXIT_OK)
         status = ask_configs(d, topic->name, &configs);
     if (status != EXIT_OK)
@@ -241,10 +177,11 @@ static int describe_all(struct describe *d)
     return status;
 }
 
+static const struct option known[] = {TOPIC_OPTIONS, {"all", 'a', false}, {NULL, 0, false}};
+
 static int run(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {TOPIC_OPTIONS, {"all", 'a', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct describe d = {.all = false};
     int status = topic_start(&d.call, self, argc), option;
     while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
@@ -262,4 +199,9 @@ static int run(const struct command *self, int argc, char **argv)
     return topic_finish(&d.call, status);
 }
 
-const struct command topic_describe_command = {"topic describe", "describe topics", help, run};
+const struct command topic_describe_command = {.name = "topic describe",
+                                               .summary = "describe topics",
+                                               .help = help,
+                                               .options = known,
+                                               .argument = ARGUMENT_TOPIC,
+                                               .run = run};

@@ -221,10 +221,11 @@ static void print_summary(struct verifying *c)
                       v->partitions, v->segments, v->batches, v->records, v->bytes, v->findings);
 }
 
+static const struct option verify_options[] = {{"json", 'j', false}, {NULL, 0, false}};
+
 static int run_verify(const struct command *self, int argc, char **argv)
 {
-    static const struct option known[] = {{"json", 'j', false}, {NULL, 0, false}};
-    struct options o = options_start(self, known, argc, argv);
+    struct options o = options_start(self, argc, argv);
     struct verifying c = {.command = self, .progress = progress_start()};
     c.v = (struct verify){.found = found, .progress = progressed, .arg = &c};
     const char *dir = NULL;
@@ -250,5 +251,9 @@ static int run_verify(const struct command *self, int argc, char **argv)
     return status == EXIT_OK && c.v.findings ? EXIT_FAILED : status;
 }
 
-const struct command log_verify_command = {"log verify", "say what is damaged in a log directory",
-                                           verify_help, run_verify};
+const struct command log_verify_command = {.name = "log verify",
+                                           .summary = "say what is damaged in a log directory",
+                                           .help = verify_help,
+                                           .options = verify_options,
+                                           .argument = ARGUMENT_FILE,
+                                           .run = run_verify};

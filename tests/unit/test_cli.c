@@ -14,13 +14,15 @@ static int run_nothing(const struct command *self, int argc, char **argv)
     return EXIT_OK;
 }
 
-static const struct command nothing = {"test", "", "", run_nothing};
+static const struct option known[] = {
+    {"name", 'n', true}, {"flag", 'f', false}, {"other", 'o', false}, {NULL, 0, false}};
+
+static const struct command nothing = {
+    .name = "test", .summary = "", .help = "", .options = known, .run = run_nothing};
 
 static void options_are_understood(void **state)
 {
     (void)state;
-    static const struct option known[] = {
-        {"name", 'n', true}, {"flag", 'f', false}, {"other", 'o', false}, {NULL, 0, false}};
     static const struct {
         const char *words[5];
         int option;
@@ -50,7 +52,7 @@ static void options_are_understood(void **state)
         int argc = 0;
         for (; argc < 5 && cases[i].words[argc]; argc++)
             argv[argc] = (char *)(uintptr_t)cases[i].words[argc];
-        struct options o = options_start(&nothing, known, argc, argv);
+        struct options o = options_start(&nothing, argc, argv);
         assert_int_equal(options_next(&o), cases[i].option);
         if (cases[i].value)
             assert_string_equal(o.value, cases[i].value);

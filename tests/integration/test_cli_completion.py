@@ -1,0 +1,83 @@
+"""What the shells complete, and the manual pages: both are made of the commands themselves."""
+
+import subprocess
+
+import pytest
+
+from harness.broker import cli_binary, odradek_binary
+from harness.process import die_with_parent
+
+
+def odradek(*words):
+    done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=30, preexec_fn=die_with_parent)
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout
+
+
+def shell(name, script):
+    """The script runs where `odradek` is a program of the path."""
+    line = [name, "--norc"] if name == "bash" else [name, "-f"]
+    if name == "zsh":
+        script = f"autoload -Uz compinit; compinit -u -D\n{script}"
+    script = f'PATH="{cli_binary().parent}:$PATH"\n{script}'
+    done = subprocess.run(line, input=script, capture_output=True, text=True, timeout=60, preexec_fn=die_with_parent)
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout.split()
+
+
+def bash(*words):
+    quoted = " ".join(f"'{word}'" for word in words)
+    return shell("bash", f'source <(odradek completion bash)\nCOMP_WORDS=({quoted})\nCOMP_CWORD={len(words) - 1}\n_odradek\nprintf "%s\\n" "${{COMPREPLY[@]}}"')
+
+
+def zsh(*words):
+    """What the function hands to zsh's own, without their descriptions."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    ours = "_describe() { print -l -- ${(P)2%%:*} }\n_files() { print FILES }\n"
+    return shell("zsh", f"source <(odradek completion zsh)\n{ours}words=({quoted})\nCURRENT={len(words)}\n_odradek")
+
+
+TOPIC_COMMANDS = ["create", "list", "describe", "alter", "delete"]
+
+
+def test_bash_completes_commands_and_options():
+    assert {"server", "topic", "group", "completion", "--help"} <= set(bash("odradek", ""))
+    assert bash("odradek", "topic", "") == [*TOPIC_COMMANDS, "--help"]
+    assert bash("odradek", "topic", "de") == ["describe", "delete"]
+    assert bash("odradek", "topic", "create", "x", "--part") == ["--partitions"]
+    assert bash("odradek", "topic", "create", "--config", "") == []  # a value is the shell's to complete
+    assert bash("odradek", "config", "get", "t") == ["topic/"]
+
+
+def test_zsh_completes_commands_and_options():
+    assert zsh("odradek", "topic", "") == TOPIC_COMMANDS
+    assert {"--partitions", "--help"} <= set(zsh("odradek", "topic", "create", "-"))
+    assert zsh("odradek", "log", "dump", "") == ["FILES"]
+    assert "topic/" in zsh("odradek", "config", "get", "")
+
+
+def test_topics_and_groups_are_asked_for(brokers):
+    broker = brokers.start()
+    for topic in ("orders", "payments"):
+        odradek("topic", "create", topic, "-b", broker.bootstrap)
+    assert bash("odradek", "topic", "describe", "-b", broker.bootstrap, "") == ["orders", "payments"]
+    assert bash("odradek", "topic", "describe", f"--bootstrap={broker.bootstrap}", "p") == ["payments"]
+    assert zsh("odradek", "topic", "delete", "-b", broker.bootstrap, "") == ["orders", "payments"]
+    assert bash("odradek", "topic", "delete", "-b", "127.0.0.1:1", "") == []  # nobody there: nothing is said
+
+
+@pytest.mark.parametrize("page", [(), ("topic",), ("group",), ("server",), ("log",), ("completion",)])
+def test_every_page_is_one_that_man_reads(page):
+    """Typeset without a warning, with all that --help says."""
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=odradek("man", *page), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stderr == "", done
+    assert done.stdout.startswith("ODRADEK")
+    shown = set(done.stdout.replace("\u2010", "-").replace("\u2212", "-").split())
+    for word in odradek(*page, "--help").split():
+        assert word in shown, word
+
+
+def test_what_is_no_command_is_told():
+    for words, said in ((["man", "nothing"], "nothing is no command"), (["completion", "fish"], "fish is neither"), (["completion"], "no shell")):
+        done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 2 and said in done.stderr and not done.stdout

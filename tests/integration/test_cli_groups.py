@@ -1,0 +1,164 @@
+"""odradek group, txn and cluster against a running broker (or, with --broker kafka, against Apache Kafka)."""
+
+import contextlib
+import json
+import subprocess
+
+import pytest
+
+from harness.broker import cli_binary, odradek_binary
+from harness.process import die_with_parent, wait_until
+from harness.transactions import Producer, is_settled, read
+from harness.topics import create_topics
+
+
+class Cli:
+    def __init__(self, broker):
+        self.broker = broker
+
+    def __call__(self, *words, status=0):
+        line = [cli_binary(), *words[:2], "-b", self.broker.bootstrap, *words[2:]]
+        done = subprocess.run(line, capture_output=True, timeout=60, preexec_fn=die_with_parent)
+        assert done.returncode == status, done
+        return done.stderr.decode() if status else done.stdout.decode()
+
+    def json(self, *words):
+        return json.loads(self(*words, "--json"))
+
+    def rows(self, *words):
+        return [line.split() for line in self(*words).splitlines()]
+
+
+@pytest.fixture
+def cli(brokers):
+    cli = Cli(brokers.start(settings={"group.initial.rebalance.delay.ms": "0"}))
+    cli("topic", "create", "orders", "-p", "3")
+    for partition, count in enumerate((10, 20, 0)):
+        values = b"".join(b"%d\n" % i for i in range(count))
+        line = [cli_binary(), "produce", "orders", "-b", cli.broker.bootstrap, "-p", str(partition)]
+        subprocess.run(line, input=values, timeout=60, check=True, capture_output=True, preexec_fn=die_with_parent)
+    return cli
+
+
+@contextlib.contextmanager
+def members(broker, count, group="bench-join"):
+    """Members of a group that stay for as long as the body runs."""
+    line = [odradek_binary().parent / "bench/odradek-load", "members", "--address", broker.bootstrap, "--topic", "orders"]
+    line += ["--count", str(count), "--partitions", "3", "--pause-us", "100000"]
+    load = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+    try:
+        assert json.loads(load.stdout.readline())["members"] == count
+        yield group
+    finally:
+        load.stdin.close()
+        assert load.wait(30) == 0
+
+
+def offsets(cli, group="billing"):
+    (found,) = cli.json("group", "describe", group)
+    return [(one["committed"], one["end"], one["lag"]) for one in found["offsets"]]
+
+
+def test_offsets_are_reset_and_seen(cli):
+    assert cli("group", "list") == "" and cli.json("group", "list") == []
+    changes = [{"topic": "orders", "partition": 0, "before": None, "after": 4}]
+    assert cli.json("group", "reset", "billing", "--topic", "orders:0", "--to", "4", "--dry-run") == changes
+    assert cli("group", "list") == ""  # nothing was changed
+    assert cli.json("group", "reset", "billing", "--topic", "orders:0", "--to", "4") == changes
+    assert offsets(cli) == [(4, 10, 6)]
+    assert cli.json("group", "list") == [{"groupId": "billing", "type": "classic", "state": "Empty", "protocolType": ""}]
+    assert cli.rows("group", "list") == [["GROUP", "TYPE", "STATE", "PROTOCOL"], ["billing", "classic", "Empty", "-"]]
+    assert cli.rows("group", "describe", "billing")[1:] == [
+        ["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST"],
+        ["orders", "0", "4", "10", "6", "-", "-"],
+    ]
+    assert cli("group", "describe", "billing").startswith("billing  classic, Empty, 0 members, lag 6\n")
+    assert cli.json("group", "list", "--state", "stable") == []
+
+
+@pytest.mark.parametrize(
+    "where, after",
+    [
+        (["--to", "beginning"], [0, 0, 0]),
+        (["--to", "end"], [10, 20, 0]),
+        (["--to", "15"], [10, 15, 0]),  # never beyond what is there
+        (["--to", "-3"], [7, 17, 0]),
+        (["--to", "-1h"], [0, 0, 0]),
+        (["--to", "@99999999999999"], [10, 20, 0]),  # no record is that new
+        (["--shift", "4"], [9, 9, 0]),
+        (["--shift", "-2"], [3, 3, 0]),
+        (["--shift", "-100"], [0, 0, 0]),
+        (["--shift", "9223372036854775807"], [10, 20, 0]),
+    ],
+)
+def test_where_a_group_goes_on(cli, where, after):
+    cli("group", "reset", "billing", "--topic", "orders", "--to", "5")
+    assert [one["before"] for one in cli.json("group", "reset", "billing", "--all-topics", *where)] == [5, 5, 0]
+    assert [committed for committed, _, _ in offsets(cli)] == after
+
+
+def test_members_are_described_and_keep_their_group(cli):
+    with members(cli.broker, 4) as group:
+        (found,) = cli.json("group", "describe", group)
+        assert (found["state"], found["type"], found["protocol"]) == ("Stable", "classic", "range")
+        assigned = [part["partitions"] for m in found["members"] for part in m["assignment"]]
+        assert len(found["members"]) == 4 and sorted(sum(assigned, [])) == [0, 1, 2]
+        assert all(m["host"] == "/127.0.0.1" and m["clientId"] for m in found["members"])
+        assert [(o["partition"], o["committed"], o["end"]) for o in found["offsets"]] == [(0, None, 10), (1, None, 20), (2, None, 0)]
+        people = cli("group", "describe", group)
+        assert "4 members" in people and people.count("has no partition") == 1
+        assert "it has members; stop them first" in cli("group", "delete", group, status=1)
+        assert "it has members; stop them first" in cli("group", "reset", group, "-T", "orders", "--to", "end", status=1)
+    wait_until(lambda: cli.json("group", "describe", group)[0]["state"] == "Empty", 20, "the members to leave")
+    assert cli("group", "delete", group) == f"deleted {group}\n"
+    assert cli("group", "list") == ""
+
+
+def test_transactions(cli):
+    create_topics(cli.broker.bootstrap, ["t"])
+    assert cli.json("txn", "list") == []
+    producer = Producer(cli.broker.port, "pay-1").init()
+    producer.produce("t", 0, b"half")
+    assert cli.json("txn", "list") == [{"transactionalId": "pay-1", "producerId": producer.producer_id, "state": "Ongoing"}]
+    assert cli.json("txn", "list", "--open-for", "3600") == []
+    (found,) = cli.json("txn", "describe", "pay-1")
+    assert found["partitions"] == [{"topic": "t", "partition": 0}] and found["state"] == "Ongoing" and found["startTime"] > 0
+    assert cli("txn", "describe", "pay-1").splitlines()[1:] == ["  t-0"]
+    assert not is_settled(cli.broker.port, "t", [0])
+    assert cli("txn", "abort", "pay-1") == "aborted pay-1\n"
+    wait_until(lambda: is_settled(cli.broker.port, "t", [0]), 20, "the marker")
+    assert read(cli.broker.port, "t", 0) == []
+    producer.close()
+
+
+def test_a_cluster_is_described(cli):
+    cluster = cli.json("cluster", "describe")
+    assert [(b["id"], b["host"], b["port"], b["fenced"]) for b in cluster["brokers"]] == [(1, "127.0.0.1", cli.broker.port, False)]
+    assert cluster["quorum"]["leader"] == 1 and [v["lag"] for v in cluster["quorum"]["voters"]] == [0]
+    assert cluster["features"]["transaction.version"] == 2
+    assert cluster["clusterId"] in cli("cluster", "describe")
+
+
+@pytest.mark.parametrize(
+    "words, status, line",
+    [
+        (["group", "describe"], 2, "group describe: no group is named"),
+        (["group", "describe", "nobody"], 1, "group describe: nobody: Group nobody not found. (GROUP_ID_NOT_FOUND)"),
+        (["group", "delete", "nobody"], 1, "group delete: nobody: The group id does not exist. (GROUP_ID_NOT_FOUND)"),
+        (["group", "reset", "--to", "end", "-a"], 2, "group reset: no group is named"),
+        (["group", "reset", "g", "--to", "end"], 2, "group reset: whose offsets?"),
+        (["group", "reset", "g", "-a"], 2, "group reset: where to?"),
+        (["group", "reset", "g", "-a", "--to", "x"], 2, "group reset: x is no place to read from"),
+        (["group", "reset", "g", "-a", "--shift", "x"], 2, "group reset: x is no whole number"),
+        (["group", "reset", "g", "-T", "orders:x", "--to", "1"], 2, "group reset: orders:x is not TOPIC:PARTITION,..."),
+        (["group", "reset", "g", "-T", "orders:7", "--to", "1"], 1, "group reset: orders has no partition 7"),
+        (["group", "reset", "g", "-T", "nothing", "--to", "1"], 1, "group reset: nothing: "),
+        (["group", "reset", "g", "-a", "--to", "1"], 1, "group reset: the group has committed nothing"),
+        (["txn", "describe"], 2, "txn describe: no transactional id is named"),
+        (["txn", "describe", "x"], 1, "txn describe: x: "),
+        (["txn", "abort", "x"], 1, "txn abort: x: "),
+        (["cluster", "describe", "x"], 2, "cluster describe: x is too much"),
+    ],
+)
+def test_what_is_wrong_is_told(cli, words, status, line):
+    assert cli(*words, status=status).startswith(f"odradek {line}")
