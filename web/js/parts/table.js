@@ -7,7 +7,7 @@ const SPARE_ROWS = 12; // above and below the screen
 const VIRTUAL_FROM = 150;
 
 /*
- * A column: { name, show: row -> what a cell shows, of: row -> what it is sorted by (missing: it is not sorted), num, wide, width, descending }.
+ * A column: { name, show: row -> what a cell shows, of: row -> what it is sorted by (missing: it is not sorted), num, wide, mono, width, descending }.
  * What a cell shows is a text, or { text, href }, { text, badge: tone }, { text, press: f }; wide columns are left out on a phone.
  */
 
@@ -32,7 +32,7 @@ function fill(cell, shown) {
 }
 
 const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : (a ?? -Infinity) - (b ?? -Infinity));
-const classes = (column) => [column.num && "num", column.wide && "wide"].filter(Boolean).join(" ") || undefined;
+const classes = (column) => [column.num && "num", column.wide && "wide", column.mono && "mono"].filter(Boolean).join(" ") || undefined;
 
 /**
  * dataTable({ caption, columns, key: row -> text, sort: [column, "descending"], nothing: element }): { element, show(rows), destroy }.
