@@ -1,5 +1,5 @@
 // Lines over time, by Chart.js; beside each, the same figures as words and as a table.
-import { h, icon, text, unique } from "../dom.js";
+import { h, icon, text } from "../dom.js";
 import { clock } from "../format.js";
 
 const SAY_EVERY_MS = 10_000; // the words for who does not see the chart
@@ -81,9 +81,8 @@ export function timeChart({ title, series, format, actions, time = clock }) {
       swap.setAttribute("aria-pressed", String(!table.hidden));
       draw();
     } }, icon("table"), h("span", { class: "unseen" }, `${title}: as a table`));
-  const heading = unique("chart");
-  const element = h("section", { class: "panel chart", "aria-labelledby": heading },
-    h("header", {}, h("h2", { id: heading }, title), h("div", { class: "row" }, legend, actions, swap)), plot, table);
+  const element = h("section", { class: "panel chart" },
+    h("header", {}, h("h2", {}, title), h("div", { class: "row" }, legend, actions, swap)), plot, table);
   let chart, points = [], span = [0, 1], said = 0;
 
   function fillTable() {

@@ -15,7 +15,7 @@ export function head(title, { up, lead, actions } = {}) {
 /** A panel with a heading of its own. */
 export function panel(title, body, { actions, id } = {}) {
   const heading = h("h2", { id }, title);
-  return h("section", { class: "panel", "aria-label": title }, h("header", {}, heading, actions && h("div", { class: "row" }, actions)), body);
+  return h("section", { class: "panel" }, h("header", {}, heading, actions && h("div", { class: "row" }, actions)), body);
 }
 
 /** Buttons of which one holds: segments("Window", [["1", "1 min"], ...], "5", choose). */
