@@ -63,7 +63,8 @@ async function show(focus) {
     if (!ending.signal.aborted) await module.default(context);
   } catch (problem) {
     if (ending.signal.aborted) return;
-    root.replaceChildren(failed(problem instanceof ApiError ? problem : new ApiError(1, "", String(problem?.message ?? problem)), context.again));
+    root.replaceChildren(failed(problem instanceof ApiError ? problem : new ApiError(1, "", String(problem?.message ?? problem)), context.again, "h1"));
+    document.title = "Odradek";
     if (!(problem instanceof ApiError)) console.error(problem);
     if (problem.unreachable) last.push(live.on("back", context.again));
   }

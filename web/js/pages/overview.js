@@ -9,6 +9,7 @@ import { empty, waiting } from "../parts/say.js";
 import { dataTable } from "../parts/table.js";
 
 const WINDOWS = [["60000", "1 min"], ["300000", "5 min"], ["900000", "15 min"]];
+const LEAST_SHOWN_MS = 60_000;
 const DISK_LOW = 0.1; // of a volume
 const MOST_TOPICS = 6;
 
@@ -151,7 +152,7 @@ export default function overview({ root, onLeave }) {
   const content = [needs.element, numbers.element, h("div", { class: "grid-2" }, charts.map(({ view }) => view.element)), h("div", { class: "grid-2" }, well.element, busy.element)];
 
   function drawCharts() {
-    const to = live.history.at(-1)?.time ?? Date.now(), from = to - Number(span);
+    const to = live.history.at(-1).time, from = Math.max(to - Number(span), Math.min(live.history[0].time, to - LEAST_SHOWN_MS));
     const within = live.history.filter((sample) => sample.time >= from);
     for (const { view, series } of charts) view.show(within.map((sample) => [sample.time, ...series.map(({ of }) => of(sample))]), from, to);
   }
@@ -164,7 +165,7 @@ export default function overview({ root, onLeave }) {
 
   root.append(head("Overview", { lead, actions: [segments("Time shown", WINDOWS, span, (chosen) => {
     span = chosen;
-    drawCharts();
+    if (live.history.length) drawCharts();
   })] }), first);
   onLeave(live.on("stats", show));
   onLeave(() => charts.forEach(({ view }) => view.destroy()));

@@ -14,7 +14,7 @@ function meaning(name, value) {
   if (value === null || !/^-?\d+$/.test(value)) return "";
   const n = Number(value);
   if (n < 0) return n === -1 && /\.(ms|bytes)$/.test(name) ? "no limit" : "";
-  if (n >= Number.MAX_SAFE_INTEGER) return "never";
+  if (n >= Number.MAX_SAFE_INTEGER) return name.endsWith(".ms") ? "never" : "no limit";
   if (name.endsWith(".ms") && n >= 1000) return duration(n);
   return name.endsWith(".bytes") && n >= 1000 ? bytes(n) : "";
 }

@@ -11,10 +11,10 @@ export const empty = (title, ...rest) =>
 export const waiting = (what) => h("div", { class: "waiting", role: "img", "aria-label": `${what} is on its way` });
 
 /** It could not be had: why, and a way to try again. */
-export function failed(problem, again) {
+export function failed(problem, again, heading = "h2") {
   const title = problem.unreachable ? "The broker does not answer" : problem.status === 404 ? "That is not here" : "That did not work";
   const words = problem.unreachable ? "This page goes on by itself as soon as the broker is back." : problem.message;
-  return h("div", { class: "state", role: "alert" }, icon("bad"), h("h2", {}, title), h("p", {}, words),
+  return h("div", { class: "state", role: "alert" }, icon("bad"), h(heading, { tabindex: heading === "h1" ? -1 : undefined }, title), h("p", {}, words),
     again && h("button", { class: "button", type: "button", onclick: again }, "Try again"));
 }
 

@@ -1,0 +1,82 @@
+// A headless Chromium for the tests in Python: each line of input is a command, {"do": ..., ...}; each line of output its answer,
+// {"value": ...} or {"error": ...}. Run with NODE_PATH at the packages of package.json.
+"use strict";
+const fs = require("node:fs");
+const readline = require("node:readline");
+const { chromium } = require("playwright-core");
+
+const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const LIMIT_MS = 30_000;
+
+let browser, context, page, problems, transferred;
+
+// What the browser itself writes when a request is refused or the broker is away is none of the dashboard's errors.
+const NETWORK = /^Failed to load resource: /;
+
+const commands = {
+  async open({ url, width, height, scheme }) {
+    await context?.close();
+    context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
+    page = await context.newPage();
+    page.setDefaultTimeout(LIMIT_MS);
+    problems = [];
+    transferred = 0;
+    page.on("pageerror", (error) => problems.push(`${error.stack ?? error}`));
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type()) && !NETWORK.test(message.text())) problems.push(message.text());
+    });
+    const cdp = await context.newCDPSession(page);
+    await cdp.send("Network.enable");
+    cdp.on("Network.loadingFinished", ({ encodedDataLength }) => {
+      transferred += encodedDataLength;
+    });
+    await page.goto(url);
+  },
+  async go({ hash }) {
+    await page.evaluate((where) => {
+      location.hash = where;
+    }, hash);
+  },
+  click: ({ selector }) => page.click(selector),
+  fill: ({ selector, value }) => page.fill(selector, value),
+  select: ({ selector, value }) => page.selectOption(selector, value).then(() => null),
+  press: ({ key }) => page.keyboard.press(key),
+  text: ({ selector }) => page.innerText(selector),
+  see: ({ selector }) => page.waitForSelector(selector).then(() => null),
+  // Waits until the expression, of the page, is true; gives its value.
+  async until({ expression }) {
+    const handle = await page.waitForFunction(expression, null, { timeout: LIMIT_MS, polling: 100 });
+    return handle.jsonValue();
+  },
+  value: ({ expression }) => page.evaluate(expression),
+  screenshot: ({ path, full }) => page.screenshot({ path, fullPage: full }).then(() => null),
+  async axe() {
+    const cdp = await context.newCDPSession(page); // the page's policy allows no script of ours
+    await cdp.send("Runtime.evaluate", { expression: AXE });
+    await cdp.detach();
+    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map(({ target, any }) => `${target.join(" ")} ${any[0]?.message ?? ""}`).join("; ")}`);
+  },
+  problems: () => problems,
+  transferred: () => transferred,
+};
+
+async function main() {
+  browser = await chromium.launch({ executablePath: process.argv[2], args: ["--no-sandbox", "--disable-dev-shm-usage"], timeout: 60_000 });
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const { do: name, ...given } = JSON.parse(line);
+    let answer;
+    try {
+      answer = { value: (await commands[name](given)) ?? null };
+    } catch (error) {
+      answer = { error: `${error.message}\n${await page?.innerText("body").catch(() => "")}` };
+    }
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
+  }
+  await browser.close();
+}
+
+main().catch((error) => {
+  process.stdout.write(`${JSON.stringify({ error: String(error.stack ?? error) })}\n`);
+  process.exit(1);
+});
