@@ -6,7 +6,8 @@
 
 #define ARENA_ALIGN          16
 #define ARENA_BLOCK_BYTES    4096
-#define ARENA_KEEP_MAX_BYTES 65536 // a larger block is not kept by arena_reset
+#define ARENA_BLOCK_MAX      (1 << 20) // a larger one has room for one large piece
+#define ARENA_KEEP_MAX_BYTES 65536     // a larger block is not kept by arena_reset
 
 struct arena_block {
     struct arena_block *next;
@@ -22,8 +23,8 @@ void arena_init(struct arena *a, size_t limit_bytes)
 static void *arena_grow(struct arena *a, size_t size)
 {
     size_t block_bytes = (a->first_bytes ? a->first_bytes : ARENA_BLOCK_BYTES) - sizeof(struct arena_block);
-    if (a->blocks && a->blocks->size < (size_t)1 << 20)
-        block_bytes = a->blocks->size * 2;
+    if (a->blocks)
+        block_bytes = a->blocks->size < ARENA_BLOCK_MAX ? a->blocks->size * 2 : ARENA_BLOCK_MAX;
     if (block_bytes < size)
         block_bytes = size;
     struct arena_block *b = malloc(sizeof *b + block_bytes);

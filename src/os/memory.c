@@ -1,6 +1,7 @@
 #include "os/memory.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -8,7 +9,8 @@
 
 #include "base/error.h"
 
-#define VMSTAT_BYTES 16384 // it takes about 5,000
+#define VMSTAT_BYTES 16384        // it takes about 5,000
+#define LARGE_BYTES  (512 * 1024) // half of an arena's largest block
 
 void *memory_map(size_t size)
 {
@@ -19,6 +21,11 @@ void *memory_map(size_t size)
 void memory_unmap(void *at, size_t size)
 {
     munmap(at, size);
+}
+
+void memory_give_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 }
 
 // The number behind a name at the start of a line; -1: there is none.

@@ -10,6 +10,11 @@
 void *memory_map(size_t size);
 void memory_unmap(void *at, size_t size);
 
+// Has large blocks of malloc's given back when they are freed, by whichever thread: by default the C library
+// raises what it calls large to 32 MB as it goes, and keeps the rest in a heap for each thread. For a
+// server's process, before its threads start.
+void memory_give_back(void);
+
 // The machine's dirty pages, and how many of them make the kernel write on its own (vm.dirty_background_*).
 // Reads /proc/vmstat: some tens of microseconds. 0; ERR_NOT_FOUND where the kernel does not say.
 int memory_dirty_pages(int64_t *dirty, int64_t *background);

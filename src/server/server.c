@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "base/qsbr.h"
+#include "os/memory.h"
 #include "protocol/errors.h"
 #include "server/assignments.h"
 #include "server/broker.h"
@@ -406,6 +407,7 @@ int server_main(const struct broker_config *config)
 {
     int64_t started_us = clock_monotonic_us();
     sigset_t signals;
+    memory_give_back();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

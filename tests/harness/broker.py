@@ -63,6 +63,12 @@ def answers(port):
         return False
 
 
+def memory_bytes(broker, which="VmRSS"):
+    """Of its process; VmHWM is the most that it ever had."""
+    with open(f"/proc/{broker.process.pid}/status", encoding="ascii") as status:
+        return int(next(line for line in status if line.startswith(which + ":")).split()[1]) * 1024
+
+
 class Broker:
     """One broker with its own directory. It keeps its port and its data over stop, kill and start."""
 

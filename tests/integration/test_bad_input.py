@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.batch import batch
-from harness.broker import sanitized
+from harness.broker import memory_bytes, sanitized
 from harness.process import wait_until
 from harness.wire import Connection, encode_request, message
 
@@ -162,11 +162,6 @@ def test_half_a_request_is_closed_when_idle(brokers):
         client.sendall(struct.pack(">i", 5_000_000) + bytes(100_000))
     with Connection("127.0.0.1", broker.port) as other:
         check(other)
-
-
-def memory_bytes(broker):
-    with open(f"/proc/{broker.process.pid}/status", encoding="ascii") as status:
-        return int(next(line for line in status if line.startswith("VmRSS:")).split()[1]) * 1024
 
 
 def test_a_client_that_sends_and_never_reads(broker, witness):

@@ -4,10 +4,13 @@ import pathlib
 
 import pytest
 
+from harness.broker import memory_bytes, sanitized
+from harness.process import wait_until
 from harness.requests import connect
 from harness.wire import Connection
 
 NAMES = 20_000
+KEPT_BYTES_MAX = 16_000_000
 
 
 def cpu_ms(broker):
@@ -84,3 +87,22 @@ def test_who_leaves_meanwhile_is_nobodys_loss(coordinating):
                 connection.send(api, version, body)
     with connect(coordinating) as connection:
         assert connection.call(*COSTLY["users"])["ErrorCode"] == 0
+
+
+def test_memory_goes_back_to_the_system(brokers):
+    """Of what large answers took, next to nothing is kept, by the reactors or by the workers."""
+    broker, at_once = brokers.start(), ("one topic's settings, again and again", "settings of groups", "topics")
+    with connect(broker) as connection:
+        connection.call("Metadata", 12, {"Topics": None})
+        before = memory_bytes(broker)
+    for _ in range(2):
+        asking = [Connection("127.0.0.1", broker.port, 60) for _ in at_once]
+        for what, connection in zip(at_once, asking):
+            connection.send(*COSTLY[what])
+        for connection in asking:
+            with connection:
+                assert len(connection.receive_frame()) > NAMES
+    most = memory_bytes(broker, "VmHWM")
+    assert most > before + 4 * KEPT_BYTES_MAX, (before, most)  # else this says nothing
+    if not sanitized():  # a sanitizer keeps what is freed
+        wait_until(lambda: memory_bytes(broker) < before + KEPT_BYTES_MAX, 30, f"{most} bytes to come down to {before}", every_s=0.1)

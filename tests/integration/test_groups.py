@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.broker import sanitized
+from harness.broker import memory_bytes, sanitized
 from harness.process import wait_until
 from harness.requests import connect, create_topic
 
@@ -14,11 +14,6 @@ GROUPS = 2_000 if sanitized() else 10_000
 MEMBERS = 200 if sanitized() else 1_000
 AT_ONCE = 500
 BYTES_PER_GROUP = 2_000
-
-
-def memory_bytes(broker):
-    status = open(f"/proc/{broker.process.pid}/status").read()
-    return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 def await_coordinator(broker, group):
