@@ -6,6 +6,9 @@
 
 #define TABLE_MIN 16 // filled to three quarters, then doubled
 
+#define TIMELINE_MIN    2 // filled to four thirds, then doubled
+#define TIMELINE_FACTOR UINT64_C(0x9e3779b97f4a7c15)
+
 struct entry {
     uint32_t slot;
     size_t index;
@@ -39,17 +42,27 @@ static int by_slot(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static int order_by_slot(const struct str *names, size_t count, uint64_t table, struct arena *arena,
-                         size_t **order)
+static uint32_t map_slot(uint32_t hash, uint64_t table)
+{
+    return (hash ^ hash >> 16) & (uint32_t)(table - 1);
+}
+
+// The highest bits of a product, as many as number the table.
+static uint32_t timeline_slot(uint32_t hash, uint64_t table)
+{
+    int bits = __builtin_ctzll(table);
+    return (uint32_t)((uint64_t)(int64_t)(int32_t)hash * TIMELINE_FACTOR >> (64 - bits));
+}
+
+static int order_by_slot(const struct str *names, size_t count, uint64_t table,
+                         uint32_t (*slot)(uint32_t hash, uint64_t table), struct arena *arena, size_t **order)
 {
     struct entry *entries = arena_zalloc(arena, count + 1, sizeof *entries);
     *order = arena_zalloc(arena, count + 1, sizeof **order);
     if (!entries || !*order)
         return ERR_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t h = java_string_hash(names[i]);
-        entries[i] = (struct entry){(h ^ h >> 16) & (uint32_t)(table - 1), i};
-    }
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (struct entry){slot(java_string_hash(names[i]), table), i};
     qsort(entries, count, sizeof *entries, by_slot);
     for (size_t i = 0; i < count; i++)
         (*order)[i] = entries[i].index;
@@ -61,7 +74,7 @@ int java_map_order(const struct str *names, size_t count, size_t others, struct 
     uint64_t table = TABLE_MIN;
     while (count + others > table / 4 * 3)
         table *= 2;
-    return order_by_slot(names, count, table, arena, order);
+    return order_by_slot(names, count, table, map_slot, arena, order);
 }
 
 int java_set_order(const struct str *names, size_t count, size_t of, struct arena *arena, size_t **order)
@@ -69,5 +82,13 @@ int java_set_order(const struct str *names, size_t count, size_t of, struct aren
     uint64_t table = TABLE_MIN;
     while (table < of * 4 / 3 + 1)
         table *= 2;
-    return order_by_slot(names, count, table, arena, order);
+    return order_by_slot(names, count, table, map_slot, arena, order);
+}
+
+int java_timeline_order(const struct str *names, size_t count, struct arena *arena, size_t **order)
+{
+    uint64_t table = TIMELINE_MIN;
+    while (count * 3 > table * 4)
+        table *= 2;
+    return order_by_slot(names, count, table, timeline_slot, arena, order);
 }

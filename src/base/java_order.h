@@ -13,6 +13,9 @@ uint32_t java_string_hash(struct str s);
 // were put into one after the other lists them; `others` more texts are in it, too. 0 or ERR_NOMEM.
 int java_map_order(const struct str *names, size_t count, size_t others, struct arena *arena, size_t **order);
 
+// The same for Kafka's TimelineHashMap, which holds them and never held more.
+int java_timeline_order(const struct str *names, size_t count, struct arena *arena, size_t **order);
+
 // The same for a HashSet that was made of a collection of `of` texts, these among them.
 int java_set_order(const struct str *names, size_t count, size_t of, struct arena *arena, size_t **order);
 

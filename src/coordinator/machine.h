@@ -23,6 +23,7 @@ struct coordinator_request {
     const void *message;               // what is asked, by kind; needed during the call that hands it in only
     int16_t version;                   // of the API, where the answer depends on it
     struct str client_id, client_host; // the same
+    const void *known; // what the asker has found out about it already, by kind; NULL: nothing
 
     // The answer: a response message in `arena` by kind, or NULL and a protocol error for the request as a
     // whole. E_NONE and no response: it was replaced by a later request and gets no answer.

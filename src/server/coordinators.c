@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "coordinator/group/metadata_hash.h"
 #include "metadata/image.h"
+#include "server/group_assignments.h"
 #include "server/group_regexes.h"
 #include "server/reactors.h"
 #include "server/transactions.h"
@@ -126,6 +127,7 @@ static int start_groups(struct broker *b)
                                                        .topics_version = topics_version,
                                                        .setting = find_setting};
     b->group_config.resolve = group_regexes_resolve;
+    b->group_config.assign = group_assignments_compute;
     b->group_config.resolve_to = &reactors_at(b->reactors, 0)->loop;
     b->group_config.resolve_context = b;
     b->groups = start(b, &group_machine, &b->group_config, partitions, compression);

@@ -150,7 +150,8 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     if (!handler->collects)
         reactor_settle(request->reactor);
     throttle_begin(request);
-    if (handler->worker_bytes > 0 && frame.size >= handler->worker_bytes)
+    if ((handler->worker_bytes > 0 && frame.size >= handler->worker_bytes) ||
+        (handler->is_costly && handler->is_costly(request)))
         offload_handle(request);
     else
         handler->handle(request);

@@ -21,6 +21,8 @@ struct api_handler {
     // the handler asks only what any thread may (the image, logs, coordinators), calls of request.h those
     // that say so, and decides before it returns. 0: none is.
     size_t worker_bytes;
+    // The same, where something else than the size says so; may be NULL.
+    bool (*is_costly)(const struct request *request);
 };
 
 // Lists of a few hundred things to look up.

@@ -21,7 +21,7 @@ struct resolution {
 static void forget(struct resolution *x)
 {
     arena_free(&x->back.arena);
-    group_regexes_free(x->from);
+    group_work_free(x->from);
     free(x);
 }
 
@@ -105,7 +105,7 @@ void group_regexes_resolve(struct coordinator_request *r)
 {
     struct broker *b = r->context;
     if (r->error != E_NONE) {
-        group_regexes_free(r);
+        group_work_free(r);
         return;
     }
     struct resolution *x = state_alloc(sizeof *x);

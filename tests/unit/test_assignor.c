@@ -5,8 +5,11 @@
 #include "coordinator/group/assignor.h"
 #include "coordinator/group/reconcile.h"
 
+#include "assignor_vectors.h"
+
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static struct arena arena;
@@ -150,13 +153,16 @@ static void test_uniform(void **state)
     (void)state;
     static const struct assignor_case cases[] = {
         {"one member has all", "a2 b1", {{"x", NULL, "ab", NULL, "a0 a1 b0"}}},
-        {"evenly", "a4", {{"x", NULL, "a", NULL, "a0 a2"}, {"y", NULL, "a", NULL, "a1 a3"}}},
+        {"evenly", "a4", {{"x", NULL, "a", NULL, "a0 a1"}, {"y", NULL, "a", NULL, "a2 a3"}}},
         {"a second member takes half, the first keeps its own",
          "a4",
          {{"x", NULL, "a", "a0 a1 a2 a3", "a0 a1"}, {"y", NULL, "a", NULL, "a2 a3"}}},
         {"who has one more keeps it",
          "a3",
          {{"x", NULL, "a", "a0", "a0"}, {"y", NULL, "a", "a1 a2", "a1 a2"}}},
+        {"else the last in order have one more",
+         "a3",
+         {{"x", NULL, "a", NULL, "a0"}, {"y", NULL, "a", NULL, "a1 a2"}}},
         {"another took the place of one that left",
          "a4",
          {{"x", NULL, "a", "a0 a1", "a0 a1"}, {"y", NULL, "a", NULL, "a2 a3"}}},
@@ -170,7 +176,7 @@ static void test_uniform(void **state)
          {{"x", NULL, "a", NULL, "a0 a1"}, {"y", NULL, "ab", NULL, "b0 b1"}}},
         {"different subscriptions, balanced by moves",
          "a3 b1",
-         {{"x", NULL, "a", "a0 a1 a2", "a1 a2"}, {"y", NULL, "ab", NULL, "a0 b0"}}},
+         {{"x", NULL, "a", "a0 a1 a2", "a0 a1"}, {"y", NULL, "ab", NULL, "a2 b0"}}},
         {"no longer subscribed",
          "a2 b2",
          {{"x", NULL, "b", "a0 a1", "b0 b1"}, {"y", NULL, "a", "b0 b1", "a0 a1"}}},
@@ -179,6 +185,25 @@ static void test_uniform(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         run_case("uniform", &cases[i]);
     assert_null(assignor_find(STR("sticky")));
+}
+
+// What Kafka 4.3.1's own assignor gave: "topics|member;topics;has;gets|...".
+static void test_uniform_as_kafka(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof assignor_vectors / sizeof assignor_vectors[0]; i++) {
+        char *fields[5 * 4 + 1], text[512], *at = text;
+        struct assignor_case c = {.what = assignor_vectors[i]};
+        size_t count = 0;
+        assert_true(strlen(c.what) < sizeof text);
+        strcpy(text, c.what);
+        for (char *field; (field = strsep(&at, "|;")) && count < sizeof fields / sizeof fields[0];)
+            fields[count++] = field;
+        c.topics = fields[0];
+        for (size_t k = 1, m = 0; k + 3 < count; k += 4, m++)
+            c.members[m] = (struct given){fields[k], NULL, fields[k + 1], fields[k + 2], fields[k + 3]};
+        run_case("uniform", &c);
+    }
 }
 
 // Whatever happens to a group: each partition has one owner, loads differ by one at most, and a member that
@@ -312,6 +337,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sets, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_range, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_uniform, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_uniform_as_kafka, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_uniform_random, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reconcile, set_up, tear_down),
     };

@@ -77,6 +77,15 @@ static int32_t metadata_setting(void *context, struct str group, struct str name
                                                                   : otherwise;
 }
 
+// A large group, whose partitions are to be assigned: kept until the test has it done.
+static struct coordinator_request *unassigned;
+
+static void assign(struct coordinator_request *r)
+{
+    assert_null(unassigned);
+    unassigned = r;
+}
+
 static void set_topic(char name, int32_t partitions)
 {
     if (metadata.partitions[name - 'a'] == 0)
@@ -99,6 +108,7 @@ static int set_up(void **state)
                                                 .topics_version = metadata_topics_version,
                                                 .setting = metadata_setting};
     f.config.resolve = resolve;
+    f.config.assign = assign;
     f.config.regex_refresh_interval_ms = 600000;
     memset(&metadata, 0, sizeof metadata);
     heartbeat_setting_ms = 0;
@@ -110,8 +120,10 @@ static int tear_down(void **state)
 {
     (void)state;
     if (unresolved)
-        group_regexes_free(unresolved);
-    unresolved = NULL;
+        group_work_free(unresolved);
+    if (unassigned)
+        group_work_free(unassigned);
+    unresolved = unassigned = NULL;
     shard_close(&f);
     return 0;
 }
@@ -125,15 +137,18 @@ struct beat {
 
 static struct consumer_group_heartbeat_response beaten; // the last answer
 static char told[256];                                  // its assignment; "-": none was told
+static int32_t told_count;                              // of its partitions
 
 static void tell(const struct consumer_group_heartbeat_response *r)
 {
     size_t at = 0;
     snprintf(told, sizeof told, "%s", r->assignment ? "" : "-");
+    told_count = 0;
     for (int32_t i = 0; r->assignment && i < r->assignment->topic_partitions_count; i++) {
         const struct consumer_group_heartbeat_response_topic_partitions *t =
             &r->assignment->topic_partitions[i];
-        for (int32_t k = 0; k < t->partitions_count; k++)
+        told_count += t->partitions_count;
+        for (int32_t k = 0; k < t->partitions_count && at + 8 < sizeof told; k++)
             at += (size_t)snprintf(told + at, sizeof told - at, "%s%c%d", at > 0 ? " " : "",
                                    t->topic_id.bytes[15], t->partitions[k]);
     }
@@ -330,6 +345,119 @@ static void test_assignment_interval(void **state)
     assert_state("Reconciling", 4, 4, 3); // both at once
 }
 
+// Large groups, which a worker assigns
+
+#define LARGE_TOPIC 3000
+
+// A worker that has looked at the group; NULL: its work is not wanted any more.
+struct worker {
+    struct coordinator_request *due;
+    struct asked *look;
+    struct group_assignment *picture;
+};
+
+static struct worker worker_looks(void)
+{
+    assert_non_null(unassigned);
+    struct worker w = {.due = unassigned};
+    unassigned = NULL;
+    w.look = shard_ask_version(&f, GROUP_ASSIGN_LOOK, w.due->response, 0);
+    assert_int_equal(w.look->request.error, E_NONE);
+    w.picture = w.look->request.response;
+    return w;
+}
+
+static void worker_is_done(struct worker *w)
+{
+    asked_free(w->look);
+    group_work_free(w->due);
+}
+
+static void worker_tells(struct worker *w)
+{
+    group_assignment_compute(w->picture, &f.config.metadata, &w->look->request.arena);
+    struct asked *a = shard_ask_version(&f, GROUP_ASSIGNED, w->picture, 0);
+    assert_true(a->done);
+    assert_int_equal(a->request.error, f.append_error);
+    asked_free(a);
+    worker_is_done(w);
+}
+
+static void test_large_group(void **state)
+{
+    (void)state;
+    set_topic('b', LARGE_TOPIC);
+    beat((struct beat){.member = "x", .topics = "b"});
+    assert_told(1, ""); // and it is to ask again soon
+    assert_int_equal(beaten.heartbeat_interval_ms, 100);
+    assert_state("Assigning", 2, 1, 1);
+    struct worker w = worker_looks();
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_told(1, "-");
+    assert_null(unassigned); // one is enough
+    worker_tells(&w);
+    assert_state("Reconciling", 2, 2, 1);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_int_equal(beaten.member_epoch, 2);
+    assert_int_equal(told_count, LARGE_TOPIC);
+    assert_int_equal(beaten.heartbeat_interval_ms, 5000);
+    shard_reload(&f);
+    assert_state("Stable", 2, 2, 1);
+}
+
+// The group goes on while a worker assigns: what it found still counts, for those who are there.
+static void test_large_group_changes(void **state)
+{
+    (void)state;
+    set_topic('b', LARGE_TOPIC);
+    beat((struct beat){.member = "x", .topics = "b"});
+    beat((struct beat){.member = "y", .topics = "b", .instance = "i"});
+    struct worker w = worker_looks();
+    beat((struct beat){.member = "x", .epoch = -1});
+    beat((struct beat){.member = "y", .epoch = -2, .instance = "i"});
+    beat((struct beat){.member = "z", .topics = "b", .instance = "i"}); // takes the place of y
+    beat((struct beat){.member = "late", .topics = "b"});
+    worker_tells(&w);
+    assert_state("Assigning", 5, 3, 2);
+    beat((struct beat){.member = "z", .epoch = 1, .instance = "i"});
+    assert_int_equal(beaten.member_epoch, 3);
+    assert_int_equal(told_count, LARGE_TOPIC / 2);
+    w = worker_looks(); // for the others
+    worker_tells(&w);
+    beat((struct beat){.member = "late", .epoch = 1});
+    assert_int_equal(beaten.member_epoch, 5);
+    assert_int_equal(told_count, LARGE_TOPIC / 2);
+    assert_state("Reconciling", 5, 5, 2);
+}
+
+static void test_large_group_not_wanted(void **state)
+{
+    (void)state;
+    set_topic('b', LARGE_TOPIC);
+    // The shard is lost and found before the worker looks.
+    beat((struct beat){.member = "x", .topics = "b"});
+    shard_reload(&f);
+    struct worker w = worker_looks();
+    assert_null(w.picture);
+    worker_is_done(&w);
+    // What could not be appended is done anew.
+    beat((struct beat){.member = "x", .epoch = 1});
+    w = worker_looks();
+    f.append_error = E_NOT_COORDINATOR;
+    worker_tells(&w);
+    f.append_error = E_NONE;
+    assert_state("Assigning", 2, 1, 1);
+    // The group has got small meanwhile, and was assigned within a request.
+    beat((struct beat){.member = "x", .epoch = 1});
+    w = worker_looks();
+    set_topic('b', 2);
+    beat((struct beat){.member = "x", .epoch = 1});
+    assert_told(3, "b0 b1");
+    size_t records = f.log_count;
+    worker_tells(&w);
+    assert_int_equal(f.log_count, records);
+}
+
 // What Kafka's own hash gives for the same topics.
 
 static uint32_t some_racks(const void *context, int32_t partition, struct str *racks, uint32_t most)
@@ -518,7 +646,7 @@ static void resolve_as(const char *patterns, const char *topics)
     assert_true(a->done);
     assert_int_equal(a->request.error, f.append_error);
     asked_free(a);
-    group_regexes_free(r);
+    group_work_free(r);
 }
 
 static void test_regex(void **state)
@@ -590,11 +718,11 @@ static void test_regexes_of_two(void **state)
     assert_string_equal(told, "b0");
     assert_null(unresolved);
     beat((struct beat){.member = "x", .epoch = x});
-    assert_string_equal(told, "a1 a2 a3");
-    beat((struct beat){.member = "x", .epoch = x, .owned = "a1 a2 a3"});
+    assert_string_equal(told, "a0 a1 a2");
+    beat((struct beat){.member = "x", .epoch = x, .owned = "a0 a1 a2"});
     x = beaten.member_epoch;
     beat((struct beat){.member = "y", .epoch = y});
-    assert_string_equal(told, "a0 b0");
+    assert_string_equal(told, "a3 b0");
     // The last one that has it takes it along.
     shard_advance(&f, 10001);
     beat((struct beat){.member = "x", .epoch = x, .regex = "b"});
@@ -739,6 +867,9 @@ int main(void)
         TEST(test_topics_change),
         TEST(test_assignor),
         TEST(test_assignment_interval),
+        cmocka_unit_test_setup_teardown(test_large_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_group_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_group_not_wanted, set_up, tear_down),
         TEST(test_metadata_hash),
         TEST(test_invalid),
         TEST(test_epochs),

@@ -1,11 +1,18 @@
 // `uniform`: as even as the subscriptions allow, and each member keeps what it has where that costs no
-// evenness. The partitions of all topics are numbered through; `owner` says whose each is.
+// evenness. Where several ways are equally even, it is Kafka's way, which goes by the order of members that
+// it is handed: clients see who gets the odd partition. The partitions of all topics are numbered through;
+// `owner` says whose each is.
 //
+// With equal subscriptions each member has a quota. One more have the first ones that had more anyway, then
+// the last ones. Each keeps what fits, and what is over goes, after what nobody had, to those who have room,
+// one after the other.
+//
+// With different subscriptions:
 // 1. Everybody keeps what it had and may still have.
-// 2. With equal subscriptions members above their quota let go; the members that have most keep the odd ones.
-// 3. What nobody has goes to the least loaded subscriber, topics with few subscribers first.
-// 4. With different subscriptions, partitions move from member to member as long as one has two more than
-//    another who subscribes. Each move lowers the sum of squares: it ends.
+// 2. What nobody has goes to the least loaded subscribers, topics with most partitions a subscriber first.
+// 3. Topic by topic, the most loaded subscribers give to the least loaded ones until these are one apart; and
+// again,
+//    until a whole round moves nothing.
 #include "coordinator/group/assignor_uniform.h"
 
 #include "base/error.h"
@@ -13,6 +20,8 @@
 #include <stdlib.h>
 
 #define NOBODY UINT32_MAX
+
+#define ROUNDS_MOST 16 // of balancing; overlapping subscriptions may take long to settle
 
 struct uniform {
     struct assignor_problem *problem;
@@ -52,7 +61,16 @@ static bool prepare(struct uniform *u, struct arena *arena)
     return true;
 }
 
-// Both are sorted by topic and partition: one walk over each member's.
+static void give(struct uniform *u, uint32_t n, uint32_t member)
+{
+    if (u->owner[n] != NOBODY)
+        u->load[u->owner[n]]--;
+    u->owner[n] = member;
+    u->load[member]++;
+}
+
+// Everybody keeps what it had and may still have. Both are sorted by topic and partition: one walk over each
+// member's.
 static void keep(struct uniform *u)
 {
     const struct assignor_problem *p = u->problem;
@@ -69,117 +87,291 @@ static void keep(struct uniform *u)
             h++;
             if (c > 0 || has->partition < 0 || has->partition >= topic->partitions)
                 continue;
-            uint32_t *owner = &u->owner[u->first[m->topics[k]] + (uint32_t)has->partition];
-            if (*owner == NOBODY) {
-                *owner = i;
-                u->load[i]++;
-            }
+            uint32_t n = u->first[m->topics[k]] + (uint32_t)has->partition;
+            if (u->owner[n] == NOBODY)
+                give(u, n, i);
         }
     }
 }
 
+// Equal subscriptions
+
 static bool subscriptions_are_equal(const struct assignor_problem *p)
 {
     for (uint32_t i = 1; i < p->members_count; i++) {
-        const struct assignor_member *a = &p->members[0], *b = &p->members[i];
+        const struct assignor_member *a = &p->members[i - 1], *b = &p->members[i];
         if (a->topics_count != b->topics_count ||
-            (a->topics_count > 0 && memcmp(a->topics, b->topics, a->topics_count * sizeof *a->topics) != 0))
+            (a->topics != b->topics && a->topics_count > 0 &&
+             memcmp(a->topics, b->topics, a->topics_count * sizeof *a->topics) != 0))
             return false;
     }
     return true;
 }
 
-static bool trim_to_quota(struct uniform *u, struct arena *arena)
+// Partitions that are to be had: of each topic that the members subscribe to.
+static uint32_t free_partitions(const struct uniform *u, uint32_t *out)
+{
+    const struct assignor_member *any = &u->problem->members[0];
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < any->topics_count; k++)
+        for (uint32_t n = u->first[any->topics[k]]; n < u->first[any->topics[k] + 1]; n++)
+            if (u->owner[n] == NOBODY)
+                out[count++] = n;
+    return count;
+}
+
+// What of each member is above its quota is free as well, after the rest. Returns how many are free in all.
+static uint32_t let_go(struct uniform *u, const uint32_t *quota, uint32_t *left, uint32_t *out,
+                       uint32_t count)
+{
+    const struct assignor_problem *p = u->problem;
+    uint32_t *begin = out + count, over = 0;
+    for (uint32_t i = 0; i < p->members_count; i++) {
+        over += u->load[i] > quota[i] ? u->load[i] - quota[i] : 0;
+        left[i] = over; // where its part of the list ends
+    }
+    for (uint32_t n = u->first[p->topics_count]; n-- > 0;) { // the last ones go
+        uint32_t m = u->owner[n];
+        if (m == NOBODY || u->load[m] <= quota[m])
+            continue;
+        begin[--left[m]] = n;
+        u->owner[n] = NOBODY;
+        u->load[m]--;
+    }
+    return count + over;
+}
+
+static void set_quotas(const struct uniform *u, uint32_t total, uint32_t *quota)
+{
+    uint32_t count = u->problem->members_count, least = total / count, extra = total % count;
+    for (uint32_t i = 0; i < count; i++) {
+        bool one_more = u->load[i] > least && extra > 0;
+        extra -= one_more;
+        quota[i] = least + one_more;
+    }
+    for (uint32_t i = count; i-- > 0 && extra > 0;) {
+        bool one_more = u->load[i] <= least;
+        extra -= one_more;
+        quota[i] += one_more;
+    }
+}
+
+static bool assign_by_quota(struct uniform *u, struct arena *arena)
 {
     const struct assignor_problem *p = u->problem;
     uint32_t total = 0;
     for (uint32_t k = 0; k < p->members[0].topics_count; k++)
         total += (uint32_t)p->topics[p->members[0].topics[k]].partitions;
-    uint32_t quota = total / p->members_count, extra = total % p->members_count;
+    uint32_t *quota = arena_alloc(arena, p->members_count * sizeof *quota);
     uint32_t *left = arena_alloc(arena, p->members_count * sizeof *left);
-    if (!left)
+    uint32_t *free_ones = arena_alloc(arena, total * sizeof *free_ones);
+    if (!quota || !left || !free_ones)
         return false;
-    for (uint32_t i = 0; i < p->members_count; i++) {
-        bool one_more = u->load[i] > quota && extra > 0;
-        extra -= one_more;
-        left[i] = quota + one_more;
-    }
-    for (uint32_t n = 0; n < u->first[p->topics_count]; n++) {
-        uint32_t m = u->owner[n];
-        if (m == NOBODY)
-            continue;
-        if (left[m] > 0) {
-            left[m]--;
-            continue;
-        }
-        u->owner[n] = NOBODY;
-        u->load[m]--;
-    }
+    set_quotas(u, total, quota);
+    uint32_t count = free_partitions(u, free_ones), at = 0;
+    count = let_go(u, quota, left, free_ones, count);
+    for (uint32_t i = 0; i < p->members_count; i++)
+        while (u->load[i] < quota[i] && at < count)
+            give(u, free_ones[at++], i);
     return true;
 }
 
-static uint32_t least_loaded(const struct uniform *u, uint32_t topic)
-{
-    uint32_t best = NOBODY;
-    for (uint32_t i = u->at[topic]; i < u->at[topic + 1]; i++)
-        if (best == NOBODY || u->load[u->subscribers[i]] < u->load[best])
-            best = u->subscribers[i];
-    return best;
-}
+// Different subscriptions
 
-struct by_subscribers {
-    uint32_t topic, subscribers;
+// The subscribers of a topic by their load: those at the lower end get partitions, level by level, and those
+// at the upper end give some. low_end and high_start are the places up to which, and from which, members are
+// at these levels; who has nothing of this topic to give is put behind high_end.
+struct levels {
+    const uint32_t *load;
+    uint32_t *members;
+    int64_t count, low_end, low_next, high_start, high_next, high_end;
+    int64_t low, high; // the levels
 };
 
-static int compare_subscribers(const void *a, const void *b)
+static int compare_loads(const void *a, const void *b, void *context)
 {
-    const struct by_subscribers *l = a, *r = b;
+    const uint32_t *load = context, l = *(const uint32_t *)a, r = *(const uint32_t *)b;
+    if (load[l] != load[r])
+        return load[l] < load[r] ? -1 : 1;
+    return (l > r) - (l < r);
+}
+
+// `members` has room for all. Returns how far apart the least and the most loaded are.
+static uint32_t levels_begin(struct levels *l, struct uniform *u, uint32_t topic, uint32_t *members)
+{
+    uint32_t count = u->at[topic + 1] - u->at[topic];
+    memcpy(members, &u->subscribers[u->at[topic]], count * sizeof *members);
+    qsort_r(members, count, sizeof *members, compare_loads, u->load);
+    uint32_t least = u->load[members[0]], most = u->load[members[count - 1]];
+    *l = (struct levels){.load = u->load,
+                         .members = members,
+                         .count = count,
+                         .high_start = count,
+                         .high_next = count - 1,
+                         .high_end = count,
+                         .low = (int64_t)least - 1,
+                         .high = (int64_t)most + 1};
+    return most - least;
+}
+
+static uint32_t next_to_get(struct levels *l)
+{
+    if (l->low_next >= l->low_end) {
+        l->low++;
+        while (l->low_end < l->count && l->load[l->members[l->low_end]] == l->low)
+            l->low_end++;
+        l->low_next = 0;
+    }
+    return l->members[l->low_next++];
+}
+
+// NOBODY: there is none any more.
+static uint32_t next_to_give(struct levels *l)
+{
+    if (l->high_next < l->high_start) {
+        if (l->high_end <= l->high_start && l->high_start > 0) // nobody at this level had any
+            l->high = l->load[l->members[l->high_start - 1]];
+        else
+            l->high--;
+        while (l->high_start > 0 && l->load[l->members[l->high_start - 1]] == l->high)
+            l->high_start--;
+        l->high_next = l->high_end - 1;
+    }
+    return l->high_next < 0 ? NOBODY : l->members[l->high_next--];
+}
+
+static void has_none_to_give(struct levels *l)
+{
+    uint32_t member = l->members[l->high_next + 1];
+    l->high_end--;
+    l->members[l->high_next + 1] = l->members[l->high_end];
+    l->members[l->high_end] = member;
+}
+
+struct by_need {
+    uint32_t topic, partitions, subscribers;
+};
+
+static int compare_needs(const void *a, const void *b)
+{
+    const struct by_need *l = a, *r = b;
+    uint64_t left = (uint64_t)l->partitions * r->subscribers,
+             right = (uint64_t)r->partitions * l->subscribers;
+    if (left != right)
+        return left > right ? -1 : 1;
     if (l->subscribers != r->subscribers)
         return l->subscribers < r->subscribers ? -1 : 1;
     return (l->topic > r->topic) - (l->topic < r->topic);
 }
 
-static bool give_out(struct uniform *u, struct arena *arena)
+// Topics that anybody subscribes to, those with most partitions a subscriber first.
+static struct by_need *order_topics(const struct uniform *u, struct arena *arena, uint32_t *count)
 {
     const struct assignor_problem *p = u->problem;
-    struct by_subscribers *order = arena_alloc(arena, p->topics_count * sizeof *order);
-    if (!order)
-        return false;
-    for (uint32_t i = 0; i < p->topics_count; i++)
-        order[i] = (struct by_subscribers){i, u->at[i + 1] - u->at[i]};
-    if (p->topics_count > 1)
-        qsort(order, p->topics_count, sizeof *order, compare_subscribers);
-    for (uint32_t i = 0; i < p->topics_count; i++) {
-        uint32_t topic = order[i].topic;
-        if (order[i].subscribers == 0)
+    struct by_need *order = arena_alloc(arena, p->topics_count * sizeof *order);
+    *count = 0;
+    for (uint32_t i = 0; order && i < p->topics_count; i++)
+        if (u->at[i + 1] > u->at[i])
+            order[(*count)++] =
+                (struct by_need){i, (uint32_t)p->topics[i].partitions, u->at[i + 1] - u->at[i]};
+    if (*count > 1)
+        qsort(order, *count, sizeof *order, compare_needs);
+    return order;
+}
+
+static void give_out(struct uniform *u, uint32_t topic, uint32_t *members)
+{
+    struct levels l = {0};
+    for (uint32_t n = u->first[topic]; n < u->first[topic + 1]; n++) {
+        if (u->owner[n] != NOBODY)
             continue;
-        for (uint32_t n = u->first[topic]; n < u->first[topic + 1]; n++) {
-            if (u->owner[n] != NOBODY)
-                continue;
-            u->owner[n] = least_loaded(u, topic);
-            u->load[u->owner[n]]++;
-        }
+        if (!l.members)
+            levels_begin(&l, u, topic, members);
+        give(u, n, next_to_get(&l));
     }
+}
+
+// Memory of balance_topic, for every member and for the partitions of the largest topic.
+struct balancing {
+    uint32_t *members, *partitions; // the latter of one topic, by owner
+    uint32_t *start, *end;          // by member: its part of them
+};
+
+static void group_by_owner(const struct uniform *u, uint32_t topic, struct balancing *b)
+{
+    uint32_t at = 0;
+    for (uint32_t i = u->at[topic]; i < u->at[topic + 1]; i++)
+        b->end[u->subscribers[i]] = 0;
+    for (uint32_t n = u->first[topic]; n < u->first[topic + 1]; n++)
+        b->end[u->owner[n]]++;
+    for (uint32_t i = u->at[topic]; i < u->at[topic + 1]; i++) {
+        uint32_t member = u->subscribers[i], count = b->end[member];
+        b->start[member] = b->end[member] = at;
+        at += count;
+    }
+    for (uint32_t n = u->first[topic]; n < u->first[topic + 1]; n++)
+        b->partitions[b->end[u->owner[n]]++] = n;
+}
+
+// Returns whether anything moved.
+static bool balance_topic(struct uniform *u, uint32_t topic, struct balancing *b)
+{
+    struct levels l;
+    bool moved = false;
+    if (levels_begin(&l, u, topic, b->members) <= 1)
+        return false;
+    group_by_owner(u, topic, b);
+    while (l.high - l.low > 1) {
+        uint32_t from = next_to_give(&l);
+        while (from != NOBODY && b->end[from] == b->start[from]) {
+            has_none_to_give(&l);
+            from = next_to_give(&l);
+        }
+        if (from == NOBODY)
+            break;
+        uint32_t to = next_to_get(&l);
+        if (l.high - l.low <= 1)
+            break;
+        give(u, b->partitions[--b->end[from]], to);
+        moved = true;
+    }
+    return moved;
+}
+
+static bool balance(struct uniform *u, const struct by_need *order, uint32_t count, struct balancing *b,
+                    struct arena *arena)
+{
+    const struct assignor_problem *p = u->problem;
+    uint32_t largest = 0, last = NOBODY;
+    for (uint32_t i = 0; i < count; i++)
+        largest = order[i].partitions > largest ? order[i].partitions : largest;
+    b->partitions = arena_alloc(arena, largest * sizeof *b->partitions);
+    b->start = arena_zalloc(arena, p->members_count, sizeof *b->start);
+    b->end = arena_zalloc(arena, p->members_count, sizeof *b->end);
+    if (!b->partitions || !b->start || !b->end)
+        return false;
+    for (int round = 0; round < ROUNDS_MOST; round++)
+        for (uint32_t i = 0; i < count; i++) {
+            if (i == last)
+                return true; // nothing has moved since
+            if (order[i].subscribers < 2)
+                continue;
+            if (balance_topic(u, order[i].topic, b) || last == NOBODY)
+                last = i;
+        }
     return true;
 }
 
-static bool balance_once(struct uniform *u)
+static bool assign_by_load(struct uniform *u, struct arena *arena)
 {
-    bool moved = false;
-    for (uint32_t topic = 0; topic < u->problem->topics_count; topic++) {
-        uint32_t to = least_loaded(u, topic);
-        for (uint32_t n = u->first[topic]; to != NOBODY && n < u->first[topic + 1]; n++) {
-            uint32_t from = u->owner[n];
-            if (u->load[from] < u->load[to] + 2)
-                continue;
-            u->owner[n] = to;
-            u->load[from]--;
-            u->load[to]++;
-            moved = true;
-            to = least_loaded(u, topic);
-        }
-    }
-    return moved;
+    struct balancing b = {.members = arena_alloc(arena, u->problem->members_count * sizeof *b.members)};
+    uint32_t count;
+    struct by_need *order = order_topics(u, arena, &count);
+    if (!b.members || !order)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        give_out(u, order[i].topic, b.members);
+    return balance(u, order, count, &b, arena);
 }
 
 static bool hand_over(struct uniform *u, struct arena *arena)
@@ -211,10 +403,6 @@ int assign_uniform(struct assignor_problem *problem, struct arena *arena)
     if (!prepare(&u, arena))
         return ERR_NOMEM;
     keep(&u);
-    bool equal = subscriptions_are_equal(problem);
-    if ((equal && !trim_to_quota(&u, arena)) || !give_out(&u, arena))
-        return ERR_NOMEM;
-    while (!equal && balance_once(&u))
-        ;
-    return hand_over(&u, arena) ? 0 : ERR_NOMEM;
+    bool done = subscriptions_are_equal(problem) ? assign_by_quota(&u, arena) : assign_by_load(&u, arena);
+    return done && hand_over(&u, arena) ? 0 : ERR_NOMEM;
 }

@@ -17,7 +17,7 @@
 // What a member says of itself: one block of memory with what the views show.
 struct consumer_subscription {
     struct str instance_id, rack_id, client_id, client_host, regex, assignor; // null: none
-    struct str *topics;
+    struct str *topics;                                                       // ascending, each once
     int32_t topics_count;
     int32_t rebalance_timeout_ms;
     // As the record has it, for a member that uses the classic protocol.
@@ -37,7 +37,7 @@ struct consumer_member {
 struct consumer_regex {
     struct arena memory;
     struct str pattern;
-    struct str *topics; // that matched
+    struct str *topics; // that matched, ascending
     int32_t topics_count;
     int64_t version, timestamp_ms;
 };
@@ -47,11 +47,15 @@ struct consumer_group {
     int64_t metadata_hash;
     int64_t assignment_ms;    // wall clock; 0: unknown
     int64_t metadata_version; // of the broker's metadata that the hash was compared with; -1: none
-    struct map members;       // struct consumer_member by id
-    struct map statics;       // by instance id
-    struct map regexes;       // struct consumer_regex by pattern
-    bool resolving;           // they are being matched with the topics that exist
-    struct map holdings;      // by topic and partition: what members hold, assigned or revoking
+    int64_t partitions;       // of the topics that it saw then
+    bool assigning;           // a worker does it, under this token
+    struct uuid assigning_token;
+    struct map members;    // struct consumer_member by id
+    struct map statics;    // by instance id
+    struct map subscribed; // struct subscribed_topic by name: how many members name it
+    struct map regexes;    // struct consumer_regex by pattern
+    bool resolving;        // they are being matched with the topics that exist
+    struct map holdings;   // by topic and partition: what members hold, assigned or revoking
 };
 
 // consumer_state.c
@@ -70,6 +74,10 @@ bool consumer_subscribes(const struct group *g, struct str topic);
 // By name or by its regular expression. g NULL: there is no group yet.
 bool consumer_subscription_has(const struct group *g, const struct consumer_subscription *s,
                                struct str topic);
+uint32_t consumer_subscribers(const struct group *g, struct str topic); // by name
+bool consumer_names_have(const struct str *ascending, int32_t count, struct str name);
+// Sorts, and drops what comes twice; returns how many are left.
+int32_t consumer_sort_names(struct str *names, int32_t count);
 // Whether a member holds the partition, assigned or to be given up; and that a member does, or no longer.
 bool consumer_is_held(const struct group *g, const struct topic_partition *p);
 void consumer_hold(struct group *g, const struct assignment *a);
@@ -82,6 +90,9 @@ void write_consumer_group(struct turn *t, struct str group, int32_t epoch, int64
 void write_consumer_member(struct turn *t, struct str group, struct str member,
                            const struct consumer_subscription *s);
 void write_consumer_target(struct turn *t, struct str group, struct str member, const struct assignment *a);
+// The same in two steps: the record's value, on any thread, and the record itself. A null view: no memory.
+struct bytes consumer_target_value(struct arena *arena, const struct assignment *a);
+void write_consumer_target_value(struct turn *t, struct str group, struct str member, struct bytes value);
 void write_consumer_target_epoch(struct turn *t, struct str group, int32_t epoch, int64_t wall_ms);
 void write_consumer_position(struct turn *t, struct str group, struct str member,
                              const struct consumer_position *at);
@@ -110,20 +121,34 @@ struct consumer_change {
     const struct group_regexes *resolved; // anew; may be NULL
 };
 
-// A hash of the topics that anybody subscribes to, as they exist now; 0: none.
-int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *change);
+// The topics that anybody subscribes to, as they exist now.
+struct consumer_topics {
+    int64_t hash; // 0: there are none
+    int64_t partitions;
+};
 
+struct consumer_topics consumer_see_topics(struct turn *t, const struct consumer_change *change);
+
+// consumer_assign.c: who is to own what
+
+// Whether to assign would cost more than a reactor has to give: a worker does it (consumer_assign_aside).
+bool consumer_assigns_aside(const struct turn *t, const struct group *g, int64_t partitions);
 // Assigns anew and writes the targets that changed. *target is that of change->id. False: out of memory.
 bool consumer_assign(struct turn *t, struct str group, const struct consumer_change *change, int32_t epoch,
                      struct assignment *target);
+// Has a worker assign, unless one does already. Once the group's epoch is in the state.
+void consumer_assign_aside(struct turn *t, struct group *g);
+void on_assign_look(struct turn *t, struct coordinator_request *r);
+void on_assigned(struct turn *t, struct coordinator_request *r);
 
 // consumer_regex.c
 
-// A member goes over to another regular expression, or to none; g NULL: there is no group yet. Returns what
-// is wrong with it (static), or NULL; *resolved: which topics match it is known.
-const char *consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
-                                  struct str after, bool *resolved);
-void consumer_regex_leave(struct turn *t, const struct consumer_member *m); // before its other records go
+// A member goes over to another regular expression, or to none; g NULL: there is no group yet. Returns
+// whether it is one that nobody has looked at. *resolved: which topics match it is known.
+bool consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
+                           struct str after, bool *resolved);
+void consumer_regex_leave(struct turn *t, const struct consumer_member *m);   // before its other records go
+size_t consumer_regex_subscribers(const struct group *g, struct str pattern); // g NULL: there are none
 // Has the group's expressions matched again when this member's is unknown, topics came to be, or it is time.
 void consumer_regex_refresh(struct turn *t, struct group *g, const struct consumer_member *m);
 void on_regexes_resolved(struct turn *t, struct coordinator_request *r);
@@ -146,7 +171,6 @@ void consumer_classic_leave(struct turn *t, struct group *g, struct coordinator_
 
 // consumer_heartbeat.c, consumer_describe.c
 
-void consumer_sort_topics(struct arena *arena, struct consumer_subscription *s); // and drops what comes twice
 // member_id: the member's, or a new one; the request's own is empty then.
 void consumer_classic_join(struct turn *t, struct group *g, struct coordinator_request *r,
                            struct str member_id);

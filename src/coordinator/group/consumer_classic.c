@@ -183,7 +183,7 @@ static bool convert(struct turn *t, const struct member *m, struct arena *arena,
                                                        .topics_count = read.topics_count,
                                                        .rebalance_timeout_ms = m->rebalance_timeout_ms,
                                                        .classic = &out->classic};
-    consumer_sort_topics(arena, &out->subscription);
+    out->subscription.topics_count = consumer_sort_names(read.topics, read.topics_count);
     out->at.state = CONSUMER_STABLE;
     out->at.epoch = out->at.previous_epoch = g->generation;
     return true;
@@ -469,7 +469,7 @@ void consumer_classic_leave(struct turn *t, struct group *g, struct coordinator_
         return;
     }
     const struct consumer_change change = {.group = g, .replaced = gone};
-    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_metadata_hash(t, &change));
+    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_see_topics(t, &change).hash);
     g->consumer->metadata_version = -1; // of the topics of several that left, the next heartbeat finds out
     r->response = out;
     t->groups->then = THEN_ANSWER;

@@ -9,6 +9,9 @@
 
 #define MEMBER_NAMES_ITSELF_VERSION 1
 
+// While a worker assigns, members are told to come back so soon.
+#define ASSIGNING_HEARTBEAT_MS 100
+
 // A heartbeat on its way: what the member was, and what it will be.
 struct heartbeat {
     const struct consumer_group_heartbeat_request *q;
@@ -22,6 +25,8 @@ struct heartbeat {
     struct assignment target, owned;
     bool owned_given;
     int32_t epoch, assignment_epoch;
+    int64_t partitions;                    // of all topics that the group sees
+    bool assigns_aside;                    // a worker is to
     const struct join_group_request *join; // of a member that uses the classic protocol; NULL: a heartbeat
     struct consumer_group_member_metadata_value_classic_member_metadata classic;
 };
@@ -85,11 +90,6 @@ static const char *invalid(const struct consumer_group_heartbeat_request *q, int
 
 // What a member says of itself
 
-static int compare_names(const void *a, const void *b)
-{
-    return str_compare(*(const struct str *)a, *(const struct str *)b);
-}
-
 int32_t consumer_session_timeout_ms(const struct turn *t, const struct consumer_member *m)
 {
     return m->subscription.classic ? m->subscription.classic->session_timeout_ms
@@ -99,26 +99,13 @@ int32_t consumer_session_timeout_ms(const struct turn *t, const struct consumer_
 static bool sorted_names(struct arena *arena, const struct str *names, int32_t count,
                          struct consumer_subscription *s)
 {
-    struct str *own = arena_alloc(arena, (size_t)count * sizeof *own);
-    if (!own)
+    s->topics = arena_alloc(arena, (size_t)count * sizeof *s->topics);
+    if (!s->topics)
         return false;
-    int32_t kept = 0;
     if (count > 0)
-        memcpy(own, names, (size_t)count * sizeof *own);
-    if (count > 1)
-        qsort(own, (size_t)count, sizeof *own, compare_names);
-    for (int32_t i = 0; i < count; i++)
-        if (kept == 0 || !str_equal(own[kept - 1], own[i]))
-            own[kept++] = own[i];
-    s->topics = own;
-    s->topics_count = kept;
+        memcpy(s->topics, names, (size_t)count * sizeof *names);
+    s->topics_count = consumer_sort_names(s->topics, count);
     return true;
-}
-
-void consumer_sort_topics(struct arena *arena, struct consumer_subscription *s)
-{
-    if (!sorted_names(arena, s->topics, s->topics_count, s))
-        state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
 }
 
 static bool update_subscription(struct arena *arena, struct heartbeat *h)
@@ -283,13 +270,14 @@ static void write_leave(struct turn *t, const struct consumer_member *m)
     }
     consumer_regex_leave(t, m);
     write_consumer_member_tombstones(t, g->id, m->id);
-    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_metadata_hash(t, &change));
+    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_see_topics(t, &change).hash);
 }
 
 static void await_append(struct turn *t, struct coordinator_request *r, struct str group_id,
-                         struct str member_id, bool moved)
+                         struct str member_id, bool moved, bool assigns)
 {
     t->groups->then = THEN_HEARTBEAT;
+    t->groups->then_assigns = assigns;
     t->groups->then_request = r;
     t->groups->then_group_id = group_id;
     t->groups->then_member_id = member_id;
@@ -327,7 +315,7 @@ static void leave(struct turn *t, struct heartbeat *h)
         write_leave(t, h->m);
     }
     h->r->response = out;
-    await_append(t, h->r, h->q->group_id, out->member_id, true);
+    await_append(t, h->r, h->q->group_id, out->member_id, true, false);
 }
 
 // Staying
@@ -362,15 +350,19 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     int64_t version = metadata->version(metadata->context);
     h->epoch = c ? c->epoch : CONSUMER_FIRST_EPOCH;
     h->assignment_epoch = c ? c->assignment_epoch : CONSUMER_FIRST_EPOCH;
+    h->partitions = c ? c->partitions : 0;
     if (!subscribes_anew && c && c->metadata_version == version)
         return;
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
                                            &h->subscription, &h->target,  NULL};
-    int64_t hash = consumer_metadata_hash(t, &change);
-    if (subscribes_anew || hash != (c ? c->metadata_hash : 0))
-        write_consumer_group(t, h->q->group_id, ++h->epoch, hash);
-    if (c)
+    const struct consumer_topics topics = consumer_see_topics(t, &change);
+    if (subscribes_anew || topics.hash != (c ? c->metadata_hash : 0))
+        write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash);
+    h->partitions = topics.partitions;
+    if (c) {
+        c->partitions = topics.partitions;
         c->metadata_version = version;
+    }
 }
 
 // As the group has it set, or the broker.
@@ -392,6 +384,9 @@ static bool advance_target(struct turn *t, struct heartbeat *h)
     bool waits = c && c->assignment_ms > 0 &&
                  t->now.wall_ms - c->assignment_ms < assignment_interval_ms(t, h->q->group_id);
     if (h->epoch <= h->assignment_epoch || waits)
+        return true;
+    h->assigns_aside = consumer_assigns_aside(t, h->group, h->partitions);
+    if (h->assigns_aside)
         return true;
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
                                            &h->subscription, &h->target,  NULL};
@@ -419,7 +414,7 @@ static void respond_join(struct turn *t, struct heartbeat *h)
     out->protocol_type = STR("consumer");
     out->protocol_name = arena_str(&h->r->arena, h->join->protocols[0].name);
     h->r->response = out;
-    await_append(t, h->r, h->q->group_id, out->member_id, true);
+    await_append(t, h->r, h->q->group_id, out->member_id, true, h->assigns_aside);
 }
 
 static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assignment_changed)
@@ -443,8 +438,10 @@ static void respond(struct turn *t, struct heartbeat *h, bool moved, bool assign
     out->member_epoch = h->at.epoch;
     out->heartbeat_interval_ms = setting(t, q->group_id, STR("consumer.heartbeat.interval.ms"),
                                          t->groups->config->consumer_heartbeat_interval_ms);
+    if (h->assigns_aside && out->heartbeat_interval_ms > ASSIGNING_HEARTBEAT_MS)
+        out->heartbeat_interval_ms = ASSIGNING_HEARTBEAT_MS;
     r->response = out;
-    await_append(t, r, q->group_id, out->member_id, moved);
+    await_append(t, r, q->group_id, out->member_id, moved, h->assigns_aside);
     if (t->effects->records_count == 0)
         settle_consumer_heartbeat(t, E_NONE);
 }
@@ -469,6 +466,18 @@ static bool is_subscribed(const void *context, const struct uuid *topic)
     return name.data && consumer_subscription_has(s->h->group, &s->h->subscription, name);
 }
 
+static bool regex_is_valid(struct turn *t, const struct heartbeat *h)
+{
+    struct str pattern = h->subscription.regex;
+    const struct group_regex_verdict *known = h->r->known,
+                                     verdict = known ? *known : group_regex_judge(pattern);
+    if (verdict.wrong)
+        reject(t, h->r, E_INVALID_REGULAR_EXPRESSION,
+               "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.", STR_ARG(pattern),
+               verdict.wrong);
+    return !verdict.wrong;
+}
+
 static void stay(struct turn *t, struct heartbeat *h)
 {
     struct arena *arena = &t->effects->arena;
@@ -483,14 +492,9 @@ static void stay(struct turn *t, struct heartbeat *h)
     if (is_new || !same_subscription(&before, &h->subscription))
         write_consumer_member(t, h->q->group_id, h->member_id, &h->subscription);
     bool renames = !same_names(&before, &h->subscription), resolved;
-    const char *wrong =
-        consumer_regex_change(t, h->q->group_id, h->group, before.regex, h->subscription.regex, &resolved);
-    if (wrong) {
-        reject(t, h->r, E_INVALID_REGULAR_EXPRESSION,
-               "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.",
-               STR_ARG(h->subscription.regex), wrong);
+    if (consumer_regex_change(t, h->q->group_id, h->group, before.regex, h->subscription.regex, &resolved) &&
+        !regex_is_valid(t, h))
         return;
-    }
     bool subscribes_anew = renames || !same_regex(before.regex, h->subscription.regex);
     bool drops = before.regex.size > 0 && h->subscription.regex.size == 0;
     advance_group(t, h, renames || resolved || drops);
@@ -644,6 +648,8 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
     struct consumer_member *m = g ? consumer_member_find(g, s->then_member_id) : NULL;
     s->then = THEN_NOTHING;
     if (error != E_NONE) {
+        if (g && consumer_of(g))
+            g->consumer->metadata_version = -1; // what was found has not come into the records
         refuse(t, r, error);
         return;
     }
@@ -661,6 +667,8 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
     answer(t, r, r->response);
     if (m)
         consumer_regex_refresh(t, g, m);
+    if (m && s->then_assigns)
+        consumer_assign_aside(t, g);
 }
 
 // Who is silent, or does not give up what it is to give up, is out. When that cannot be written, the same

@@ -61,15 +61,14 @@ static int32_t *partitions_of(struct arena *arena, const struct assignment *a, u
     return partitions;
 }
 
-void write_consumer_target(struct turn *t, struct str group, struct str member, const struct assignment *a)
+struct bytes consumer_target_value(struct arena *arena, const struct assignment *a)
 {
-    struct arena *arena = &t->effects->arena;
-    struct consumer_group_target_assignment_member_key key = {.group_id = group, .member_id = member};
     struct consumer_group_target_assignment_member_value value;
     message_init(&consumer_group_target_assignment_member_value_type, &value);
     value.topic_partitions = consumer_group_target_assignment_member_value_topic_partition_new(
         arena, (int32_t)assignment_topics(a));
-    must(value.topic_partitions);
+    if (!value.topic_partitions)
+        return BYTES_NULL;
     for (uint32_t at = 0, end; at < a->count; at = end) {
         end = assignment_topic_end(a, at);
         struct consumer_group_target_assignment_member_value_topic_partition *o =
@@ -78,8 +77,21 @@ void write_consumer_target(struct turn *t, struct str group, struct str member, 
         o->partitions = partitions_of(arena, a, at, end);
         o->partitions_count = (int32_t)(end - at);
     }
-    put(t, &consumer_group_target_assignment_member_key_type, &key,
-        &consumer_group_target_assignment_member_value_type, &value);
+    return record_encode(arena, 0, &consumer_group_target_assignment_member_value_type, 0, &value);
+}
+
+void write_consumer_target_value(struct turn *t, struct str group, struct str member, struct bytes value)
+{
+    struct consumer_group_target_assignment_member_key key = {.group_id = group, .member_id = member};
+    write_record_value(t, &consumer_group_target_assignment_member_key_type, &key, value);
+    t->effects->replay = true;
+}
+
+void write_consumer_target(struct turn *t, struct str group, struct str member, const struct assignment *a)
+{
+    struct bytes value = consumer_target_value(&t->effects->arena, a);
+    must(value.data);
+    write_consumer_target_value(t, group, member, value);
 }
 
 void write_consumer_target_epoch(struct turn *t, struct str group, int32_t epoch, int64_t wall_ms)

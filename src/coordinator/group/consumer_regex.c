@@ -8,7 +8,7 @@
 
 #define REFRESH_MIN_INTERVAL_MS 10000
 
-static size_t subscribers(const struct group *g, struct str pattern)
+size_t consumer_regex_subscribers(const struct group *g, struct str pattern)
 {
     size_t count = 0;
     struct map_entry *e;
@@ -17,32 +17,38 @@ static size_t subscribers(const struct group *g, struct str pattern)
     return count;
 }
 
-const char *consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
-                                  struct str after, bool *resolved)
+bool consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
+                           struct str after, bool *resolved)
 {
     *resolved = false;
     if ((before.size == 0 && after.size == 0) || str_equal(before, after))
-        return NULL;
-    if (before.size > 0 && subscribers(g, before) == 1 && map_get(&g->consumer->regexes, before))
+        return false;
+    if (before.size > 0 && consumer_regex_subscribers(g, before) == 1 &&
+        map_get(&g->consumer->regexes, before))
         write_consumer_regex_tombstone(t, group, before);
     if (after.size == 0)
-        return NULL;
-    if (subscribers(g, after) > 0) {
+        return false;
+    if (consumer_regex_subscribers(g, after) > 0) {
         *resolved = map_get(&g->consumer->regexes, after) != NULL;
-        return NULL;
+        return false;
     }
+    return true;
+}
+
+struct group_regex_verdict group_regex_judge(struct str pattern)
+{
     struct regex *regex;
-    const char *why = NULL;
-    if (regex_compile(after, &regex, &why) == 0)
+    struct group_regex_verdict verdict = {NULL};
+    if (regex_compile(pattern, &regex, &verdict.wrong) == 0)
         regex_free(regex);
-    return why;
+    return verdict;
 }
 
 void consumer_regex_leave(struct turn *t, const struct consumer_member *m)
 {
     struct str pattern = m->subscription.regex;
     if (pattern.size > 0 && map_get(&m->group->consumer->regexes, pattern) &&
-        subscribers(m->group, pattern) == 1)
+        consumer_regex_subscribers(m->group, pattern) == 1)
         write_consumer_regex_tombstone(t, m->group->id, pattern);
 }
 
@@ -113,7 +119,7 @@ void consumer_regex_refresh(struct turn *t, struct group *g, const struct consum
     answer(t, r, regexes);
 }
 
-void group_regexes_free(struct coordinator_request *r)
+void group_work_free(struct coordinator_request *r)
 {
     arena_free(&r->arena);
     free(r);
@@ -139,7 +145,7 @@ void on_regexes_resolved(struct turn *t, struct coordinator_request *r)
         c->resolving = false;
     for (int32_t i = 0; c && !q->failed && i < q->count; i++) {
         const struct group_regex *regex = &q->regexes[i];
-        if (subscribers(g, regex->pattern) == 0)
+        if (consumer_regex_subscribers(g, regex->pattern) == 0)
             continue;
         any = true;
         changed |= !same_topics(map_get(&c->regexes, regex->pattern), regex);
@@ -151,7 +157,7 @@ void on_regexes_resolved(struct turn *t, struct coordinator_request *r)
     }
     if (changed) {
         const struct consumer_change change = {.group = g, .resolved = q};
-        write_consumer_group(t, g->id, c->epoch + 1, consumer_metadata_hash(t, &change));
+        write_consumer_group(t, g->id, c->epoch + 1, consumer_see_topics(t, &change).hash);
     }
     c->metadata_version = -1; // the next heartbeat looks at the topics again
     r->response = r;          // there is none but the error

@@ -163,6 +163,8 @@ static void replay_regex(struct group *g, const union key *key, const union valu
     regex->topics = arena_zalloc(&regex->memory, (size_t)regex->topics_count, sizeof *regex->topics);
     for (int32_t i = 0; regex->topics && i < regex->topics_count; i++)
         regex->topics[i] = arena_str(&regex->memory, v->regex.topics[i]);
+    if (regex->topics)
+        regex->topics_count = consumer_sort_names(regex->topics, regex->topics_count);
     regex->version = v->regex.version;
     regex->timestamp_ms = v->regex.timestamp;
     if (!regex->pattern.data || !regex->topics || map_put(regexes, regex->pattern, regex))

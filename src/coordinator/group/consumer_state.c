@@ -40,6 +40,7 @@ void consumer_free(struct group *g)
     }
     map_free(&c->members);
     map_free(&c->statics);
+    map_free(&c->subscribed);
     map_free(&c->regexes);
     map_free(&c->holdings);
     free(c);
@@ -74,6 +75,38 @@ struct consumer_member *consumer_member_need(struct group *g, struct str id)
     return m;
 }
 
+// What members subscribe to by name
+
+struct subscribed_topic {
+    struct str name;
+    uint32_t members;
+};
+
+uint32_t consumer_subscribers(const struct group *g, struct str topic)
+{
+    const struct subscribed_topic *s = map_get(&g->consumer->subscribed, topic);
+    return s ? s->members : 0;
+}
+
+static void count_subscriptions(struct consumer_member *m, int change)
+{
+    struct map *subscribed = &m->group->consumer->subscribed;
+    for (int32_t i = 0; i < m->subscription.topics_count; i++) {
+        struct subscribed_topic *s = map_get(subscribed, m->subscription.topics[i]);
+        if (!s) {
+            s = state_alloc(sizeof *s);
+            s->name = state_str(m->subscription.topics[i]);
+            must(map_put(subscribed, s->name, s));
+        }
+        s->members += (uint32_t)change;
+        if (s->members > 0)
+            continue;
+        map_remove(subscribed, s->name);
+        free((void *)(uintptr_t)s->name.data);
+        free(s);
+    }
+}
+
 static void forget_instance(struct consumer_member *m)
 {
     if (consumer_member_static(m->group, m->subscription.instance_id) == m)
@@ -84,6 +117,7 @@ void consumer_member_remove(struct consumer_member *m)
 {
     struct group *g = m->group;
     forget_instance(m);
+    count_subscriptions(m, -1);
     consumer_release(g, &m->at.assigned);
     consumer_release(g, &m->at.revoking);
     map_remove(&g->consumer->members, m->id);
@@ -132,6 +166,7 @@ keep_classic(struct arena *arena,
 void consumer_member_describe(struct consumer_member *m, const struct consumer_subscription *s)
 {
     forget_instance(m);
+    count_subscriptions(m, -1);
     struct arena arena;
     arena_init(&arena, 0);
     struct consumer_subscription own = {.instance_id = keep(&arena, s->instance_id),
@@ -146,9 +181,11 @@ void consumer_member_describe(struct consumer_member *m, const struct consumer_s
                                         .classic = keep_classic(&arena, s->classic)};
     for (int32_t i = 0; i < s->topics_count; i++)
         own.topics[i] = keep(&arena, s->topics[i]);
+    own.topics_count = consumer_sort_names(own.topics, own.topics_count); // Kafka's records have no order
     arena_free(&m->subscription_memory);
     m->subscription_memory = arena;
     m->subscription = own;
+    count_subscriptions(m, 1);
     if (own.instance_id.data)
         must(map_put(&m->group->consumer->statics, own.instance_id, m));
 }
@@ -225,36 +262,44 @@ const char *consumer_state_name(const struct group *g)
     return "Stable";
 }
 
-static bool lists(const struct str *topics, int32_t count, struct str topic)
+static int compare_names(const void *a, const void *b)
 {
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+int32_t consumer_sort_names(struct str *names, int32_t count)
+{
+    int32_t kept = 0;
+    if (count > 1)
+        qsort(names, (size_t)count, sizeof *names, compare_names);
     for (int32_t i = 0; i < count; i++)
-        if (str_equal(topics[i], topic))
-            return true;
-    return false;
+        if (kept == 0 || !str_equal(names[kept - 1], names[i]))
+            names[kept++] = names[i];
+    return kept;
+}
+
+bool consumer_names_have(const struct str *ascending, int32_t count, struct str name)
+{
+    return count > 0 && bsearch(&name, ascending, (size_t)count, sizeof name, compare_names);
 }
 
 bool consumer_subscription_has(const struct group *g, const struct consumer_subscription *s, struct str topic)
 {
     const struct consumer_regex *regex =
         g && s->regex.size > 0 ? map_get(&g->consumer->regexes, s->regex) : NULL;
-    return lists(s->topics, s->topics_count, topic) ||
-           (regex && lists(regex->topics, regex->topics_count, topic));
+    return consumer_names_have(s->topics, s->topics_count, topic) ||
+           (regex && consumer_names_have(regex->topics, regex->topics_count, topic));
 }
 
 bool consumer_subscribes(const struct group *g, struct str topic)
 {
+    bool any = consumer_subscribers(g, topic) > 0;
     struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&g->consumer->members, &i));) {
-        const struct consumer_subscription *s = &((struct consumer_member *)e->value)->subscription;
-        if (lists(s->topics, s->topics_count, topic))
-            return true;
-    }
-    for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));) {
+    for (size_t i = 0; !any && (e = map_next(&g->consumer->regexes, &i));) {
         const struct consumer_regex *regex = e->value;
-        if (lists(regex->topics, regex->topics_count, topic))
-            return true;
+        any = consumer_names_have(regex->topics, regex->topics_count, topic);
     }
-    return false;
+    return any;
 }
 
 void consumer_loaded(struct turn *t, struct group *g)

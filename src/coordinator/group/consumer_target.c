@@ -1,236 +1,229 @@
-// What a group of the consumer protocol as a whole is to do: which topics it sees, and who is to own what.
-#include "coordinator/group/assignor.h"
-#include "coordinator/group/consumer.h"
+// Which topics a group of the consumer protocol sees, by the hash that its records bear.
 #include "coordinator/group/metadata_hash.h"
+#include "coordinator/group/target.h"
+
+#include "base/java_order.h"
 
 #include <stdlib.h>
 
-#define DEFAULT_ASSIGNOR STR("uniform")
-
-struct subscriber {
-    struct str id;
-    const struct consumer_subscription *subscription;
-    struct assignment has;
-};
-
-struct known {
-    struct str name;
-    struct group_topic topic;
-    uint32_t place; // among the topics that exist, by id
-};
-
-// The members and the existing topics that they subscribe to.
-struct view {
-    const struct consumer_group *group; // NULL: none yet
-    const struct group_regexes *resolved;
-    struct subscriber *members;
-    uint32_t members_count;
-    struct known **topics; // sorted by id
-    uint32_t topics_count, topics_capacity;
-    struct map by_name;
-};
-
 // The topics that match the member's regular expression.
-static const struct str *matches(const struct view *v, const struct consumer_subscription *s, int32_t *count)
+static const struct str *matches(const struct consumer_change *change, const struct consumer_subscription *s,
+                                 int32_t *count)
 {
-    for (int32_t i = 0; v->resolved && i < v->resolved->count; i++)
-        if (str_equal(v->resolved->regexes[i].pattern, s->regex)) {
-            *count = v->resolved->regexes[i].topics_count;
-            return v->resolved->regexes[i].topics;
+    const struct group_regexes *resolved = change->resolved;
+    for (int32_t i = 0; resolved && i < resolved->count; i++)
+        if (str_equal(resolved->regexes[i].pattern, s->regex)) {
+            *count = resolved->regexes[i].topics_count;
+            return resolved->regexes[i].topics;
         }
     const struct consumer_regex *regex =
-        v->group && s->regex.size > 0 ? map_get(&v->group->regexes, s->regex) : NULL;
+        change->group && s->regex.size > 0 ? map_get(&consumer_of(change->group)->regexes, s->regex) : NULL;
     *count = regex ? regex->topics_count : 0;
     return regex ? regex->topics : NULL;
 }
 
-// What a member subscribes to: names, and what matches its regular expression.
-struct names {
-    const struct str *own, *matched;
-    int32_t own_count, count;
-};
-
-static struct names names_of(const struct view *v, const struct consumer_subscription *s)
+static void add_member(struct target_view *v, const struct consumer_change *change, struct str id,
+                       const struct consumer_subscription *s, struct assignment has)
 {
-    int32_t matched = 0;
-    struct names n = {.own = s->topics, .own_count = s->topics_count};
-    n.matched = matches(v, s, &matched);
-    n.count = n.own_count + matched;
-    return n;
+    struct target_member *m = &v->members[v->members_count++];
+    *m = (struct target_member){.id = id,
+                                .instance_id = s->instance_id,
+                                .assignor = s->assignor,
+                                .topics = s->topics,
+                                .topics_count = s->topics_count,
+                                .has = has};
+    m->matched = matches(change, s, &m->matched_count);
 }
 
-static struct str name_at(const struct names *n, int32_t i)
+bool target_see(const struct consumer_change *change, struct arena *arena, struct target_view *v)
 {
-    return i < n->own_count ? n->own[i] : n->matched[i - n->own_count];
-}
-
-static bool learn_topic(struct turn *t, struct view *v, struct str name, struct arena *arena)
-{
-    const struct group_metadata *metadata = &t->groups->config->metadata;
-    struct group_topic topic;
-    if (map_get(&v->by_name, name) || !metadata->topic(metadata->context, name, &topic))
-        return true;
-    struct known *known = arena_zalloc(arena, 1, sizeof *known);
-    if (!known)
-        return false;
-    *known = (struct known){.name = name, .topic = topic};
-    if (v->topics_count == v->topics_capacity) {
-        v->topics_capacity = v->topics_capacity ? 2 * v->topics_capacity : 8;
-        struct known **grown = arena_zalloc(arena, v->topics_capacity, sizeof(struct known *));
-        if (!grown)
-            return false;
-        if (v->topics_count > 0)
-            memcpy(grown, v->topics, v->topics_count * sizeof(struct known *));
-        v->topics = grown;
-    }
-    v->topics[v->topics_count++] = known;
-    return map_put(&v->by_name, name, known) == 0;
-}
-
-static int compare_known(const void *a, const void *b)
-{
-    const struct known *l = *(const struct known *const *)a, *r = *(const struct known *const *)b;
-    return memcmp(&l->topic.id, &r->topic.id, sizeof l->topic.id);
-}
-
-static int compare_subscribers(const void *a, const void *b)
-{
-    return str_compare(((const struct subscriber *)a)->id, ((const struct subscriber *)b)->id);
-}
-
-static bool see(struct turn *t, const struct consumer_change *change, struct arena *arena, struct view *v)
-{
-    *v = (struct view){.group = change->group ? consumer_of(change->group) : NULL,
-                       .resolved = change->resolved};
-    size_t most = (v->group ? v->group->members.count : 0) + 1;
-    v->members = arena_zalloc(arena, most, sizeof *v->members);
+    const struct consumer_group *c = change->group ? consumer_of(change->group) : NULL;
+    *v = (struct target_view){0};
+    v->members = arena_zalloc(arena, (c ? c->members.count : 0) + 1, sizeof *v->members);
     if (!v->members)
         return false;
     struct map_entry *e;
-    for (size_t i = 0; v->group && (e = map_next(&v->group->members, &i));) {
+    for (size_t i = 0; c && (e = map_next(&c->members, &i));) {
         const struct consumer_member *m = e->value;
         if (m != change->replaced && !str_equal(m->id, change->id))
-            v->members[v->members_count++] = (struct subscriber){m->id, &m->subscription, m->target};
+            add_member(v, change, m->id, &m->subscription, m->target);
     }
     if (change->id.data)
-        v->members[v->members_count++] =
-            (struct subscriber){change->id, change->subscription, *change->target};
-    if (v->members_count > 1) // what is decided does not depend on the order of a hash map
-        qsort(v->members, v->members_count, sizeof *v->members, compare_subscribers);
+        add_member(v, change, change->id, change->subscription, *change->target);
+    return true;
+}
+
+static int compare_members(const void *a, const void *b)
+{
+    return str_compare(((const struct target_member *)a)->id, ((const struct target_member *)b)->id);
+}
+
+// Kafka puts the members that it has into a hash map, in the order of its own table, and then a new one.
+bool target_order(struct target_view *v, struct str newcomer, struct arena *arena)
+{
+    size_t count = v->members_count, known = 0, *table, *order;
+    if (count > 1) // nothing depends on the order of our own map
+        qsort(v->members, count, sizeof *v->members, compare_members);
+    struct target_member *from = arena_zalloc(arena, count, sizeof *from);
+    struct str *ids = arena_zalloc(arena, count, sizeof *ids), *put = arena_zalloc(arena, count, sizeof *put);
+    if (!from || !ids || !put)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!str_equal(v->members[i].id, newcomer)) {
+            ids[known] = v->members[i].id;
+            from[known++] = v->members[i];
+        } else {
+            ids[count - 1] = newcomer;
+            from[count - 1] = v->members[i];
+        }
+    if (java_timeline_order(ids, known, arena, &table))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        put[i] = i < known ? ids[table[i]] : ids[i];
+    if (java_map_order(put, count, 0, arena, &order))
+        return false;
+    for (size_t i = 0; i < count; i++)
+        v->members[i] = from[order[i] < known ? table[order[i]] : order[i]];
+    return true;
+}
+
+struct str target_name_at(const struct target_member *m, int32_t i)
+{
+    return i < m->topics_count ? m->topics[i] : m->matched[i - m->topics_count];
+}
+
+static bool same_names(const struct str *a, int32_t a_count, const struct str *b, int32_t b_count)
+{
+    bool same = a_count == b_count;
+    for (int32_t i = 0; same && a != b && i < a_count; i++)
+        same = str_equal(a[i], b[i]);
+    return same;
+}
+
+bool target_same_topics(const struct target_member *a, const struct target_member *b)
+{
+    return same_names(a->topics, a->topics_count, b->topics, b->topics_count) &&
+           same_names(a->matched, a->matched_count, b->matched, b->matched_count);
+}
+
+static bool learn_topic(const struct group_metadata *metadata, struct target_view *v, struct str name,
+                        struct arena *arena)
+{
+    struct group_topic topic;
+    if (map_get(&v->by_name, name) || !metadata->topic(metadata->context, name, &topic))
+        return true;
+    struct target_topic *known = arena_zalloc(arena, 1, sizeof *known);
+    if (!known)
+        return false;
+    *known = (struct target_topic){.name = name, .topic = topic};
+    if (v->topics_count == v->topics_capacity) {
+        v->topics_capacity = v->topics_capacity ? 2 * v->topics_capacity : 8;
+        struct target_topic **grown = arena_zalloc(arena, v->topics_capacity, sizeof(struct target_topic *));
+        if (!grown)
+            return false;
+        if (v->topics_count > 0)
+            memcpy(grown, v->topics, v->topics_count * sizeof(struct target_topic *));
+        v->topics = grown;
+    }
+    v->topics[v->topics_count++] = known;
+    v->partitions += topic.partitions;
+    return map_put(&v->by_name, name, known) == 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct target_topic *l = *(const struct target_topic *const *)a,
+                              *r = *(const struct target_topic *const *)b;
+    return memcmp(&l->topic.id, &r->topic.id, sizeof l->topic.id);
+}
+
+bool target_learn(const struct group_metadata *metadata, struct target_view *v, struct arena *arena)
+{
     for (uint32_t i = 0; i < v->members_count; i++) {
-        const struct names names = names_of(v, v->members[i].subscription);
-        for (int32_t k = 0; k < names.count; k++)
-            if (!learn_topic(t, v, name_at(&names, k), arena))
+        const struct target_member *m = &v->members[i];
+        if (i > 0 && target_same_topics(m, m - 1)) // as in most groups
+            continue;
+        for (int32_t k = 0; k < m->topics_count + m->matched_count; k++)
+            if (!learn_topic(metadata, v, target_name_at(m, k), arena))
                 return false;
     }
     if (v->topics_count > 1)
-        qsort(v->topics, v->topics_count, sizeof(struct known *), compare_known);
+        qsort(v->topics, v->topics_count, sizeof(struct target_topic *), compare_ids);
     for (uint32_t i = 0; i < v->topics_count; i++)
         v->topics[i]->place = i;
     return true;
 }
 
-// Metadata
+void target_free(struct target_view *v)
+{
+    map_free(&v->by_name);
+}
+
+// The hash
 
 static int compare_names(const void *a, const void *b)
 {
-    return str_compare((*(const struct known *const *)a)->name, (*(const struct known *const *)b)->name);
+    return str_compare((*(const struct target_topic *const *)a)->name,
+                       (*(const struct target_topic *const *)b)->name);
 }
 
-int64_t consumer_metadata_hash(struct turn *t, const struct consumer_change *change)
+static struct consumer_topics look_at_topics(struct turn *t, const struct consumer_change *change)
 {
     struct arena arena;
-    struct view v;
+    struct target_view v;
     arena_init(&arena, 0);
-    if (!see(t, change, &arena, &v))
+    if (!target_see(change, &arena, &v) || !target_learn(&t->groups->config->metadata, &v, &arena))
         state_array(NULL, SIZE_MAX, 1); // ends the process
     if (v.topics_count > 1)
-        qsort(v.topics, v.topics_count, sizeof(struct known *), compare_names);
+        qsort(v.topics, v.topics_count, sizeof(struct target_topic *), compare_names);
     int64_t *hashes = arena_alloc(&arena, v.topics_count * sizeof *hashes);
     if (!hashes)
         state_array(NULL, SIZE_MAX, 1);
     for (uint32_t i = 0; i < v.topics_count; i++)
         hashes[i] = v.topics[i]->topic.hash;
-    int64_t result = metadata_hash_group(hashes, v.topics_count);
-    map_free(&v.by_name);
+    const struct consumer_topics result = {metadata_hash_group(hashes, v.topics_count), v.partitions};
+    target_free(&v);
     arena_free(&arena);
     return result;
 }
 
-// Assignment
-
-// The assignor that most members ask for.
-static const struct assignor *preferred_assignor(const struct view *v)
+// Whether the others still subscribe to all that one of them leaves, if it does not itself.
+static bool leaves_nothing(const struct group *g, const struct consumer_member *old,
+                           const struct consumer_subscription *now)
 {
-    const struct assignor *uniform = assignor_find(DEFAULT_ASSIGNOR), *range = assignor_find(STR("range"));
-    uint32_t ranges = 0, uniforms = 0;
-    for (uint32_t i = 0; i < v->members_count; i++) {
-        struct str name = v->members[i].subscription->assignor;
-        ranges += str_is(name, range->name);
-        uniforms += str_is(name, uniform->name);
-    }
-    return ranges > uniforms ? range : uniform;
-}
-
-static int compare_places(const void *a, const void *b)
-{
-    uint32_t l = *(const uint32_t *)a, r = *(const uint32_t *)b;
-    return (l > r) - (l < r);
-}
-
-static bool set_problem(const struct view *v, struct arena *arena, struct assignor_problem *p)
-{
-    struct assignor_topic *topics = arena_zalloc(arena, v->topics_count, sizeof *topics);
-    struct assignor_member *members = arena_zalloc(arena, v->members_count, sizeof *members);
-    if (!topics || !members)
-        return false;
-    for (uint32_t i = 0; i < v->topics_count; i++)
-        topics[i] = (struct assignor_topic){v->topics[i]->topic.id, v->topics[i]->topic.partitions};
-    for (uint32_t i = 0; i < v->members_count; i++) {
-        const struct consumer_subscription *s = v->members[i].subscription;
-        const struct names names = names_of(v, s);
-        uint32_t *places = arena_alloc(arena, (size_t)names.count * sizeof *places);
-        uint32_t found = 0, kept = 0;
-        if (!places)
+    const struct consumer_subscription *s = &old->subscription;
+    for (int32_t i = 0; i < s->topics_count; i++)
+        if (consumer_subscribers(g, s->topics[i]) < 2 &&
+            !(now && consumer_names_have(now->topics, now->topics_count, s->topics[i])))
             return false;
-        for (int32_t k = 0; k < names.count; k++) {
-            const struct known *known = map_get(&v->by_name, name_at(&names, k));
-            if (known)
-                places[found++] = known->place;
-        }
-        if (found > 1)
-            qsort(places, found, sizeof *places, compare_places);
-        for (uint32_t k = 0; k < found; k++) // by name and by regular expression
-            if (kept == 0 || places[kept - 1] != places[k])
-                places[kept++] = places[k];
-        members[i] = (struct assignor_member){.id = v->members[i].id,
-                                              .instance_id = s->instance_id,
-                                              .topics = places,
-                                              .topics_count = kept,
-                                              .has = v->members[i].has};
-    }
-    *p = (struct assignor_problem){topics, v->topics_count, members, v->members_count};
-    return true;
+    return s->regex.size == 0 || (now && str_equal(now->regex, s->regex)) ||
+           consumer_regex_subscribers(g, s->regex) > 1;
 }
 
-bool consumer_assign(struct turn *t, struct str group, const struct consumer_change *change, int32_t epoch,
-                     struct assignment *target)
+static bool brings_nothing(const struct group *g, const struct consumer_subscription *now)
 {
-    struct arena *arena = &t->effects->arena; // the targets outlive this call
-    struct view v;
-    struct assignor_problem p;
-    bool ok = see(t, change, arena, &v) && set_problem(&v, arena, &p) &&
-              preferred_assignor(&v)->assign(&p, arena) == 0;
-    for (uint32_t i = 0; ok && i < p.members_count; i++) {
-        const struct assignor_member *m = &p.members[i];
-        bool is_new = !change->group || !consumer_member_find(change->group, m->id);
-        if (is_new || !assignment_equal(&m->has, &m->gets))
-            write_consumer_target(t, group, m->id, &m->gets);
-        if (str_equal(m->id, change->id))
-            *target = m->gets;
-    }
-    if (ok)
-        write_consumer_target_epoch(t, group, epoch, t->now.wall_ms);
-    map_free(&v.by_name);
-    return ok;
+    for (int32_t i = 0; i < now->topics_count; i++)
+        if (consumer_subscribers(g, now->topics[i]) == 0)
+            return false;
+    return now->regex.size == 0 || consumer_regex_subscribers(g, now->regex) > 0;
+}
+
+// When one of many comes or goes, the topics are mostly the same ones.
+static bool sees_the_same(const struct consumer_change *change)
+{
+    const struct consumer_member *one =
+        change->id.data ? consumer_member_find(change->group, change->id) : NULL;
+    const struct consumer_member *old = change->replaced ? change->replaced : one;
+    const struct consumer_subscription *now = change->id.data ? change->subscription : NULL;
+    return !change->resolved && !(change->replaced && one) &&
+           (!old || leaves_nothing(change->group, old, now)) && (!now || brings_nothing(change->group, now));
+}
+
+struct consumer_topics consumer_see_topics(struct turn *t, const struct consumer_change *change)
+{
+    const struct group_metadata *metadata = &t->groups->config->metadata;
+    const struct consumer_group *c = change->group ? consumer_of(change->group) : NULL;
+    if (c && c->metadata_version == metadata->version(metadata->context) && sees_the_same(change))
+        return (struct consumer_topics){c->metadata_hash, c->partitions};
+    return look_at_topics(t, change);
 }

@@ -29,6 +29,14 @@ struct group_metadata {
     int32_t (*setting)(void *context, struct str group, struct str name, int32_t otherwise);
 };
 
+// What is wrong with the regular expression of a request. To compile one may cost more than a shard's lock is
+// held for.
+struct group_regex_verdict {
+    const char *wrong; // static; NULL: nothing
+};
+
+struct group_regex_verdict group_regex_judge(struct str pattern); // any thread
+
 // Regular expressions of a group, and the topics that match each.
 struct group_regexes {
     struct str group_id;
@@ -64,6 +72,10 @@ struct group_config {
     // as a request's `complete`, and owns the request: group_regexes_free. With an error in it the shard is
     // lost. Whoever has the topics hands them back as GROUP_REGEXES_RESOLVED.
     void (*resolve)(struct coordinator_request *regexes);
+    // The same for an assignment that would cost more than a reactor has to give: who gets the request looks
+    // at the group (GROUP_ASSIGN_LOOK), computes (group_assignment_compute), and hands it back
+    // (GROUP_ASSIGNED). NULL: all is computed within requests.
+    void (*assign)(struct coordinator_request *due);
     struct loop *resolve_to;
     void *resolve_context;
 };
@@ -80,17 +92,22 @@ enum group_request {
     GROUP_COMMIT,     // offset_commit_request with names and ids of topics that exist; offset_commit_response
     GROUP_TXN_COMMIT, // struct group_txn_commit; offset_commit_response
     GROUP_FETCH,      // struct group_fetch; offset_fetch_response_offset_fetch_response_group
-    GROUP_OFFSET_DELETE,      // offset_delete_request; offset_delete_response
-    GROUP_LIST,               // list_groups_request; list_groups_response: the shard's
-    GROUP_DESCRIBE,           // struct str, the group's id; describe_groups_response_described_group
-    GROUP_DELETE,             // struct str; none but the error
-    GROUP_TOPIC_DELETED,      // struct str, the topic's name; none
-    GROUP_CONSUMER_HEARTBEAT, // consumer_group_heartbeat_request; consumer_group_heartbeat_response
-    GROUP_CONSUMER_DESCRIBE,  // struct str; consumer_group_describe_response_described_group
-    GROUP_REGEXES_RESOLVED,   // struct group_regexes; none but the error
+    GROUP_OFFSET_DELETE, // offset_delete_request; offset_delete_response
+    GROUP_LIST,          // list_groups_request; list_groups_response: the shard's
+    GROUP_DESCRIBE,      // struct str, the group's id; describe_groups_response_described_group
+    GROUP_DELETE,        // struct str; none but the error
+    GROUP_TOPIC_DELETED, // struct str, the topic's name; none
+    // consumer_group_heartbeat_request; consumer_group_heartbeat_response. `known` may be a struct
+    // group_regex_verdict
+    GROUP_CONSUMER_HEARTBEAT,
+    GROUP_CONSUMER_DESCRIBE, // struct str; consumer_group_describe_response_described_group
+    GROUP_REGEXES_RESOLVED,  // struct group_regexes; none but the error
+    GROUP_ASSIGN_LOOK, // struct group_assignment_due; struct group_assignment, or none: not wanted any more
+    GROUP_ASSIGNED,    // struct group_assignment; none but the error
     GROUP_REQUESTS,
     GROUP_REGEXES, // from the machine to config->resolve: the response is a struct group_regexes without
                    // topics
+    GROUP_ASSIGN,  // from the machine to config->assign: the response is a struct group_assignment_due
 };
 
 // Offsets that count when the producer's transaction commits.
@@ -99,7 +116,21 @@ struct group_txn_commit {
     struct coordinator_producer producer;
 };
 
-void group_regexes_free(struct coordinator_request *regexes);
+// A large group, whose partitions are to be assigned.
+struct group_assignment_due {
+    struct str group_id;
+    struct uuid token; // of this assignment
+};
+
+struct group_assignment;
+
+// Who is to own what of a group as GROUP_ASSIGN_LOOK found it. On any thread that may ask for metadata; what
+// it finds lives in the arena.
+void group_assignment_compute(struct group_assignment *a, const struct group_metadata *metadata,
+                              struct arena *arena);
+
+// Requests of the machine's own: GROUP_REGEXES and GROUP_ASSIGN.
+void group_work_free(struct coordinator_request *work);
 
 struct group_fetch {
     struct str group_id;

@@ -277,6 +277,8 @@ static void (*const served[GROUP_REQUESTS])(struct turn *t, struct coordinator_r
     [GROUP_CONSUMER_HEARTBEAT] = on_consumer_heartbeat,
     [GROUP_CONSUMER_DESCRIBE] = on_consumer_describe,
     [GROUP_REGEXES_RESOLVED] = on_regexes_resolved,
+    [GROUP_ASSIGN_LOOK] = on_assign_look,
+    [GROUP_ASSIGNED] = on_assigned,
 };
 
 static void step(void *state, struct coordinator_request *r, struct coordinator_now now,

@@ -5,8 +5,7 @@
 #define OFFSET_VALUE_VERSION        4
 #define OFFSET_EXPIRE_VALUE_VERSION 1 // the only one that has a time of expiry
 
-// A message with its version, or for a key its type, in front.
-static struct bytes encode(struct arena *arena, int16_t prefix, const struct message_type *type,
+struct bytes record_encode(struct arena *arena, int16_t prefix, const struct message_type *type,
                            int16_t version, const void *message)
 {
     size_t size;
@@ -22,14 +21,22 @@ static struct bytes encode(struct arena *arena, int16_t prefix, const struct mes
     return (struct bytes){bytes, size + 2};
 }
 
+void write_record_value(struct turn *t, const struct message_type *key_type, const void *key,
+                        struct bytes value)
+{
+    struct bytes k = record_encode(&t->effects->arena, key_type->key, key_type, 0, key);
+    if (!k.data || coordinator_effects_add(t->effects, k, value))
+        state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+}
+
 void write_record(struct turn *t, const struct message_type *key_type, const void *key,
                   const struct message_type *value_type, int16_t version, const void *value)
 {
     struct arena *arena = &t->effects->arena;
-    struct bytes k = encode(arena, key_type->key, key_type, 0, key);
-    struct bytes v = value ? encode(arena, version, value_type, version, value) : BYTES_NULL;
-    if (!k.data || (value && !v.data) || coordinator_effects_add(t->effects, k, v))
+    struct bytes v = value ? record_encode(arena, version, value_type, version, value) : BYTES_NULL;
+    if (value && !v.data)
         state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+    write_record_value(t, key_type, key, v);
 }
 
 void write_group(struct turn *t, const struct group *g)

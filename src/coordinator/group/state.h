@@ -168,7 +168,7 @@ struct groups {
     struct coordinator_request *then_request;
     struct replaced *then_replaced;
     struct str then_group_id, then_member_id; // the request's memory, during the call
-    bool then_moved;
+    bool then_moved, then_assigns;
     struct str then_downgraded; // a group that becomes a classic one; in the effects' memory
 };
 
@@ -268,9 +268,15 @@ void settle_replaced(struct turn *t, int16_t error);
 
 // records.c: what is written
 
+// A message with its version, or for a key its type, in front. A null view: out of memory.
+struct bytes record_encode(struct arena *arena, int16_t prefix, const struct message_type *type,
+                           int16_t version, const void *message);
 // value NULL: a tombstone. What is written is not replayed unless effects->replay says so.
 void write_record(struct turn *t, const struct message_type *key_type, const void *key,
                   const struct message_type *value_type, int16_t version, const void *value);
+// The value is encoded already, and lives until the records are appended.
+void write_record_value(struct turn *t, const struct message_type *key_type, const void *key,
+                        struct bytes value);
 
 void write_group(struct turn *t, const struct group *g); // as it stands
 void write_group_value(struct turn *t, struct str id,

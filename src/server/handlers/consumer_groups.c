@@ -46,6 +46,13 @@ static bool may_see_topics(struct request *r, const struct consumer_group_heartb
     return true;
 }
 
+// Clients send one when it changes: to compile it is a worker's.
+static bool has_regex(const struct request *r)
+{
+    const struct consumer_group_heartbeat_request *q = r->message;
+    return q->subscribed_topic_regex.size > 0;
+}
+
 static void handle_heartbeat(struct request *r)
 {
     const struct consumer_group_heartbeat_request *q = r->message;
@@ -66,6 +73,12 @@ static void handle_heartbeat(struct request *r)
         out_of_memory(r);
         return;
     }
+    if (has_regex(r)) {
+        struct group_regex_verdict *verdict = arena_alloc(&r->arena, sizeof *verdict);
+        if (verdict)
+            *verdict = group_regex_judge(q->subscribed_topic_regex);
+        call->parts[0].known = verdict;
+    }
     call->parts[0].kind = GROUP_CONSUMER_HEARTBEAT;
     call->parts[0].message = q;
     coordinator_call_run_key(call, broker_of(r)->groups, q->group_id);
@@ -76,6 +89,8 @@ const struct api_handler consumer_group_heartbeat_handler = {.api_key = 68,
                                                              .max_version = 1,
                                                              .advertised_min_version = -1,
                                                              .listeners = LISTENER_BROKER,
+                                                             .worker_bytes = HEAVY_REQUEST_BYTES,
+                                                             .is_costly = has_regex,
                                                              .handle = handle_heartbeat};
 
 // ConsumerGroupDescribe
@@ -153,4 +168,5 @@ const struct api_handler consumer_group_describe_handler = {.api_key = 69,
                                                             .max_version = 1,
                                                             .advertised_min_version = -1,
                                                             .listeners = LISTENER_BROKER,
+                                                            .worker_bytes = 1, // a group may be large
                                                             .handle = handle_describe};
