@@ -8,7 +8,8 @@
 
 #include <stdlib.h>
 
-// Three steps, each on a worker, for the group's shard is copied from and written to in them; between them the loop.
+// Three steps, each on a worker, for the group's shard is copied from and written to in them; between them
+// the loop.
 enum step { STEP_LOOK, STEP_COMPUTE, STEP_TELL, STEPS };
 
 struct assignment {

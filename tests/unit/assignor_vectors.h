@@ -34,12 +34,14 @@ static const char *const assignor_vectors[] = {
     "a6 b6 c7|r;b;a0 a1 a2;b2|p;b;a3 a4 a5;b5|t;b;b0 b1 b2;b0 b1|s;b;b3 b4 b5;b3 b4",
     "a4 b1 c5|q;abc;;a0 a1 a2|r;abc;;a3 b0 c0|p;abc;c2 c3 c4;c1 c2 c3 c4",
     "a4 b1 c5|p;abc;c1 c2 c3 c4;c1 c2 c3|t;abc;;a3 b0|s;abc;;c0 c4|q;abc;a0 a1 a2;a0 a1 a2",
-    "a6 b7 c3|p;abc;;a4 c0 c1 c2|r;abc;;a5 b0 b1 b2|s;abc;;b3 b4 b5 b6|q;abc;a0 a1 a2 a3 a4 a5 b0 b1 b2 b3 b4 b5 b6;a0 a1 a2 a3",
+    "a6 b7 c3|p;abc;;a4 c0 c1 c2|r;abc;;a5 b0 b1 b2|s;abc;;b3 b4 b5 b6|q;abc;a0 a1 a2 a3 a4 a5 b0 b1 b2 b3 "
+    "b4 b5 b6;a0 a1 a2 a3",
     "a3 b3|s;ab;a1 a2;a1 a2|t;ab;;b0|r;ab;a0;a0|p;ab;;b1 b2",
     "a3 b3|t;b;b0;b0|p;b;b1 b2;b1|q;b;;|r;b;a0;b2",
     "a3 b6|r;a;a0 a1 b2 b3;a0|q;a;b0 b1 b4 b5;|p;a;;a2|s;a;;a1",
     "a1 b2 c4|p;ac;a0 b0 b1 c0 c1 c2 c3;a0 c0|s;ac;;c1|q;ac;;c2 c3",
-    "a3 b6 c6|p;abc;a1 a2 c3 c4 c5;a1 a2 c3 c4|q;abc;;b0 b1 b2|s;abc;a0 c0 c1 c2;a0 c0 c1 c2|r;abc;;b3 b4 b5 c5",
+    "a3 b6 c6|p;abc;a1 a2 c3 c4 c5;a1 a2 c3 c4|q;abc;;b0 b1 b2|s;abc;a0 c0 c1 c2;a0 c0 c1 c2|r;abc;;b3 b4 b5 "
+    "c5",
     "a1 b6 c4|p;abc;;b0 b1|s;abc;c0 c1;b2 c0 c1|r;abc;;b3 b4 b5|q;abc;a0;a0 c2 c3",
     "a1 b6 c4|s;ab;b2 c0 c1;a0 b2|t;ab;;b0 b1|r;ab;b3 b4 b5;b3 b4 b5",
     "a6|s;a;;a0 a1|p;a;a2 a3 a4;a2 a3|t;a;;a4 a5",
@@ -53,7 +55,8 @@ static const char *const assignor_vectors[] = {
     "a3 b3 c6|r;ab;b1 b2 c2 c3 c4 c5;b1 b2|p;ab;;a2|s;ab;a0 a1 a2 b0 c0 c1;a0 a1|t;ab;;b0",
     "a6 b3 c2|q;ac;;a0 a1|t;ac;;a2 a3|s;ac;;a4 a5|r;ac;b0 b1 b2 c0 c1;c0 c1",
     "a1 b2 c7|s;abc;;b0 b1|t;abc;;c0 c1|q;abc;;c2 c5 c6|p;abc;a0 c3 c4 c5 c6;a0 c3 c4",
-    "a8 b6 c4|p;ab;;a7 b0 b1|r;ab;a0 a1 a2 a3 a4 a5 a6 c0 c1 c2 c3;a0 a1 a2 a3|t;ab;;b2 b3 b4|q;ab;;a4 a5 a6 b5",
+    "a8 b6 c4|p;ab;;a7 b0 b1|r;ab;a0 a1 a2 a3 a4 a5 a6 c0 c1 c2 c3;a0 a1 a2 a3|t;ab;;b2 b3 b4|q;ab;;a4 a5 a6 "
+    "b5",
     "a7 b4|s;ab;;a3 a4 a5|q;ab;a0 a1 a2;a0 a1 a2 a6|r;ab;;b0 b1 b2 b3",
     "a2|r;a;;|p;a;;a1|t;a;a0;a0",
     "a7 b3|t;a;a0 b0 b1 b2;a0|r;a;;a3 a6|p;a;;a4 a5|q;a;a1 a2 a3 a4 a5;a1 a2",
@@ -113,7 +116,8 @@ static const char *const assignor_vectors[] = {
     "a5 b1 c4|s;;a0 a1 a2 a3 a4 b0 c0 c1 c2;|p;c;;c0 c2|t;;;|q;c;;c1 c3",
     "a5 b2 c4|p;ab;c1 c3;a1 a3 a4 b0 b1|s;;a1 a3;|r;abc;a0 a2 a4;a0 a2 c0 c1 c2 c3",
     "a2 b7|q;ab;a0 a1;b3 b5 b6|p;a;;a0 a1|s;ab;;b0 b1 b2 b4",
-    "a7 b7 c2|r;ac;;a0 a1 a2 a3 a4 a5|p;ab;b0 b1 b2 b3 b4 b5 b6;a6 b0 b1 b2 b3|q;bc;a1 a3 a5 c0;b4 b5 b6 c0 c1",
+    "a7 b7 c2|r;ac;;a0 a1 a2 a3 a4 a5|p;ab;b0 b1 b2 b3 b4 b5 b6;a6 b0 b1 b2 b3|q;bc;a1 a3 a5 c0;b4 b5 b6 c0 "
+    "c1",
     "a8|t;a;;a4 a5 a6 a7|r;;;|p;;;|s;a;a0 a1 a2 a3 a4 a5 a6;a0 a1 a2 a3",
     "a9|s;;a0 a1 a2 a3;|r;a;;a0 a1 a2 a3 a4 a5 a6 a7 a8|p;;;|q;;;",
     "a3 b1|s;b;;b0|t;b;a0 a1 a2;|p;;b0;|q;ab;;a0 a1 a2",
@@ -135,7 +139,8 @@ static const char *const assignor_vectors[] = {
     "a3 b7 c3|p;ac;;a0 a1 a2 c0 c1|s;abc;;b0 b2 b4 c2|t;b;a0 a1 a2 c0 c1 c2;b1 b3 b5 b6",
     "a3 b7 c3|r;abc;;b0 b2 b4 b6|s;ac;b0 b2 b4 c2;a0 a1 a2 c2|p;;a0 a1 a2 c0 c1;|q;bc;;b1 b3 b5 c0 c1",
     "a6 b4 c6|t;bc;b0 b1 b2 b3;b0 b1 b2 b3 c0 c1 c2 c3 c4 c5|r;;;|s;;;",
-    "a7 b4 c6|t;abc;b0 b1 b2 b3 c0 c1 c2 c3 c4 c5;a0 a1 a2 a3 a4 a5 a6 c0 c1 c2 c3 c4 c5|q;b;;b1 b3|p;b;;b0 b2",
+    "a7 b4 c6|t;abc;b0 b1 b2 b3 c0 c1 c2 c3 c4 c5;a0 a1 a2 a3 a4 a5 a6 c0 c1 c2 c3 c4 c5|q;b;;b1 b3|p;b;;b0 "
+    "b2",
     "a3 b3|r;a;b0 b1 b2;a0|t;ab;;b0 b1 b2|s;a;;a1|p;a;;a2",
     "a7 b1|t;;b0;|p;a;;a0 a2 a4 a6|q;ab;;a1 a3 a5 b0|s;;;",
     "a3 b2|s;;b1;|q;a;;a0 a1 a2|r;b;a1;b0|p;b;a0;b1",

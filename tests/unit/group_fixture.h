@@ -164,7 +164,7 @@ static void shard_unload(struct shard_fixture *f, int16_t error)
 }
 
 // A crash: another broker rebuilds the state from the log.
-static void shard_reload(struct shard_fixture *f)
+static inline void shard_reload(struct shard_fixture *f)
 {
     shard_unload(f, E_NOT_COORDINATOR);
     f->state = group_machine.create(&f->config);

@@ -14,9 +14,17 @@ static int compare(const void *a, const void *b)
     return topic_partition_compare(a, b);
 }
 
+static bool is_ascending(const struct topic_partition *items, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++)
+        if (topic_partition_compare(&items[i - 1], &items[i]) > 0)
+            return false;
+    return true;
+}
+
 struct assignment assignment_make(struct topic_partition *items, uint32_t count)
 {
-    if (count > 1)
+    if (!is_ascending(items, count)) // mostly it is
         qsort(items, count, sizeof *items, compare);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++)

@@ -1,8 +1,8 @@
 // Who of a consumer group is to own what: within the request, or for a large group on a worker.
 //
-// A worker takes a picture of the group (GROUP_ASSIGN_LOOK), computes without the shard's lock, and hands the targets
-// back (GROUP_ASSIGNED). They count as those of the epoch that it looked at, even when the group has gone on since:
-// otherwise a group that members keep joining would never get any. Who has left gets nothing.
+// A worker takes a picture of the group (GROUP_ASSIGN_LOOK), computes without the shard's lock, and hands the
+// targets back (GROUP_ASSIGNED). They count as those of the epoch that it looked at, even when the group has
+// gone on since: otherwise a group that members keep joining would never get any. Who has left gets nothing.
 #include "coordinator/group/assignor.h"
 #include "coordinator/group/target.h"
 
@@ -221,7 +221,8 @@ void group_assignment_compute(struct group_assignment *a, const struct group_met
 {
     struct assignor_problem p;
     a->results = arena_zalloc(arena, a->view.members_count, sizeof *a->results);
-    a->failed = !a->results || !target_order(&a->view, STR_NULL, arena) || !solve(metadata, &a->view, arena, &p);
+    a->failed =
+        !a->results || !target_order(&a->view, STR_NULL, arena) || !solve(metadata, &a->view, arena, &p);
     for (uint32_t i = 0; !a->failed && i < p.members_count; i++) {
         const struct assignor_member *m = &p.members[i];
         if (assignment_equal(&m->has, &m->gets))

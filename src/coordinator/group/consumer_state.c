@@ -201,46 +201,80 @@ void assignment_own(struct assignment *place, const struct assignment *a)
 
 // Who holds what
 
-// What anybody holds, assigned or revoking. More than one member may hold a partition only while Kafka's
+#define HOLDINGS 32 // partitions that lie beside each other
+
+// How many members hold each, assigned or revoking. More than one may hold a partition only while Kafka's
 // records of another order are read.
-struct holding {
-    struct topic_partition what; // its first bytes are the key
-    uint32_t members;
+struct holdings {
+    struct topic_partition first; // its first bytes are the key
+    uint32_t members[HOLDINGS], held;
 };
 
-static struct str holding_key(const struct topic_partition *p)
+static struct topic_partition holdings_first(const struct topic_partition *p)
 {
-    return (struct str){(const char *)p, sizeof p->topic + sizeof p->partition};
+    return (struct topic_partition){p->topic, p->partition & ~(HOLDINGS - 1), 0};
+}
+
+static struct holdings *holdings_of(const struct group *g, const struct topic_partition *first)
+{
+    struct str key = {(const char *)first, sizeof first->topic + sizeof first->partition};
+    return map_get(&g->consumer->holdings, key);
+}
+
+static uint32_t *holders(struct holdings *h, const struct topic_partition *p)
+{
+    return &h->members[p->partition & (HOLDINGS - 1)];
 }
 
 bool consumer_is_held(const struct group *g, const struct topic_partition *p)
 {
-    return map_get(&g->consumer->holdings, holding_key(p)) != NULL;
+    const struct topic_partition first = holdings_first(p);
+    struct holdings *h = holdings_of(g, &first);
+    return h && *holders(h, p) > 0;
+}
+
+static struct holdings *holdings_need(struct group *g, const struct topic_partition *p)
+{
+    const struct topic_partition first = holdings_first(p);
+    struct holdings *h = holdings_of(g, &first);
+    if (h)
+        return h;
+    h = state_alloc(sizeof *h);
+    h->first = first;
+    struct str key = {(const char *)&h->first, sizeof first.topic + sizeof first.partition};
+    must(map_put(&g->consumer->holdings, key, h));
+    return h;
+}
+
+static bool is_among(const struct holdings *h, const struct topic_partition *p)
+{
+    return h && h->first.partition == (p->partition & ~(HOLDINGS - 1)) &&
+           uuid_equal(&h->first.topic, &p->topic);
 }
 
 void consumer_hold(struct group *g, const struct assignment *a)
 {
-    struct map *holdings = &g->consumer->holdings;
+    struct holdings *h = NULL;
     for (uint32_t i = 0; i < a->count; i++) {
-        struct holding *h = map_get(holdings, holding_key(&a->items[i]));
-        if (!h) {
-            h = state_alloc(sizeof *h);
-            h->what = a->items[i];
-            must(map_put(holdings, holding_key(&h->what), h));
-        }
-        h->members++;
+        if (!is_among(h, &a->items[i]))
+            h = holdings_need(g, &a->items[i]);
+        h->held += (*holders(h, &a->items[i]))++ == 0;
     }
 }
 
 void consumer_release(struct group *g, const struct assignment *a)
 {
-    struct map *holdings = &g->consumer->holdings;
+    struct holdings *h = NULL;
     for (uint32_t i = 0; i < a->count; i++) {
-        struct holding *h = map_get(holdings, holding_key(&a->items[i]));
-        if (--h->members > 0)
+        if (!is_among(h, &a->items[i]))
+            h = holdings_need(g, &a->items[i]);
+        h->held -= --(*holders(h, &a->items[i])) == 0;
+        if (h->held > 0)
             continue;
-        map_remove(holdings, holding_key(&h->what));
+        map_remove(&g->consumer->holdings,
+                   (struct str){(const char *)&h->first, sizeof h->first.topic + sizeof h->first.partition});
         free(h);
+        h = NULL;
     }
 }
 
