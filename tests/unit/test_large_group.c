@@ -1,4 +1,5 @@
-// What a group of 1,000 members and 100,000 partitions costs whom: the thread that serves a heartbeat hardly anything.
+// What a group of 1,000 members and 100,000 partitions costs whom: the thread that serves a heartbeat hardly
+// anything.
 #include "unit.h"
 
 #include "group_fixture.h"
@@ -81,7 +82,8 @@ static int64_t cpu_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-// Returns the member's epoch; *partitions are those that it was told, and *most_us what the costliest one cost.
+// Returns the member's epoch; *partitions are those that it was told, and *most_us what the costliest one
+// cost.
 static int32_t beat(int member, int32_t epoch, int32_t *partitions, int64_t *most_us)
 {
     char id[8];
