@@ -1,5 +1,6 @@
 """Topics that a test needs, made, filled and read with librdkafka."""
 
+import time
 import uuid
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
@@ -43,15 +44,15 @@ def end_of(bootstrap, topic, partition=0):
 
 def read_topic(bootstrap, topic, isolation="read_uncommitted"):
     """What the topic holds at this moment, as librdkafka's messages; nothing where it does not exist yet."""
-    settings = {"group.id": f"reader-{uuid.uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True}
+    settings = {"group.id": f"reader-{uuid.uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 10}
     consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": isolation, **settings})
     try:
         partitions = consumer.list_topics(topic, 20).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-        found, ended = [], set()
+        found, ended, deadline = [], set(), time.monotonic() + 120
         while len(ended) < len(partitions):
-            messages = consumer.consume(10000, 20 if not found else 0.2)
-            for message in messages:
+            assert time.monotonic() < deadline, f"{topic}: {len(partitions) - len(ended)} partitions did not come to their end"
+            for message in consumer.consume(1000, 0.05):  # which waits until it has that many, or for that long
                 if message.error() is None:
                     found.append(message)
                 elif message.error().code() == KafkaError._PARTITION_EOF:
