@@ -50,4 +50,7 @@ APIS = [
     "ConsumerGroupHeartbeat",
     "ConsumerGroupDescribe",
     "DescribeLogDirs",
+    "DescribeAcls",
+    "CreateAcls",
+    "DeleteAcls",
 ]
