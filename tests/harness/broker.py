@@ -5,6 +5,7 @@ import pathlib
 import random
 import socket
 import struct
+import time
 
 from harness import java
 from harness.process import Process, run, wait_until
@@ -101,6 +102,7 @@ class Broker:
         }
         self.environment = None  # of its process; None: this one's
         self.process = None
+        self.away = []  # [from, until] in seconds of the epoch: when the test had ended it
 
     @property
     def bootstrap(self):
@@ -155,11 +157,14 @@ class Broker:
             return answers(self.port)
 
         wait_until(ready, self.start_timeout_s, f"{self.kind} to answer on {self.bootstrap}")
+        if self.away:
+            self.away[-1][1] = time.time()
 
     def stop(self):
         """SIGTERM; a broker that does not end cleanly fails the test."""
         if self.process is None:
             return
+        self.away.append([time.time(), float("inf")])
         process, self.process = self.process, None
         process.terminate_and_wait(self.stop_timeout_s, self.clean_exit)
         self.check_sanitizers()
@@ -167,6 +172,7 @@ class Broker:
     def kill(self):
         """kill -9."""
         if self.process is not None:
+            self.away.append([time.time(), float("inf")])
             process, self.process = self.process, None
             assert process.returncode is None, f"{self.kind} had ended with {process.returncode}:\n{self.log_text()[-3000:]}"
             process.kill()

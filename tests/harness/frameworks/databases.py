@@ -31,6 +31,9 @@ class Database(Runner):
         """Makes the data's folder and returns the server's command line, as the user it serves as."""
         return [*self.as_user, *self.make()]
 
+    def environment(self):
+        return None  # as it is another user's
+
     def ready(self):
         try:
             return self.ask("SELECT 1") == [["1"]]

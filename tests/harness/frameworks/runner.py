@@ -1,11 +1,15 @@
 """A process beside the brokers of a test, which keeps its name and its log over stop, kill and start."""
 
+import os
+
 from harness.process import Process, wait_until
+
+
+PATIENCE_S = 240  # a framework has a dozen timers of its own, and the machine may be busy
 
 
 class Runner:
     clean_exit = (0,)
-    start_timeout_s = 90
 
     def __init__(self, name, directory, command=None):
         """command: its command line, where a subclass does not make one."""
@@ -18,15 +22,21 @@ class Runner:
         """True when it does what it is started for."""
         return True
 
+    def environment(self):
+        """What it writes into /tmp it writes into the test's folder; in whichever of its processes."""
+        temporary = self.log_path.parent / "tmp"
+        temporary.mkdir(exist_ok=True)
+        return {**os.environ, "TMPDIR": str(temporary), "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={temporary}"}
+
     def start(self):
         assert self.process is None, f"{self.name} runs already"
-        self.process = Process(self.name, self.command(), self.log_path, cwd=self.log_path.parent)
+        self.process = Process(self.name, self.command(), self.log_path, env=self.environment(), cwd=self.log_path.parent)
 
         def started():
             self.check_runs()
             return self.ready()
 
-        wait_until(started, self.start_timeout_s, f"{self.name} to be ready", 0.1)
+        wait_until(started, PATIENCE_S, f"{self.name} to be ready", 0.1)
         return self
 
     def check_runs(self):
@@ -36,7 +46,7 @@ class Runner:
     def stop(self):
         """SIGTERM; one that does not end cleanly fails the test."""
         process, self.process = self.process, None
-        process.terminate_and_wait(60, self.clean_exit)
+        process.terminate_and_wait(PATIENCE_S, self.clean_exit)
 
     def kill(self):
         """kill -9, of one that runs."""
@@ -53,6 +63,10 @@ class Runner:
             process.kill()
             raise
         assert status in self.clean_exit, f"{self.name} ended with {status}:\n{self.log_text()[-4000:]}"
+
+    def logs(self):
+        """The files that it writes what it complains of into."""
+        return [self.log_path] if self.log_path.exists() else []
 
     def log_text(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
