@@ -6,12 +6,13 @@ import urllib.request
 
 from harness.broker import free_port
 from harness.frameworks.framework import framework
-from harness.frameworks.runner import JavaRunner
+from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 
 
-# A killed worker, and a killed consumer of a sink, are missed this soon.
-QUICK = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
+# A killed worker, and a killed consumer of a sink, are missed this soon; but not one that a busy machine keeps waiting, as what a sink
+# has written by then it would write again.
+QUICK = {"session.timeout.ms": "10000", "heartbeat.interval.ms": "1000"}
 
 
 class Refused(Exception):
@@ -82,13 +83,20 @@ class Worker(JavaRunner):
                     raise
                 return None
 
-        return wait_until(answered, 60, f"{method} {path}", 0.2)[0]
+        return wait_until(answered, PATIENCE_S, f"{method} {path}", 0.2)[0]
 
     def create(self, name, **config):
         """Creates or alters a connector and waits until it and a task of it run."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
         self.patiently("PUT", f"/connectors/{name}/config", config)
         self.wait_running(name)
+
+    def restart_ended_by(self, name, exception):
+        """Starts the connector's tasks again that this exception has ended; of another, the test fails."""
+        for task in self.patiently("GET", f"/connectors/{name}/status")["tasks"]:
+            if task["state"] == "FAILED":
+                assert exception in task["trace"], f"{name} failed: {task['trace'][:3000]}"
+                self.patiently("POST", f"/connectors/{name}/tasks/{task['id']}/restart")
 
     def states(self, name):
         """The connector's state and its tasks'."""
@@ -107,10 +115,10 @@ class Worker(JavaRunner):
                 return False
             return connector == "RUNNING" and tasks and set(tasks) == {"RUNNING"}
 
-        wait_until(running, 60, f"connector {name} to run", 0.1)
+        wait_until(running, PATIENCE_S, f"connector {name} to run", 0.1)
 
     def wait_state(self, name, state):
-        wait_until(lambda: self.states(name)[0] == state, 60, f"connector {name} to be {state}", 0.1)
+        wait_until(lambda: self.states(name)[0] == state, PATIENCE_S, f"connector {name} to be {state}", 0.1)
 
     def offsets(self, name):
         return self.patiently("GET", f"/connectors/{name}/offsets")["offsets"]

@@ -9,11 +9,11 @@ import pytest
 
 from harness.broker import free_port
 from harness.frameworks.framework import OPENS, framework
-from harness.frameworks.runner import JavaRunner, Runner
+from harness.frameworks.runner import PATIENCE_S, JavaRunner, Runner
 from harness.process import run, wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("cassandra"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("cassandra"), pytest.mark.timeout(1200)]
 
 PARTITIONS = 3
 EXPORTS = [
@@ -34,7 +34,6 @@ MORE_OPENS = [
 class Cassandra(JavaRunner):
     """One node on the loopback address, its data in the test's folder."""
 
-    start_timeout_s = 240
 
     def __init__(self, directory):
         self.port, storage, parts = free_port(), free_port(), framework("cassandra")
@@ -95,7 +94,7 @@ def test_a_table_from_a_topic(brokers, directory):
     feeder.start()
     for end in (feeder, feeder, broker):
         before = fed()
-        wait_until(lambda: fed() > before, 60, "rows to be fed")
+        wait_until(lambda: fed() > before, PATIENCE_S, "rows to be fed")
         end.kill()
         end.start()
         written += write(1000)
@@ -105,5 +104,5 @@ def test_a_table_from_a_topic(brokers, directory):
                       for m in read_topic(broker.bootstrap, "orders"))  # fmt: skip
 
     assert len(want()) == written
-    wait_until(lambda: len(cassandra.rows()) >= written, 60, "all rows", 0.5)
+    wait_until(lambda: len(cassandra.rows()) >= written, PATIENCE_S, "all rows", 0.5)
     assert sorted(cassandra.rows()) == want()

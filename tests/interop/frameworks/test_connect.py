@@ -3,10 +3,11 @@
 import pytest
 
 from harness.frameworks.connect import Worker
+from harness.frameworks.runner import PATIENCE_S
 from harness.process import wait_until
 from harness.topics import create_topics, end_of, read_topic
 
-pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1200)]
 
 FILE = "org.apache.kafka.connect.file.FileStream"
 
@@ -31,11 +32,11 @@ class Files:
 
     def wait_copied(self):
         """The sink has every line, once; and the offsets of both connectors are kept."""
-        wait_until(lambda: self.sink.exists() and self.sink.read_text().count("\n") >= self.count, 60, "the sink's lines", 0.1)
+        wait_until(lambda: self.sink.exists() and self.sink.read_text().count("\n") >= self.count, PATIENCE_S, "the sink's lines", 0.1)
         assert self.sink.read_text().splitlines() == self.lines()
         size = self.source.stat().st_size
-        wait_until(lambda: self._kept("source") == size, 60, "the source's offset", 0.2)
-        wait_until(lambda: self._kept("sink") == self.count, 60, "the sink's offset", 0.2)
+        wait_until(lambda: self._kept("source") == size, PATIENCE_S, "the source's offset", 0.2)
+        wait_until(lambda: self._kept("sink") == self.count, PATIENCE_S, "the sink's offset", 0.2)
 
     def _kept(self, name):
         return sum(next(iter(one["offset"].values())) for one in self.worker.offsets(name) if one["offset"])
@@ -66,7 +67,7 @@ def rest(worker, files):
 
     worker.patiently("PUT", "/connectors/sink/stop")
     worker.wait_state("sink", "STOPPED")
-    wait_until(lambda: not worker.states("sink")[1], 60, "the sink's task to end")
+    wait_until(lambda: not worker.states("sink")[1], PATIENCE_S, "the sink's task to end")
     worker.patiently("DELETE", "/connectors/sink/offsets")
     assert worker.offsets("sink") == []
     files.sink.unlink()
@@ -74,18 +75,18 @@ def rest(worker, files):
     files.wait_copied()
 
     worker.patiently("PUT", "/connectors/sink/stop")
-    wait_until(lambda: not worker.states("sink")[1], 60, "the sink's task to end")
+    wait_until(lambda: not worker.states("sink")[1], PATIENCE_S, "the sink's task to end")
     partition = {"kafka_topic": "lines", "kafka_partition": 0}
     offsets = [{"partition": partition, "offset": {"kafka_offset": files.count - 10}}]
     worker.patiently("PATCH", "/connectors/sink/offsets", {"offsets": offsets})
     files.sink.unlink()
     worker.patiently("PUT", "/connectors/sink/resume")
-    wait_until(lambda: files.sink.exists() and files.sink.read_text().count("\n") == 10, 60, "the last ten lines", 0.1)
+    wait_until(lambda: files.sink.exists() and files.sink.read_text().count("\n") == 10, PATIENCE_S, "the last ten lines", 0.1)
     assert files.sink.read_text().splitlines() == files.lines()[-10:]
 
     for name in ("source", "sink"):
         worker.patiently("DELETE", f"/connectors/{name}")
-    wait_until(lambda: worker.ask("GET", "/connectors") == [], 60, "the connectors to be gone")
+    wait_until(lambda: worker.ask("GET", "/connectors") == [], PATIENCE_S, "the connectors to be gone")
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(8, marks=pytest.mark.full)])
@@ -109,10 +110,16 @@ def test_exactly_once_source(brokers, directory, kills):
     def committed():
         return [message.value().decode() for message in read_topic(broker.bootstrap, "lines", "read_committed")]
 
+    def comes(condition):
+        """On a busy machine Kafka's producer may send EndTxn ahead of the batches to be committed: of nothing, which any broker
+        refuses. Connect leaves it to its operator to start the task again."""
+        worker.restart_ended_by("source", "InvalidTxnStateException")
+        return condition()
+
     for turn in range(kills):
         some = end_of(broker.bootstrap, "lines") + 1000
         append(20_000)
-        wait_until(lambda: end_of(broker.bootstrap, "lines") > some, 120, "lines to be read")
+        wait_until(lambda: comes(lambda: end_of(broker.bootstrap, "lines") > some), PATIENCE_S, "lines to be read", 0.1)
         worker.kill()
         if turn % 2:
             broker.kill()
@@ -120,7 +127,7 @@ def test_exactly_once_source(brokers, directory, kills):
         worker.start()
     count = len(lines)
     append(1000)  # as the last lines of a file stay in this source's buffer until more come
-    wait_until(lambda: len(committed()) >= count, 150, "all lines", 0.3)
+    wait_until(lambda: comes(lambda: len(committed()) >= count), PATIENCE_S, "all lines", 0.3)
     worker.stop()
     found = committed()
     assert found == lines[: len(found)]
@@ -138,7 +145,7 @@ def test_a_worker_takes_over(brokers, directory):
         statuses = [first.patiently("GET", f"/connectors/{name}/status") for name in ("source", "sink")]
         return {task["worker_id"] for status in statuses for task in status["tasks"] if task["state"] == "RUNNING"}
 
-    wait_until(lambda: len(owners()) == 2, 60, "both workers to have a task", 0.2)
+    wait_until(lambda: len(owners()) == 2, PATIENCE_S, "both workers to have a task", 0.2)
     files.append(200)
     files.wait_copied()
     first.kill()
@@ -146,7 +153,7 @@ def test_a_worker_takes_over(brokers, directory):
     files.append(200)
     files.wait_copied()
     first.start()
-    wait_until(lambda: len(owners()) == 2, 60, "the first worker to have a task again", 0.2)
+    wait_until(lambda: len(owners()) == 2, PATIENCE_S, "the first worker to have a task again", 0.2)
     files.append(200)
     files.wait_copied()
     assert [message.value().decode() for message in read_topic(broker.bootstrap, "lines")] == files.lines()

@@ -9,10 +9,11 @@ import pytest
 from harness.frameworks.connect import Worker
 from harness.frameworks.databases import PASSWORD, MariaDB, PostgreSQL
 from harness.frameworks.framework import framework
+from harness.frameworks.runner import PATIENCE_S
 from harness.process import wait_until
 from harness.topics import read_topic
 
-pytestmark = [pytest.mark.needs("connect", "debezium", "postgresql", "mariadb"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("connect", "debezium", "postgresql", "mariadb"), pytest.mark.timeout(1200)]
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 COLUMNS = "id INTEGER PRIMARY KEY, customer VARCHAR(100) NOT NULL, amount INTEGER NOT NULL, note VARCHAR(200)"
@@ -106,7 +107,7 @@ def test_from_postgresql_to_mariadb_and_back(brokers, directory):
 
     def compare():
         want = postgres.ask(ROWS.format("orders"))
-        wait_until(lambda: postgres.ask(ROWS.format("orders_back")) == want, 90, "every change to have come round", 0.3)
+        wait_until(lambda: postgres.ask(ROWS.format("orders_back")) == want, PATIENCE_S, "every change to have come round", 0.3)
         assert maria.ask("USE shop; " + ROWS.format("orders")) == want
         assert len(want) == len(shop.ids)
 

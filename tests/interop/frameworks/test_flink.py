@@ -10,12 +10,13 @@ from collections import Counter
 
 import pytest
 
+from harness import java
 from harness.frameworks.framework import framework
-from harness.frameworks.runner import Runner
+from harness.frameworks.runner import PATIENCE_S, Runner
 from harness.process import wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("flink"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("flink"), pytest.mark.timeout(1200)]
 
 PARTITIONS = 3
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
@@ -24,7 +25,7 @@ WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
 class Flink(Runner):
     def __init__(self, directory, broker, guarantee):
         (jar,) = pathlib.Path(framework("flink").libs).glob("flink-sql-connector-kafka-*.jar")
-        command = framework("flink").script("flink_app.py", broker.bootstrap, directory / "checkpoints", jar, guarantee)
+        command = framework("flink").script("flink_app.py", broker.bootstrap, directory / "checkpoints", jar, guarantee, java.LOG_CONFIG)
         super().__init__("flink", directory, command)
 
     def kill(self):
@@ -70,11 +71,11 @@ def test_sums_over_a_kill(brokers, directory, guarantee):
 
     write(2000)
     flink.start()
-    wait_until(lambda: flink.check_runs() or flink.checkpoints() > 1, 240, "a checkpoint", 0.1)
+    wait_until(lambda: flink.check_runs() or flink.checkpoints() > 1, PATIENCE_S, "a checkpoint", 0.1)
     write(2000)
     flink.kill()
     write(1000)
     flink.start()
-    wait_until(copied, 240, "all records", 0.5)
-    wait_until(totals, 60, "all sums", 0.5)
+    wait_until(copied, PATIENCE_S, "all records", 0.5)
+    wait_until(totals, PATIENCE_S, "all sums", 0.5)
     assert "FROM file:" in flink.log_text()

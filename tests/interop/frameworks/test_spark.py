@@ -12,11 +12,11 @@ from collections import Counter, defaultdict
 import pytest
 
 from harness.frameworks.framework import framework
-from harness.frameworks.runner import Runner
+from harness.frameworks.runner import PATIENCE_S, Runner
 from harness.process import wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("spark"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("spark"), pytest.mark.timeout(1200)]
 
 PARTITIONS = 3
 # The rest of what they depend on comes with pyspark.
@@ -98,15 +98,15 @@ def test_windows_resume_after_a_kill(brokers, directory, kills):
 
     for turn in range(kills):
         before = last_values(broker, "totals").total()
-        wait_until(lambda: last_values(broker, "totals").total() > before, 120, "the first windows", 0.1)
+        wait_until(lambda: last_values(broker, "totals").total() > before, PATIENCE_S, "the first windows", 0.1)
         spark.kill()
         events.write(2000)
         if turn % 2:
             broker.kill()
             broker.start()
         spark.start()
-    wait_until(counted, 150, "all windows", 0.5)
+    wait_until(counted, PATIENCE_S, "all windows", 0.5)
     broker.stop()
     broker.start()
     events.write(500)
-    wait_until(counted, 150, "all windows after the broker's restart", 0.5)
+    wait_until(counted, PATIENCE_S, "all windows after the broker's restart", 0.5)

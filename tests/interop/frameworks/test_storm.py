@@ -9,18 +9,17 @@ import confluent_kafka
 import pytest
 
 from harness.frameworks.framework import OPENS, framework
-from harness.frameworks.runner import JavaRunner
+from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 from harness.topics import create_topics, write_topic
 
-pytestmark = [pytest.mark.needs("storm", "hbase"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.needs("storm", "hbase"), pytest.mark.timeout(1200)]
 
 PARTITIONS = 3
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
 
 
 class HBase(JavaRunner):
-    start_timeout_s = 240
 
     def __init__(self, directory):
         command = framework("hbase").java("HBaseServer", heap="700m", flags=OPENS)
@@ -65,7 +64,7 @@ def test_counts_go_to_hbase(brokers, directory):
         write_topic(broker.bootstrap, "lines", records, **{"compression.type": "snappy"})
 
     def compare():
-        wait_until(lambda: topology.check_runs() or caught_up(broker), 120, "the spout to commit all", 0.3)
+        wait_until(lambda: topology.check_runs() or caught_up(broker), PATIENCE_S, "the spout to commit all", 0.3)
         assert hbase.rows() == {word: str(count) for word, count in want.items()}
 
     write(1000)

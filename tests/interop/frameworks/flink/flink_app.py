@@ -1,4 +1,4 @@
-"""What the tests run in Flink: flink_app.py BOOTSTRAP CHECKPOINTS JAR GUARANTEE, until it is ended.
+"""What the tests run in Flink: flink_app.py BOOTSTRAP CHECKPOINTS JAR GUARANTEE LOG_CONFIG, until it is ended.
 
 The values of "events" summed by key into "totals", and each record of it copied to "copies"; from the newest checkpoint, where there is
 one.
@@ -11,8 +11,10 @@ import sys
 from pyflink.java_gateway import get_gateway
 from pyflink.table import EnvironmentSettings, TableEnvironment
 
-bootstrap, checkpoints, jar, guarantee = sys.argv[1:]
-os.environ["FLINK_LOG_DIR"] = str(pathlib.Path(checkpoints).parent)  # else beside its packages
+bootstrap, checkpoints, jar, guarantee, log_config = sys.argv[1:]
+os.environ["_python_worker_execution_mode"] = "process"  # starts nothing, as no function is in Python
+os.environ["LOG4J_PROPERTIES"] = log_config
+os.environ["JVM_ARGS"] = "-Dkafka.log.level=INFO -Dkafka.log.target=SYSTEM_OUT -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx700m"
 settings = {
     "pipeline.jars": pathlib.Path(jar).as_uri(),
     "parallelism.default": "2",

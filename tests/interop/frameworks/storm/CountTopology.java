@@ -42,6 +42,7 @@ public final class CountTopology {
         builder.setBolt("count", new Count(Integer.parseInt(args[1])), 2).fieldsGrouping("split", new Fields("word"));
         Config config = new Config();
         config.setMaxSpoutPending(500);
+        config.setMessageTimeoutSecs(600); // what a busy machine has not counted in time would be counted twice
         try (LocalCluster cluster = new LocalCluster();
                 LocalCluster.LocalTopology topology = cluster.submitTopology("count", config, builder.createTopology())) {
             System.out.println("SUBMITTED " + topology);
