@@ -28,18 +28,41 @@
 #define PROTOCOL_TYPE STR("consumer")
 #define PROTOCOL_NAME STR("range")
 
+// Of a coordinator that has not read its partition yet, or does not know that it leads it.
+static bool passes(int16_t error)
+{
+    return error == E_COORDINATOR_LOAD_IN_PROGRESS || error == E_COORDINATOR_NOT_AVAILABLE ||
+           error == E_NOT_COORDINATOR;
+}
+
+static int16_t ask_for_coordinator(struct group *g, struct call *c)
+{
+    struct find_coordinator_request request = find_coordinator_request_default;
+    request.coordinator_keys = &g->name;
+    request.coordinator_keys_count = 1;
+    struct find_coordinator_response response;
+    call_do(c, &find_coordinator_request_type, &find_coordinator_response_type, VERSION_FIND_COORDINATOR,
+            &request, &response);
+    return response.coordinators_count == 1 ? response.coordinators[0].error_code
+                                            : E_COORDINATOR_NOT_AVAILABLE;
+}
+
+static int16_t heartbeat(struct group *g, struct call *c, struct str member_id, int32_t generation)
+{
+    struct heartbeat_request request = heartbeat_request_default;
+    request.group_id = g->name;
+    request.generation_id = generation;
+    request.member_id = member_id;
+    struct heartbeat_response response;
+    call_do(c, &heartbeat_request_type, &heartbeat_response_type, VERSION_HEARTBEAT, &request, &response);
+    return response.error_code;
+}
+
+// Until it answers of members: that it knows none of this name.
 static void wait_for_coordinator(struct group *g, struct call *c)
 {
     int64_t started_ms = clock_monotonic_ms();
-    for (;;) {
-        struct find_coordinator_request request = find_coordinator_request_default;
-        request.coordinator_keys = &g->name;
-        request.coordinator_keys_count = 1;
-        struct find_coordinator_response response;
-        call_do(c, &find_coordinator_request_type, &find_coordinator_response_type, VERSION_FIND_COORDINATOR,
-                &request, &response);
-        if (response.coordinators_count == 1 && response.coordinators[0].error_code == 0)
-            return;
+    while (ask_for_coordinator(g, c) != E_NONE || passes(heartbeat(g, c, STR("nobody"), 1))) {
         if (clock_monotonic_ms() - started_ms > (int64_t)(g->o->timeout_seconds * 1e3))
             fail("no coordinator of group %.*s", STR_ARG(g->name));
         usleep(RETRY_US);
@@ -301,18 +324,21 @@ void group_join(struct group *g)
 
 void group_heartbeat(struct group *g, struct member *m)
 {
-    struct heartbeat_request request = heartbeat_request_default;
-    request.group_id = g->name;
-    request.generation_id = m->generation;
-    request.member_id = m->id;
-    struct heartbeat_response response;
-    call_do(&m->call, &heartbeat_request_type, &heartbeat_response_type, VERSION_HEARTBEAT, &request,
-            &response);
-    if (response.error_code != E_NONE)
-        fail("Heartbeat: error code %d", response.error_code);
+    int16_t error = heartbeat(g, &m->call, m->id, m->generation);
+    if (error != E_NONE)
+        fail("Heartbeat: error code %d", error);
 }
 
-void group_commit(struct group *g, struct member *m, const int64_t *offsets, int count)
+// The first partition's error that is one.
+static int16_t commit_error(const struct offset_commit_response *r)
+{
+    for (int i = 0; i < r->topics[0].partitions_count; i++)
+        if (r->topics[0].partitions[i].error_code != E_NONE)
+            return r->topics[0].partitions[i].error_code;
+    return E_NONE;
+}
+
+static int16_t commit(struct group *g, struct member *m, const int64_t *offsets, int count)
 {
     struct offset_commit_request_offset_commit_request_partition *partitions =
         offset_commit_request_offset_commit_request_partition_new(&m->call.arena, count);
@@ -334,9 +360,16 @@ void group_commit(struct group *g, struct member *m, const int64_t *offsets, int
     struct offset_commit_response response;
     call_do(&m->call, &offset_commit_request_type, &offset_commit_response_type, VERSION_COMMIT, &request,
             &response);
-    for (int i = 0; i < response.topics[0].partitions_count; i++)
-        if (response.topics[0].partitions[i].error_code != E_NONE)
-            fail("OffsetCommit: error code %d", response.topics[0].partitions[i].error_code);
+    return commit_error(&response);
+}
+
+void group_commit(struct group *g, struct member *m, const int64_t *offsets, int count)
+{
+    int16_t error;
+    while (passes(error = commit(g, m, offsets, count)))
+        usleep(RETRY_US);
+    if (error != E_NONE)
+        fail("OffsetCommit: error code %d", error);
 }
 
 // All at once, over the first one's connection.

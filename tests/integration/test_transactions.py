@@ -1,9 +1,12 @@
 """Transactions: what time ends, what is forgotten, two producers of one id at once, and a coordinator that loads."""
 
+import json
+import subprocess
 import threading
 
 import pytest
 
+from harness.broker import odradek_binary
 from harness.process import wait_until
 from harness.topics import create_topics
 from harness.transactions import Producer, Refused, is_settled, read
@@ -141,3 +144,15 @@ def test_one_transaction_right_after_another(broker):
     wait_until(lambda: is_settled(broker.port, "quick", [0, 1]), 20, "the last markers")
     assert read(broker.port, "quick", 0) == read(broker.port, "quick", 1) == values
     producer.close()
+
+
+def test_one_right_after_the_other(brokers):
+    """The next transaction's batches come while the markers of the one before are still written: they wait for them, whenever
+    between the partition's guard and the coordinator's answer a marker comes into the log."""
+    broker = brokers.start()
+    load = [odradek_binary().parent / "bench/odradek-load", "transactions", "--address", broker.bootstrap, "--topic", "t"]
+    load += ["--partitions", "10", "--connections", "10", "--record-bytes", "100", "--batch-bytes", "1161", "--count", "2000"]
+    for _ in range(8):
+        ended = subprocess.run(load, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert json.loads(ended.stdout)["transactions"] == 2000

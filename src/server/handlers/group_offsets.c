@@ -340,6 +340,36 @@ static void go_on(struct request *r, struct txn_commit *t, int16_t error)
         respond_txn_commit(r, t, NULL, error);
 }
 
+// Whether the group's partition wants its coordinator asked; the guard goes with the append. As clients of a
+// group are to read the errors.
+static int16_t verify_group(struct request *r, struct txn_commit *t)
+{
+    const struct image_topic *topic = image_topic(image_current(), STR(GROUP_TOPIC));
+    struct coordinator_producer *producer = &t->message.producer;
+    struct log_verification about = {.producer_id = producer->producer_id,
+                                     .producer_epoch = producer->epoch,
+                                     .sequence = -1,
+                                     .raises_epoch = r->version >= TXN_ADDS_VERSION};
+    int16_t error;
+    struct partition *p = replica_manager_find(broker_of(r)->replicas, topic, t->shard, &error);
+    if (p)
+        error = partition_verify(p, &about, clock_wall_ms(), &producer->guard);
+    partition_unref(p);
+    switch (error) {
+    case E_UNKNOWN_TOPIC_OR_PARTITION:
+        return E_COORDINATOR_NOT_AVAILABLE;
+    case E_NOT_LEADER_OR_FOLLOWER:
+    case E_KAFKA_STORAGE_ERROR:
+        return E_NOT_COORDINATOR;
+    default:
+        return error;
+    }
+}
+
+static void ask_transaction(struct request *r, struct txn_commit *t);
+
+// Another guard than the one the question was put with: the marker of the transaction before has come into
+// the log since, and the question is put again.
 static void on_txn_answer(struct transaction_question *question)
 {
     struct txn_question *q = container_of(question, struct txn_question, question);
@@ -348,7 +378,14 @@ static void on_txn_answer(struct transaction_question *question)
     int16_t error = transaction_answer(question, 0, 0);
     transaction_question_free(question);
     free(q);
-    if (r)
+    if (!r)
+        return;
+    int64_t before = t->message.producer.guard;
+    if (error == E_NONE)
+        error = verify_group(r, t);
+    if (error == E_NONE && t->message.producer.guard != LOG_NO_GUARD && t->message.producer.guard != before)
+        ask_transaction(r, t);
+    else
         go_on(r, t, error);
 }
 
@@ -383,32 +420,6 @@ static void ask_transaction(struct request *r, struct txn_commit *t)
         on_txn_answer(&q->question);
     else
         request_park(r, PARK_STALL, on_cancel_question, q);
-}
-
-// Whether the group's partition wants its coordinator asked; the guard goes with the append. As clients of a
-// group are to read the errors.
-static int16_t verify_group(struct request *r, struct txn_commit *t)
-{
-    const struct image_topic *topic = image_topic(image_current(), STR(GROUP_TOPIC));
-    struct coordinator_producer *producer = &t->message.producer;
-    struct log_verification about = {.producer_id = producer->producer_id,
-                                     .producer_epoch = producer->epoch,
-                                     .sequence = -1,
-                                     .raises_epoch = r->version >= TXN_ADDS_VERSION};
-    int16_t error;
-    struct partition *p = replica_manager_find(broker_of(r)->replicas, topic, t->shard, &error);
-    if (p)
-        error = partition_verify(p, &about, clock_wall_ms(), &producer->guard);
-    partition_unref(p);
-    switch (error) {
-    case E_UNKNOWN_TOPIC_OR_PARTITION:
-        return E_COORDINATOR_NOT_AVAILABLE;
-    case E_NOT_LEADER_OR_FOLLOWER:
-    case E_KAFKA_STORAGE_ERROR:
-        return E_NOT_COORDINATOR;
-    default:
-        return error;
-    }
 }
 
 // The request in OffsetCommit's shape. 0 or ERR_NOMEM.

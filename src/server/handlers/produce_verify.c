@@ -14,9 +14,9 @@ struct produce_verify {
     size_t count;
     void (*done)(void *context);
     void *context;
-    struct loop_timer retry; // while the producer's transaction before is still finishing
-    int64_t give_up_ms;
-    bool asked; // the coordinator has the question
+    struct loop_timer retry;      // while the producer's transaction before is still finishing
+    int64_t pause_ms, give_up_ms; // before it is asked again
+    bool asked;                   // the coordinator has the question
 };
 
 static void discard(struct produce_verify *v)
@@ -72,23 +72,65 @@ static void on_retry(struct loop_timer *timer)
     ask_again(container_of(timer, struct produce_verify, retry));
 }
 
-// Whether it is asked again, after a pause. The transaction before ends within moments.
+// Whether it is asked again, after a pause. The transaction before ends within moments: the pauses grow from
+// the shortest to the configured one.
 static bool waits_for_end(struct produce_verify *v)
 {
     struct request *r = v->request;
-    int64_t now_ms = reactor_now_ms(r->reactor);
-    return r->version >= PRODUCE_ADDS_VERSION && now_ms < v->give_up_ms &&
-           any_has(v, E_CONCURRENT_TRANSACTIONS) &&
-           reactor_timer_arm(r->reactor, &v->retry, now_ms + broker_of(r)->config->add_partitions_retry_ms) ==
-               0;
+    int64_t now_ms = reactor_now_ms(r->reactor), pause_ms = broker_of(r)->config->add_partitions_retry_ms;
+    if (r->version < PRODUCE_ADDS_VERSION || now_ms >= v->give_up_ms ||
+        !any_has(v, E_CONCURRENT_TRANSACTIONS))
+        return false;
+    if (v->pause_ms < pause_ms)
+        pause_ms = v->pause_ms;
+    v->pause_ms = 2 * pause_ms;
+    return reactor_timer_arm(r->reactor, &v->retry, now_ms + pause_ms) == 0;
 }
 
-// True: every entry has its outcome.
+// Whether the partition wants to know; its guard goes with the append.
+static bool wants_to_know(const struct request *r, struct produce_entry *e)
+{
+    struct log_verification about = {.producer_id = e->batch.producer_id,
+                                     .producer_epoch = e->batch.producer_epoch,
+                                     .sequence = e->batch.base_sequence,
+                                     .raises_epoch = r->version >= PRODUCE_ADDS_VERSION};
+    e->error = partition_verify(e->partition, &about, clock_wall_ms(), &e->guard);
+    return e->error == E_NONE && e->guard != LOG_NO_GUARD;
+}
+
+// Whether the partition has given another guard since: the marker of the transaction before has come into its
+// log after the question was put and before the coordinator read it, and has taken the one that goes with the
+// append.
+static bool guard_is_gone(struct produce_verify *v)
+{
+    bool gone = false;
+    for (size_t i = 0; i < v->count; i++) {
+        struct produce_entry *e = &v->entries[i];
+        if (e->topic_at < 0 || transaction_answer(&v->question, e->topic_at, e->partition_at) != E_NONE)
+            continue;
+        int64_t before = e->guard;
+        gone |= wants_to_know(v->request, e) && e->guard != before;
+    }
+    return gone;
+}
+
+static bool take_answer(struct produce_verify *v);
+
+// True: it is answered already, and every entry has its outcome.
+static bool ask(struct produce_verify *v)
+{
+    transaction_question_free(&v->question);
+    v->asked = true;
+    return transaction_ask(broker_of(v->request), &v->question) && take_answer(v);
+}
+
 static bool take_answer(struct produce_verify *v)
 {
     v->asked = false;
     if (waits_for_end(v))
         return false;
+    if (guard_is_gone(v))
+        return ask(v);
     for (size_t i = 0; i < v->count; i++) {
         struct produce_entry *e = &v->entries[i];
         int16_t error =
@@ -116,17 +158,6 @@ static void on_answer(struct transaction_question *q)
         finish(v);
 }
 
-// Whether the partition wants to know; its guard goes with the append.
-static bool wants_to_know(const struct request *r, struct produce_entry *e)
-{
-    struct log_verification about = {.producer_id = e->batch.producer_id,
-                                     .producer_epoch = e->batch.producer_epoch,
-                                     .sequence = e->batch.base_sequence,
-                                     .raises_epoch = r->version >= PRODUCE_ADDS_VERSION};
-    e->error = partition_verify(e->partition, &about, clock_wall_ms(), &e->guard);
-    return e->error == E_NONE && e->guard != LOG_NO_GUARD;
-}
-
 // The marker of the transaction before may have come into the log since: it has taken the guard that was
 // given then.
 static void ask_again(struct produce_verify *v)
@@ -134,9 +165,7 @@ static void ask_again(struct produce_verify *v)
     for (size_t i = 0; i < v->count; i++)
         if (v->entries[i].topic_at >= 0)
             wants_to_know(v->request, &v->entries[i]);
-    transaction_question_free(&v->question);
-    v->asked = true;
-    if (transaction_ask(broker_of(v->request), &v->question) && take_answer(v))
+    if (ask(v))
         finish(v);
 }
 
@@ -194,6 +223,7 @@ bool produce_verify(struct request *r, struct str transactional_id, struct produ
                                  .done = done,
                                  .context = context,
                                  .retry.fire = on_retry,
+                                 .pause_ms = 1,
                                  .give_up_ms =
                                      reactor_now_ms(r->reactor) + config->add_partitions_retry_max_ms};
     v->question.reply_to = &r->reactor->loop;
@@ -202,8 +232,7 @@ bool produce_verify(struct request *r, struct str transactional_id, struct produ
     set_producer(v, transactional_id);
     bool filled = fill(v, &r->arena);
     bool nothing = filled && v->question.about.topics_count == 0;
-    v->asked = filled && !nothing;
-    if (!filled || nothing || (transaction_ask(broker_of(r), &v->question) && take_answer(v))) {
+    if (!filled || nothing || ask(v)) {
         discard(v);
         return filled || fail(entries, count);
     }
