@@ -32,9 +32,10 @@
 #define LEAVE_TRIES          3 // heartbeats of a controlled shutdown
 #define FLUSH_THREADS        2
 #define METADATA_LOG         "__cluster_metadata-0"
-#define WAKE_SIGNAL \
-    SIGUSR1 // for the main thread, from this process: one that waits stands for all,
-            // and unlike a real-time signal it is never refused for want of room
+
+// For the main thread, from this process: one that waits stands for all, and unlike a real-time signal it is
+// never refused for want of room.
+#define WAKE_SIGNAL SIGUSR1
 
 // Everything that starts, in the order in which it does.
 struct server {

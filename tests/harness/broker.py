@@ -1,5 +1,6 @@
 """A broker under test: Odradek, or Apache Kafka 4.3.1 in its place, started from the same server.properties."""
 
+import contextlib
 import os
 import pathlib
 import random
@@ -121,6 +122,14 @@ class Broker:
 
     def connect(self, timeout_s=10):
         return socket.create_connection(("127.0.0.1", self.port), timeout_s)
+
+    def thread_names(self):
+        """Of the process's threads, some of which may be about to end."""
+        names = []
+        for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                names.append((thread / "comm").read_text().strip())
+        return sorted(names)
 
     def partition_directory(self, topic, partition=0):
         return self.data / f"{topic}-{partition}"

@@ -3,6 +3,7 @@
 import time
 
 from harness.batch import batch, parse
+from harness.process import wait_until
 from harness.wire import Connection
 
 TOPIC, BROKER = 2, 4  # kinds of resources that have settings
@@ -19,10 +20,9 @@ def create_topic(broker, name, partitions=1, **configs):
     with connect(broker) as connection:
         answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})["Topics"][0]
         assert answer["ErrorCode"] == 0, answer
-        for _ in range(1000):  # the partitions' leader follows in a moment
-            if all(error(end_offset(connection, name, i)) == 0 for i in range(partitions)):
-                return answer["TopicId"]
-    raise AssertionError(f"{name} has no leader")
+        for i in range(partitions):
+            wait_until(lambda i=i: error(end_offset(connection, name, i)) == 0, 20, f"a leader of {name}-{i}")
+    return answer["TopicId"]
 
 
 def error(answer):

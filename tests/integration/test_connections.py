@@ -1,6 +1,5 @@
 """Connections: answers in order, limits, and what ends them."""
 
-import pathlib
 import time
 
 import pytest
@@ -51,10 +50,10 @@ def test_offsets_that_do_not_exist(quiet):
 
 def test_idle_connections_are_closed(brokers):
     broker = brokers.start(settings={"connections.max.idle.ms": "500"})
+    started = time.monotonic()
     with broker.connect() as connection:
-        started = time.monotonic()
         assert closed_by_peer(connection, 20) == b""
-        assert time.monotonic() - started > 0.3
+        assert time.monotonic() - started > 0.4
 
 
 def test_metadata_of_many_partitions(brokers):
@@ -76,5 +75,4 @@ def test_metadata_of_many_partitions(brokers):
                 leaver.send("Metadata", 12, {"Topics": None})
         assert len(connection.call("Metadata", 12, {"Topics": None})["Topics"]) == 2
     if broker.kind == "odradek":
-        threads = [path.read_text() for path in pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/comm")]
-        assert any(name.startswith("worker-") for name in threads)
+        assert any(name.startswith("worker-") for name in broker.thread_names())

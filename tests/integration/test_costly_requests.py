@@ -17,7 +17,10 @@ def cpu_ms(broker):
     """CPU time so far of the reactors and of the workers."""
     out = {"reactor": 0, "worker": 0}
     for thread in pathlib.Path(f"/proc/{broker.process.pid}/task").iterdir():
-        name = (thread / "comm").read_text().partition("-")[0]
+        try:
+            name = (thread / "comm").read_text().partition("-")[0]
+        except OSError:
+            continue  # one that has just ended, which reactors and workers do not
         if name in out:
             out[name] += int((thread / "schedstat").read_text().split()[0]) / 1e6
     return out

@@ -85,7 +85,7 @@ def test_an_error_without_acks_closes(topics, what):
         connection.send("Produce", 9, produce_body("wanted", [(None, b"behind")], acks=0))
         with pytest.raises((EOFError, OSError)):
             connection.receive_frame()
-        wait_until(lambda: end_offset(other, "wanted")["Offset"] > end, 10, "what came before")
+        wait_until(lambda: end_offset(other, "wanted")["Offset"] > end, 20, "what came before")
         assert end_offset(other, "wanted")["Offset"] <= end + 2  # what came behind may be in, as in Kafka
         assert error(produce(other, "wanted", [(None, b"after")])) == 0
-    wait_until(lambda: "Produce with acks=0 to" in topics.log_text() or topics.kind == "kafka", 10, "the line that says why")
+    wait_until(lambda: "Produce with acks=0 to" in topics.log_text() or topics.kind == "kafka", 20, "the line that says why")

@@ -1,7 +1,6 @@
 """Produce requests that arrive together are appended together: nobody may tell, but by the speed."""
 
 import contextlib
-import pathlib
 import signal
 import socket
 import struct
@@ -103,13 +102,6 @@ def test_a_refused_one_among_others(several):
         assert [a["BaseOffset"] for a in answers] == [end, -1, -1, end + 1]
 
 
-def wait_for_end(connection, wanted, partition=0):
-    for _ in range(2000):
-        if end_offset(connection, "several", partition)["Offset"] == wanted:
-            return
-    assert end_offset(connection, "several", partition)["Offset"] == wanted
-
-
 @contextlib.contextmanager
 def held_up(broker):
     """What is sent meanwhile comes to the broker at once, the end of the connection with it."""
@@ -130,7 +122,7 @@ def test_a_client_that_leaves_at_once(several, behind, acks):
             send_together(connection, [produce("several", b"%d" % i, acks=acks) for i in range(10)])
             connection.socket.sendall(behind)
             connection.close()
-        wait_for_end(witness, end + 10)
+        wait_until(lambda: end_offset(witness, "several")["Offset"] == end + 10, 20, "all that was sent")
 
 
 def test_a_client_that_says_no_more_and_reads(several):
@@ -177,10 +169,6 @@ def big(number):
     return [(b"%d" % number, b"%d %d " % (number, i) + b"abcdefghij" * 20) for i in range(1000)]
 
 
-def threads_of(broker):
-    return [path.read_text().strip() for path in pathlib.Path(f"/proc/{broker.process.pid}/task").glob("*/comm")]
-
-
 def numbers(connection, topic, offset, count):
     """Of the produced batches, in the order of the log: keys without repetitions next to each other."""
     keys = []
@@ -211,7 +199,7 @@ def test_recompression_keeps_the_order(repacked):
             end += len(one)
         start = end - sum(map(len, records))
         assert numbers(connection, "repacked", start, end - start) == [0, 1, 2, 3, 4, 5]
-    assert any(name.startswith("worker-") for name in threads_of(repacked))
+    assert any(name.startswith("worker-") for name in repacked.thread_names())
 
 
 def test_what_follows_a_recompression_sees_it(repacked):

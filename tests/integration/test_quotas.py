@@ -1,5 +1,6 @@
 """Quotas of clients: who is over one is told to wait, hears nothing for so long, and nobody else notices."""
 
+import select
 import time
 
 import pytest
@@ -42,11 +43,13 @@ def limit(broker, connection, **values):
     set_quota(broker, {"client-id": connection.client_id}, **values)
 
 
-def silence_s(connection):
-    """How long the next answer takes."""
-    before = time.monotonic()
+def ask(connection):
     connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
-    return time.monotonic() - before
+
+
+def is_silent(connection):
+    """Whether no answer has come to what was asked."""
+    return not select.select([connection.socket], [], [], 0)[0]
 
 
 def throttled_produce(connection, acks=-1):
@@ -57,30 +60,42 @@ def test_a_producer_is_told_first_and_muted_then(limited, slow):
     limit(limited, slow, producer_byte_rate=10000)
     before = time.monotonic()
     told_ms = throttled_produce(slow)
-    assert 800 <= told_ms <= 1200 and time.monotonic() - before < 0.7
-    assert silence_s(slow) >= told_ms / 1000 - 0.01
+    assert 800 <= told_ms <= 1200
+    ask(slow)
+    assert time.monotonic() - before >= told_ms / 1000
+
+
+def test_nobody_else_is_muted(limited, slow):
+    limit(limited, slow, producer_byte_rate=500)
+    before = time.monotonic()
+    told_ms = throttled_produce(slow)
+    assert told_ms > 10000 and time.monotonic() - before < told_ms / 1000  # told first
+    slow.send("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
     with Connection("127.0.0.1", limited.port, client_id="other") as other:
         assert throttled_produce(other) == 0
-        assert silence_s(other) < 0.7
+        ask(other)
+    assert is_silent(slow)
 
 
 def test_without_acks_the_silence_is_all_there_is(limited, slow):
     limit(limited, slow, producer_byte_rate=10000)
+    before = time.monotonic()
     slow.send("Produce", 9, produce_body(TOPIC, KB20, acks=0))
-    assert silence_s(slow) >= 0.7
+    ask(slow)
+    assert time.monotonic() - before >= 0.7
 
 
 def test_requests_that_come_together_are_answered_one_at_a_time(limited, slow):
     limit(limited, slow, producer_byte_rate=10000)
+    told, when, began = [], [], time.monotonic()
     for _ in range(3):
         slow.send("Produce", 9, produce_body(TOPIC, KB20))
-    told, when = [], []
     for _ in range(3):
         told.append(slow.receive("Produce", 9)[1]["ThrottleTimeMs"])
         when.append(time.monotonic())
     assert all(t > 500 for t in told)
-    for i in (0, 1):
-        assert when[i + 1] - when[i] >= told[i] / 1000 - 0.01
+    for i in (1, 2):
+        assert when[i] - began >= sum(told[:i]) / 1000, (told, when, began)
 
 
 def test_a_changed_quota_counts_at_once(limited, slow):
@@ -102,23 +117,23 @@ def test_the_users_default_counts_before_the_client_id(limited, slow):
 
 
 def test_a_throttled_fetch_is_empty_and_its_session_goes_on(limited, slow):
-    def ask(session, epoch, topics):
+    def fetch_on(session, epoch, topics):
         return slow.call("Fetch", 11, {**fetch_body(TOPIC), "SessionId": session, "SessionEpoch": epoch, "Topics": topics})
 
     limit(limited, slow, consumer_byte_rate=50000)
     topics = fetch_body(TOPIC, max_bytes=30000)["Topics"]
-    first = ask(0, 0, topics)
+    first = fetch_on(0, 0, topics)
     assert first["ThrottleTimeMs"] == 0 and first["SessionId"] and first["Responses"]
     session, epoch = first["SessionId"], 1
     answers = []
     while not any(a["ThrottleTimeMs"] for a in answers):
-        answers.append(ask(session, epoch, []))
+        before = time.monotonic()
+        answers.append(fetch_on(session, epoch, []))
         epoch += 1
-        assert len(answers) < 10 and answers[-1]["ErrorCode"] == 0 and answers[-1]["SessionId"] == session
+        assert len(answers) < 100 and answers[-1]["ErrorCode"] == 0 and answers[-1]["SessionId"] == session
     assert answers[-1]["Responses"] == []
-    told_s, before = answers[-1]["ThrottleTimeMs"] / 1000, time.monotonic()
-    after = ask(session, epoch, [])
-    assert after["ErrorCode"] == 0 and time.monotonic() - before >= told_s - 0.01
+    after = fetch_on(session, epoch, [])
+    assert after["ErrorCode"] == 0 and time.monotonic() - before >= answers[-1]["ThrottleTimeMs"] / 1000
 
 
 def test_a_fetch_is_not_larger_than_its_quota_can_ever_allow(limited, slow):
@@ -148,12 +163,15 @@ def test_mutations_are_refused_or_throttled(limited, slow):
         return answer["Topics"][0]["ErrorCode"], answer["ThrottleTimeMs"]
 
     limit(limited, slow, controller_mutation_rate=1)  # 11 at once
-    name = slow.client_id
-    assert create(7, name + ".a", 12) == (0, 0)
+    name, before = slow.client_id, time.monotonic()
+    assert create(7, name + ".a", 15) == (0, 0)
+    refused_at = time.monotonic()
     code, told_ms = create(7, name + ".b", 1)
-    assert code == 89 and 0 < told_ms <= 1000  # THROTTLING_QUOTA_EXCEEDED
-    assert silence_s(slow) >= told_ms / 1000 - 0.01
-    assert create(7, name + ".b", 3)[0] == 0  # the bucket is not below zero any more
+    assert code == 89 and 0 < told_ms <= 4000  # THROTTLING_QUOTA_EXCEEDED
+    ask(slow)
+    assert time.monotonic() - refused_at >= told_ms / 1000
+    assert time.monotonic() - before >= 3.9
+    assert create(7, name + ".b", 5)[0] == 0  # the bucket is not below zero any more
     code, told_ms = create(5, name + ".c", 1)  # older clients do not know the error
     assert code == 0 and told_ms > 1000
 
@@ -169,15 +187,22 @@ def test_a_muted_client_that_leaves_is_forgotten(limited, slow):
 IP = {"ip": "127.0.0.2"}
 
 
+def let_in(broker, rate, source):
+    """So many, and what the time that it took has added; the others are held, and closed then."""
+    before = time.monotonic()
+    made = try_connections(broker, 40, source)
+    let = [answered for answered, _ in made]
+    assert let[:rate] == [True] * rate and rate <= sum(let) <= rate * (2 + time.monotonic() - before), made
+    assert max(after for answered, after in made if not answered) > 0.1, made
+
+
 def test_an_address_makes_so_many_connections_a_second(limited):
     set_quota(limited, IP, connection_creation_rate=5)
     try:
-        made = try_connections(limited, 8)
-        assert [answered for answered, _ in made] == [True] * 5 + [False] * 3
-        assert all(after > 0.1 for answered, after in made if not answered), made  # held, and closed then
-        assert all(answered for answered, _ in try_connections(limited, 8, "127.0.0.3"))
+        let_in(limited, 5, "127.0.0.2")
+        assert all(answered for answered, _ in try_connections(limited, 20, "127.0.0.3"))
         set_quota(limited, {"ip": None}, connection_creation_rate=3)
-        assert [answered for answered, _ in try_connections(limited, 5, "127.0.0.4")] == [True] * 3 + [False] * 2
+        let_in(limited, 3, "127.0.0.4")
     finally:
         set_quota(limited, {"ip": None}, connection_creation_rate=None)
         set_quota(limited, IP, connection_creation_rate=None)
@@ -187,10 +212,14 @@ def test_an_address_makes_so_many_connections_a_second(limited):
 def test_a_broker_and_a_listener_accept_so_many_connections_a_second(brokers):
     for setting in ("max.connection.creation.rate", "listener.name.plaintext.max.connection.creation.rate"):
         broker = brokers.start(settings={**SETTINGS, setting: "20"})
-        time_of = [after for answered, after in try_connections(broker, 26) if answered]
-        assert len(time_of) == 26  # nobody is refused
-        assert max(time_of) > 0.2 and min(time_of) < 0.2, time_of
-        assert time_of == sorted(time_of) or max(time_of) - min(time_of) > 0.2
+        assert all_come_in_s(broker, 60) > 1  # the first 20 to 40 at once
+
+
+def all_come_in_s(broker, count):
+    """How long it takes until all have been answered; nobody is refused."""
+    before = time.monotonic()
+    assert all(answered for answered, _ in try_connections(broker, count))
+    return time.monotonic() - before
 
 
 def test_the_brokers_rate_changes_at_run_time(limited):
@@ -201,8 +230,8 @@ def test_the_brokers_rate_changes_at_run_time(limited):
             answer = connection.call("IncrementalAlterConfigs", 1, {"Resources": [resource], "ValidateOnly": False})
             assert answer["Responses"][0]["ErrorCode"] == 0, answer
 
-    assert max(after for _, after in try_connections(limited, 30)) < 1
+    assert all_come_in_s(limited, 200) < 18  # at ten a second they would take longer
     change("10")
-    slow = [after for _, after in try_connections(limited, 14)]
+    slow_s = all_come_in_s(limited, 30)
     change(None)
-    assert max(slow) > 0.3, slow
+    assert slow_s > 0.8

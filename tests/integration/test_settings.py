@@ -299,9 +299,9 @@ def test_connections(brokers):
 
     assert closed_at_once(4) == 0
     alter(broker, BROKER, "", max_connections_per_ip="2")
-    wait_until(lambda: closed_at_once(4) == 2, 10, "the limit of connections")
+    wait_until(lambda: closed_at_once(4) == 2, 30, "the limit of connections")
     alter(broker, BROKER, "1", max_connections_per_ip_overrides="127.0.0.1:3")
-    wait_until(lambda: closed_at_once(4) == 1, 10, "the limit of this address")
+    wait_until(lambda: closed_at_once(4) == 1, 30, "the limit of this address")
     alter(broker, BROKER, "1", max_connections_per_ip_overrides=None)
     alter(broker, BROKER, "", max_connections_per_ip=None)
-    wait_until(lambda: closed_at_once(4) == 0, 10, "no limit any more")
+    wait_until(lambda: closed_at_once(4) == 0, 30, "no limit any more")

@@ -21,7 +21,7 @@ def test_timeout_aborts(brokers, version):
     """An open transaction holds up readers until its timeout, no longer; its producer is fenced, and may go on."""
     broker = brokers.start(settings={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "50"})
     create_topics(broker.bootstrap, ["t"])
-    producer = Producer(broker.port, "x", version, timeout_ms=400).init()
+    producer = Producer(broker.port, "x", version, timeout_ms=3000).init()
     if version < 2:
         producer.add("t", [0])
     producer.produce("t", 0, b"late")
