@@ -17,7 +17,7 @@ def create_topic(broker, name, partitions=1, **configs):
     """Creates a topic and returns its id. Settings: retention_ms="-1" for retention.ms."""
     settings = [{"Name": key.replace("_", "."), "Value": value} for key, value in configs.items()]
     wanted = {"Name": name, "NumPartitions": partitions, "ReplicationFactor": 1, "Configs": settings}
-    with connect(broker) as connection:
+    with connect(broker, 60) as connection:
         answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})["Topics"][0]
         assert answer["ErrorCode"] == 0, answer
         for i in range(partitions):
