@@ -16,6 +16,13 @@ static void make_seed(void)
     seed[1] |= 1;
 }
 
+void hash_fix_seed(uint64_t value)
+{
+    pthread_once(&seeded, make_seed);
+    seed[0] = value;
+    seed[1] = value | 1;
+}
+
 static uint64_t mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 p = (unsigned __int128)a * b;

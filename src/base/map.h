@@ -38,4 +38,7 @@ void map_free(struct map *m);
 uint64_t hash_bytes(const void *data, size_t size);
 uint64_t hash_int(uint64_t v);
 
+// For a simulation, which is to go the same way again: from now on this seed. No map may have entries yet.
+void hash_fix_seed(uint64_t value);
+
 #endif

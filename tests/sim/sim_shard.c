@@ -13,6 +13,8 @@
 #include "storage/file_cache.h"
 #include "storage/log.h"
 
+#include "base/map.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -409,6 +411,7 @@ static void run(uint64_t seed)
 {
     seed_now = seed;
     rng = seed * 0x9e3779b97f4a7c15 + 1;
+    hash_fix_seed(rng); // and so the order in which maps are walked
     open_shard();
     s.coordinator.params = (struct coordinator_params){
         .machine = &machine, .broker_id = BROKER, .partitions = 1, .loop_at = loop_at, .loop_count = 1};

@@ -700,6 +700,7 @@ static void run(uint64_t seed)
 {
     seed_now = seed;
     rng = seed * 0x9e3779b97f4a7c15 + 1;
+    hash_fix_seed(rng); // and so the order in which maps are walked
     open_shard();
     s.faults = true;
     for (int i = 0; i < TURNS; i++)

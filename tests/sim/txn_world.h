@@ -4,6 +4,7 @@
 #ifndef TXN_WORLD_H
 #define TXN_WORLD_H
 
+#include "base/map.h"
 #include "coordinator/transaction/transaction.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
