@@ -152,7 +152,21 @@ struct converted {
     struct consumer_subscription subscription;
     struct consumer_group_member_metadata_value_classic_member_metadata classic;
     struct consumer_position at;
+    struct assignment maybe; // what it may own besides
 };
+
+// What it owns. In the middle of a rebalance that is what it said as it joined, until it has been given its
+// new assignment; of one that has yet to join, either. Kafka goes by the assignment alone, which the
+// beginning of a rebalance may have taken away: others get then what the member still has.
+static void note_owned(const struct member *m, const struct assignment *assigned,
+                       const struct assignment *said, struct converted *out)
+{
+    enum group_state state = m->group->state;
+    bool has_joined = state == GROUP_COMPLETING || m->joining || m->pending_sync;
+    out->at.assigned = has_joined ? *said : *assigned;
+    if (!has_joined && state == GROUP_PREPARING)
+        out->maybe = *said;
+}
 
 static bool convert(struct turn *t, const struct member *m, struct arena *arena, struct converted *out)
 {
@@ -160,12 +174,11 @@ static bool convert(struct turn *t, const struct member *m, struct arena *arena,
     const struct protocol *p = member_protocol(m, g->protocol);
     p = p ? p : m->protocols_count > 0 ? &m->protocols[0] : NULL;
     struct consumer_protocol_subscription read;
-    struct assignment owned;
-    if (!p || !consumer_read_subscription(t, p->metadata, arena, &read, &owned) ||
-        !read_assignment(t, m->assignment, arena, &out->at.assigned))
+    struct assignment said, assigned;
+    if (!p || !consumer_read_subscription(t, p->metadata, arena, &read, &said) ||
+        !read_assignment(t, m->assignment, arena, &assigned))
         return false;
-    for (uint32_t i = 0; i < out->at.assigned.count; i++)
-        out->at.assigned.items[i].epoch = g->generation;
+    note_owned(m, &assigned, &said, out);
     out->id = m->id;
     out->classic.session_timeout_ms = m->session_timeout_ms;
     out->classic.supported_protocols =
@@ -189,6 +202,34 @@ static bool convert(struct turn *t, const struct member *m, struct arena *arena,
     return true;
 }
 
+// Gives a member of `from` what nobody has yet.
+static void give(struct arena *arena, const struct assignment *from, struct assignment *taken,
+                 struct assignment *to)
+{
+    struct assignment rest;
+    if (!assignment_combine(arena, from, taken, ASSIGNMENT_MINUS, &rest) ||
+        !assignment_combine(arena, to, &rest, ASSIGNMENT_EITHER, to) ||
+        !assignment_combine(arena, taken, &rest, ASSIGNMENT_EITHER, taken))
+        need(NULL);
+}
+
+// Nobody has what another member has.
+static void part(struct arena *arena, struct converted *members, uint32_t count, int32_t generation)
+{
+    struct assignment taken = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct assignment owned = members[i].at.assigned;
+        members[i].at.assigned = (struct assignment){0};
+        give(arena, &owned, &taken, &members[i].at.assigned);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct assignment *a = &members[i].at.assigned;
+        give(arena, &members[i].maybe, &taken, a);
+        for (uint32_t k = 0; k < a->count; k++)
+            a->items[k].epoch = generation;
+    }
+}
+
 bool consumer_upgrade(struct turn *t, struct group *g)
 {
     struct arena *arena = &t->effects->arena;
@@ -197,6 +238,7 @@ bool consumer_upgrade(struct turn *t, struct group *g)
     for (struct list *n = list_first(&g->members); n != &g->members; n = n->next)
         if (!convert(t, container_of(n, struct member, node), arena, &members[count++]))
             return false;
+    part(arena, members, count, g->generation);
     send_away(t, g);
     write_group_tombstone(t, g->id);
     for (uint32_t i = 0; i < count; i++)
@@ -308,7 +350,12 @@ void consumer_downgrade(struct turn *t, const struct consumer_member *leaving)
         o->rebalance_timeout = s->rebalance_timeout_ms;
         o->session_timeout = s->classic->session_timeout_ms;
         o->subscription = p ? p->metadata : (struct bytes){(const uint8_t *)"", 0};
-        o->assignment = write_assignment(t, &m->target, o->subscription, arena);
+        // What it may own until the rebalance that follows, not (as Kafka writes) what it was to own: should
+        // the group go over once more before, nobody else gets it meanwhile.
+        struct assignment held;
+        if (!assignment_combine(arena, &m->at.assigned, &m->at.revoking, ASSIGNMENT_EITHER, &held))
+            need(NULL);
+        o->assignment = write_assignment(t, &held, o->subscription, arena);
         need((void *)(uintptr_t)o->assignment.data);
         if (!value.leader.data)
             value.leader = m->id;

@@ -356,13 +356,13 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
                                            &h->subscription, &h->target,  NULL};
     const struct consumer_topics topics = consumer_see_topics(t, &change);
-    if (subscribes_anew || topics.hash != (c ? c->metadata_hash : 0))
-        write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash);
     h->partitions = topics.partitions;
-    if (c) {
+    if (c)
         c->partitions = topics.partitions;
+    if (subscribes_anew || topics.hash != (c ? c->metadata_hash : 0))
+        write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash); // if that fails, the next one does
+    else if (c)
         c->metadata_version = version;
-    }
 }
 
 // As the group has it set, or the broker.
@@ -636,6 +636,7 @@ void consumer_classic_join(struct turn *t, struct group *g, struct coordinator_r
     q.rebalance_timeout_ms = j->rebalance_timeout_ms;
     q.subscribed_topic_names = read.topics;
     q.subscribed_topic_names_count = read.topics_count;
+    q.subscribed_topic_regex = STR(""); // of a static member whose place it takes: it knows of none
     if (find_member(t, &h))
         stay(t, &h);
 }
