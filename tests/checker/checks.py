@@ -174,27 +174,49 @@ def committed_offsets_do_not_go_back(e):  # 6
                 yield f"{name} of group {call['group']} was at {earlier}; then {call['who']} was told {offset}"
 
 
-def one_owner_a_generation(e):  # 7, classic groups
+def one_owner_a_generation(e):  # 7, or an epoch of the consumer protocol
     owners, assignments = {}, {}
     for call in e.of("own"):
         generation = (call["group"], call["generation"])
         if call["assignment"] and assignments.setdefault(generation, call["assignment"]) != call["assignment"]:
             yield f"generation {generation} was assigned twice: {assignments[generation]} and {call['assignment']}"
         for name in call["places"]:
-            if owners.setdefault((*generation, name), call["member"]) != call["member"]:
-                yield f"generation {generation}: {name} belongs to {owners[*generation, name]} and to {call['member']}"
+            owner = call.get("owner", call["member"])  # a static member comes back under another id
+            if owners.setdefault((*generation, name), owner) != owner:
+                yield f"generation {generation}: {name} belongs to {owners[*generation, name]} and to {owner}"
 
 
 def old_generations_do_not_commit(e):  # 7
     """Once somebody is in a later generation, the one before it commits nothing."""
     begun = defaultdict(list)
     for call in e.of("own"):
-        begun[call["group"]].append((call["end"], call["generation"]))
+        if call.get("protocol") != "consumer":  # there, members lag behind: former_owners_do_not_commit
+            begun[call["group"]].append((call["end"], call["generation"]))
     newest = {group: _highest_before(facts) for group, facts in begun.items()}
     for call in e.finished("commit", "send_offsets"):
         later = newest[call["group"]](call["start"]) if call["group"] in newest else -1
         if later > call["generation"]:
             yield f"{call['who']} committed in generation {call['generation']} of group {call['group']}, when {later} had begun"
+
+
+def former_owners_do_not_commit(e):  # 7, the consumer protocol
+    """Once somebody was given a partition in a later epoch, nobody else commits it; and a member's epoch only grows."""
+    given, epochs = defaultdict(list), {}
+    for call in e.of("own"):
+        if call.get("protocol") != "consumer":
+            continue
+        member = call["group"], call["member"]
+        if epochs.setdefault(member, call["generation"]) > call["generation"]:
+            yield f"the epoch of {call['member']} went from {epochs[member]} to {call['generation']}"
+        epochs[member] = call["generation"]
+        for name in call["places"]:
+            given[call["group"], name].append((call["end"], call["generation"], call["owner"]))
+    for call in e.finished("commit"):
+        for name in call["offsets"]:
+            earlier = [(epoch, owner) for at, epoch, owner in given.get((call["group"], name), ()) if at < call["start"]]
+            epoch, owner = max(earlier, default=(-1, None))
+            if earlier and owner != call["owner"] and epoch > call["generation"]:
+                yield f"{call['owner']} committed {name} in epoch {call['generation']}, which {owner} had since epoch {epoch}"
 
 
 def _highest_before(facts):
@@ -273,6 +295,7 @@ CHECKS = [
     (6, committed_offsets_do_not_go_back),
     (7, one_owner_a_generation),
     (7, old_generations_do_not_commit),
+    (7, former_owners_do_not_commit),
     (8, fenced_producers_do_not_commit),
     (9, nothing_is_made_up),
     (10, reads_agree_with_the_log),

@@ -16,10 +16,10 @@ CATCH_UP = 500  # records of a transaction, when what was left behind is all the
 class Member(Actor):
     """A consumer of a group. Where the answer to a commit is lost it comes back as another member: the request may still be on its way, and is fenced so."""
 
-    def __init__(self, world, name, group, protocol=Classic):
+    def __init__(self, world, name, group, protocol=Classic, static=False):
         super().__init__(world, name)
         self.group = group
-        self.membership = protocol(self, group, world.groups[group], world.partitions)
+        self.membership = protocol(self, group, world.groups[group], world.partitions, name if static else None)
         self.positions = {}
         self.begin_session()
 

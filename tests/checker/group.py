@@ -9,7 +9,7 @@ from checker.client import AGAIN, Lost, Patience, Refused
 from checker.history import LOST, OK, REFUSED, place
 
 SESSION_MS, REBALANCE_MS, HEARTBEAT_S = 3000, 5000, 0.4
-ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, MEMBER_ID_REQUIRED = 22, 25, 27, 79
+ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING, MEMBER_ID_REQUIRED, FENCED_INSTANCE = 22, 25, 27, 79, 82
 REJOIN = {ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING}
 _assignments = itertools.count(1)
 
@@ -20,10 +20,10 @@ def subscription(topics):
 
 
 class Classic:
-    """A member; `generation` is -1 while it is in none."""
+    """A member; `generation` is -1 while it is in none. One with an instance is static."""
 
-    def __init__(self, actor, group, topics, partitions):
-        self.actor, self.group, self.topics, self.partitions = actor, group, topics, partitions
+    def __init__(self, actor, group, topics, partitions, instance=None):
+        self.actor, self.group, self.topics, self.partitions, self.instance = actor, group, topics, partitions, instance
         self.forget()
 
     def forget(self):
@@ -41,7 +41,7 @@ class Classic:
             except Lost as lost:
                 patience.wait(lost)
             except Refused as refused:
-                if refused.error == UNKNOWN_MEMBER:
+                if refused.error in (UNKNOWN_MEMBER, FENCED_INSTANCE):
                     self.forget()
                 elif refused.error not in REJOIN and refused.error not in AGAIN:
                     raise
@@ -69,6 +69,7 @@ class Classic:
         body = {
             "GroupId": self.group,
             "MemberId": self.member,
+            "GroupInstanceId": self.instance,
             "SessionTimeoutMs": SESSION_MS,
             "RebalanceTimeoutMs": REBALANCE_MS,
             "ProtocolType": "consumer",
@@ -86,6 +87,7 @@ class Classic:
             "GroupId": self.group,
             "MemberId": self.member,
             "GenerationId": generation,
+            "GroupInstanceId": self.instance,
             "ProtocolType": "consumer",
             "ProtocolName": "range",
             "Assignments": self._assign(joined["Members"]) if leads else [],
@@ -95,7 +97,7 @@ class Classic:
         self.owned = [tuple(where) for where in synced["owned"]]
         self.actor.history.add(
             "own", who=self.actor.who, group=self.group, generation=generation, member=self.member,
-            assignment=synced["id"], places=[place(*where) for where in self.owned],
+            owner=self.instance or self.member, assignment=synced["id"], places=[place(*where) for where in self.owned],
         )
 
     def _assign(self, members):
@@ -111,7 +113,7 @@ class Classic:
             return False
         if time.monotonic() - self.beaten < HEARTBEAT_S:
             return True
-        body = {"GroupId": self.group, "MemberId": self.member, "GenerationId": self.generation}
+        body = {"GroupId": self.group, "MemberId": self.member, "GroupInstanceId": self.instance, "GenerationId": self.generation}
         try:
             self._call("beat", "Heartbeat", 4, body)
         except Lost:
@@ -123,7 +125,7 @@ class Classic:
 
     def out(self, error):
         """What an error says about the membership: False, it has to join again."""
-        if error in (ILLEGAL_GENERATION, UNKNOWN_MEMBER):
+        if error in (ILLEGAL_GENERATION, UNKNOWN_MEMBER, FENCED_INSTANCE):
             self.forget()
         elif error == REBALANCING:
             self.generation, self.owned = -1, []
@@ -132,6 +134,9 @@ class Classic:
         return self.generation >= 0
 
     def leave(self):
+        if self.instance:  # it will be back, and says nothing
+            self.forget()
+            return
         body = {"GroupId": self.group, "Members": [{"MemberId": self.member}]}
         try:
             self._call("leave", "LeaveGroup", 5, body)
@@ -141,26 +146,31 @@ class Classic:
 
     def commit(self, offsets):
         """offsets: {(topic, partition): offset}. Raises Lost or Refused."""
-        topics = {}
-        for (topic, partition), offset in sorted(offsets.items()):
-            topics.setdefault(topic, []).append(
-                {"PartitionIndex": partition, "CommittedOffset": offset, "CommittedMetadata": ""}
-            )
-        body = {
-            "GroupId": self.group,
-            "GenerationIdOrMemberEpoch": self.generation,
-            "MemberId": self.member,
-            "Topics": [{"Name": topic, "Partitions": partitions} for topic, partitions in topics.items()],
-        }
-        actor, start = self.actor, self.actor.history.now()
-        noted = {"who": actor.who, "group": self.group, "member": self.member, "generation": self.generation}
-        noted["offsets"] = {place(*where): offset for where, offset in offsets.items()}
-        try:
-            answer = actor.client.call("OffsetCommit", 8, body)
-        except Lost:
-            actor.history.add("commit", start, result=LOST, **noted)
-            raise
-        error = next((one["ErrorCode"] for t in answer["Topics"] for one in t["Partitions"] if one["ErrorCode"]), 0)
-        actor.history.add("commit", start, result=REFUSED if error else OK, error=error, **noted)
-        if error:
-            raise Refused(error, "OffsetCommit")
+        commit(self, offsets, 8)
+
+
+def commit(membership, offsets, version):
+    """By a member of either protocol, in its generation or epoch."""
+    topics = {}
+    for (topic, partition), offset in sorted(offsets.items()):
+        topics.setdefault(topic, []).append({"PartitionIndex": partition, "CommittedOffset": offset, "CommittedMetadata": ""})
+    body = {
+        "GroupId": membership.group,
+        "GenerationIdOrMemberEpoch": membership.generation,
+        "MemberId": membership.member,
+        "GroupInstanceId": membership.instance,
+        "Topics": [{"Name": topic, "Partitions": partitions} for topic, partitions in topics.items()],
+    }
+    actor, start = membership.actor, membership.actor.history.now()
+    noted = {"who": actor.who, "group": membership.group, "member": membership.member, "generation": membership.generation}
+    noted["owner"] = membership.instance or membership.member
+    noted["offsets"] = {place(*where): offset for where, offset in offsets.items()}
+    try:
+        answer = actor.client.call("OffsetCommit", version, body)
+    except Lost:
+        actor.history.add("commit", start, result=LOST, **noted)
+        raise
+    error = next((one["ErrorCode"] for t in answer["Topics"] for one in t["Partitions"] if one["ErrorCode"]), 0)
+    actor.history.add("commit", start, result=REFUSED if error else OK, error=error, **noted)
+    if error:
+        raise Refused(error, "OffsetCommit")

@@ -193,6 +193,22 @@ class TwoOwners(Lie):
         return [body]
 
 
+class SharesPartitions(Lie):
+    """Gives every member of a group of the consumer protocol all partitions of all topics that it has heard of."""
+
+    api, clients, every = "ConsumerGroupHeartbeat", "consumer", 1
+
+    def __init__(self):
+        super().__init__()
+        self.topics = set()
+
+    def falsify_answer(self, answer):
+        if answer["Assignment"]:
+            self.topics |= {one["TopicId"] for one in answer["Assignment"]["TopicPartitions"]}
+            answer["Assignment"]["TopicPartitions"] = [{"TopicId": one, "Partitions": [0, 1, 2]} for one in sorted(self.topics)]
+        return answer
+
+
 class ForgivesFenced(Lie):
     """Tells a producer that was fenced that its transaction is committed."""
 
@@ -238,6 +254,7 @@ LIES = [
     (5, OffsetsApart),
     (6, OffsetsBack),
     (7, TwoOwners),
+    (7, SharesPartitions),
     (8, ForgivesFenced),
     (9, Damages),
     (10, ReadsWithGaps),

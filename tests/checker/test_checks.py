@@ -41,6 +41,16 @@ def own(member, generation, at, *places, assignment=1):
     return {"op": "own", "start": at, "end": at, "who": member, **fields}
 
 
+def own_at_epoch(owner, epoch, at, *places, member=None):
+    fields = {"group": "k", "generation": epoch, "member": member or owner, "owner": owner, "assignment": 0, "protocol": "consumer"}
+    return {"op": "own", "start": at, "end": at, "who": owner, "places": list(places), **fields}
+
+
+def commit_at_epoch(owner, epoch, at, place, result=OK):
+    fields = {"group": "k", "generation": epoch, "owner": owner, "offsets": {place: 1}, "txn": None}
+    return {"op": "commit", "start": at, "end": at + 0.5, "who": owner, "result": result, **fields}
+
+
 def offsets(who, at, offset, stable=True):
     fields = {"group": "g", "asked": ["in-0"], "stable": stable, "offsets": {"in-0": offset}}
     return {"op": "offsets", "start": at, "end": at + 0.5, "who": who, **fields}
@@ -73,6 +83,16 @@ def good():
         read("r", "in", READ_UNCOMMITTED, 0, 3, (0, "plain", 0), (1, "plain", 0), (2, "idem", 0)),
         read("r", "out", READ_COMMITTED, 0, 6, (0, "tx.1", 0), (1, "tx.1", 1)),
         read("r", "out", READ_UNCOMMITTED, 1, 5, (1, "tx.1", 1), (3, "tx.1", 3), (4, "tx.1", 4)),
+        own_at_epoch("x", 2, 20, "in-0", "in-1"),
+        commit_at_epoch("x", 2, 21, "in-0"),
+        own_at_epoch("y", 3, 22),
+        own_at_epoch("x", 2, 23, "in-0"),
+        own_at_epoch("x", 3, 24, "in-0"),
+        commit_at_epoch("x", 2, 24.5, "in-0"),  # it has had it since then
+        own_at_epoch("y", 3, 25, "in-1"),
+        commit_at_epoch("x", 2, 26, "in-1", REFUSED),
+        commit_at_epoch("y", 3, 26, "in-1"),
+        own_at_epoch("y", 3, 27, "in-1", member="y-again"),  # a static member, come back
         offsets(FINAL, 60, 2),
         {"op": "transforms", "start": 0, "end": 0, "group": "g", "places": ["in-0"]},
     ]
@@ -188,6 +208,18 @@ def old_generation(calls, logs):
     calls.append(commit("m", 1, 4, 12))
 
 
+def two_owners_at_epoch(calls, logs):
+    calls.append(own_at_epoch("x", 3, 28, "in-0", "in-1"))
+
+
+def former_owner(calls, logs):
+    calls.append(commit_at_epoch("x", 2, 28, "in-1"))
+
+
+def epoch_back(calls, logs):
+    calls.append(own_at_epoch("x", 2, 28, "in-0"))
+
+
 def fenced_commits(calls, logs):
     calls += [end("tx.1", "tx.1/1", True, 9)]
 
@@ -237,6 +269,9 @@ PLANTED = [
     (7, two_owners),
     (7, two_assignments),
     (7, old_generation),
+    (7, two_owners_at_epoch),
+    (7, former_owner),
+    (7, epoch_back),
     (8, fenced_commits),
     (9, made_up),
     (9, damaged),

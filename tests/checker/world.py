@@ -6,6 +6,7 @@ import traceback
 
 from checker.checks import FINAL
 from checker.client import AGAIN, Client, Lost, Refused, Stuck
+from checker.consumer_group import ConsumerProtocol
 from checker.consumers import Consumer, Member, Transformer
 from checker.faults import Faults
 from checker.history import History, place
@@ -33,13 +34,18 @@ from harness.wire import Connection, requests
 
 SETTINGS = {
     "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "3000",
+    "group.consumer.min.heartbeat.interval.ms": "100",
+    "group.consumer.heartbeat.interval.ms": "400",
+    "group.consumer.assignment.interval.ms": "0",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
     "offsets.topic.num.partitions": "2",
     "transaction.state.log.num.partitions": "2",
     "auto.create.topics.enable": "false",
 }
 TOPICS = ("in", "txn", "out")
-READERS, TRANSFORMERS = "readers", "transformers"
+READERS, CONSUMERS, TRANSFORMERS = "readers", "consumers", "transformers"  # the second of the consumer protocol
 QUIET_S = 60
 PATIENCE_S = 60
 
@@ -54,7 +60,8 @@ class World:
         self.broker, self.seed, self.pace_s, self.partitions = broker, seed, pace_s, partitions
         self.history, self.problems = History(), []
         self.draining, self.finished = threading.Event(), threading.Event()
-        self.groups = {READERS: ("in", "txn")}
+        self.groups = {READERS: ("in", "txn"), CONSUMERS: ("in", "txn")}
+        self.topic_ids = {}
         self.proxy = Proxy(broker.port, lie)
         self.port, self.who, self.logs = self.proxy.port, FINAL, {}
         self.client = None
@@ -80,8 +87,9 @@ class World:
             self.transforms = serves(connection, "TxnOffsetCommit")
             wanted = [{"Name": name, "NumPartitions": self.partitions, "ReplicationFactor": 1} for name in TOPICS]
             answer = connection.call("CreateTopics", 7, {"Topics": wanted, "TimeoutMs": 20000})
-            assert all(topic["ErrorCode"] in (0, 36) for topic in answer["Topics"]), answer
-            kinds = ((0, READERS), (1, "txn-0")) if self.transactions else ((0, READERS),)
+            assert all(topic["ErrorCode"] == 0 for topic in answer["Topics"]), answer
+            self.topic_ids = {topic["Name"]: topic["TopicId"] for topic in answer["Topics"]}
+            kinds = ((0, READERS), (0, CONSUMERS), (1, "txn-0")) if self.transactions else ((0, READERS), (0, CONSUMERS))
             for kind, key in kinds:
                 body = {"KeyType": kind, "CoordinatorKeys": [key]}
                 wait_until(
@@ -91,7 +99,8 @@ class World:
         self.actors = [
             *(Plain(self, f"plain-{i}") for i in range(2)),
             *(Idempotent(self, f"idempotent-{i}") for i in range(2)),
-            *(Consumer(self, f"reader-{i}", READERS) for i in range(3)),
+            *(Consumer(self, f"reader-{i}", READERS, static=i == 0) for i in range(3)),
+            *(Consumer(self, f"consumer-{i}", CONSUMERS, ConsumerProtocol, static=i == 0) for i in range(3)),
             Reader(self, "through-all", READ_UNCOMMITTED),
             Reader(self, "through-committed", READ_COMMITTED),
             OffsetObserver(self, "offsets"),
