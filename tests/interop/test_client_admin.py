@@ -57,7 +57,7 @@ def seen(broker, job, **fields):
 
 def comes_true(condition, what):
     """Kafka answers an administrative request before its broker has read the change, so that a look right after may be too early."""
-    wait_until(condition, 10, what)
+    wait_until(condition, 30, what)
 
 
 def has_settings(broker, topic, wanted):

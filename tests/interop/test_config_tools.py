@@ -108,8 +108,8 @@ def test_incremental_alter_configs_by_librdkafka(broker):
     alter(*change, validate_only=True)
     assert described() == {}
     alter(*change)
-    wait_until(lambda: described() == {"retention.ms": "60000", "cleanup.policy": "delete,compact"}, 10, "the change")
+    wait_until(lambda: described() == {"retention.ms": "60000", "cleanup.policy": "delete,compact"}, 30, "the change")
     alter(("retention.ms", AlterConfigOpType.DELETE, None), ("cleanup.policy", AlterConfigOpType.SUBTRACT, "delete"))
-    wait_until(lambda: described() == {"cleanup.policy": "compact"}, 10, "the change")
+    wait_until(lambda: described() == {"cleanup.policy": "compact"}, 30, "the change")
     with pytest.raises(Exception, match="Invalid value soon"):
         alter(("retention.ms", AlterConfigOpType.SET, "soon"))

@@ -32,7 +32,7 @@ def test_a_client_waits_for_room(name, brokers, disks):
     create_topics(broker.bootstrap, ["t", "probe"], configs={"retention.ms": "-1"})
     disk.fill(leave_bytes=15 * MB)
     with connect(broker) as connection:
-        wait_until(lambda: error(produce(connection, "probe", [(None, b"x")])) == 56, 10, "produce to be refused")
+        wait_until(lambda: error(produce(connection, "probe", [(None, b"x")])) == 56, 30, "produce to be refused")
 
     def write():
         try:

@@ -71,8 +71,8 @@ def assert_agree(ours, kafka):
     assert near(ours.rate(SETTLED, SECONDS), kafka.rate(SETTLED, SECONDS)), (describe(ours), describe(kafka))
     assert near(ours.rate(0, 1), kafka.rate(0, 1), 0.25), "what is let through in the beginning"
     # A silence lasts as long as the client was told, from when the broker decided on it.
-    for told_ms, lasted_ms in ours.silences():
-        assert lasted_ms >= told_ms - 25, ours.silences()
+    told_ms, lasted_ms = ours.silence_ms()
+    assert lasted_ms >= told_ms, ours.steps
     # The time that a client is silent, in all, is the same; a run may end before or after one of the long ones.
     assert near(sum(ours.throttles()), sum(kafka.throttles()), 0.3), (describe(ours), describe(kafka))
 
@@ -135,10 +135,11 @@ def test_controller_mutations_are_limited_as_by_kafka(pair, api):
                 many = {"Name": f"{name}.many", "NumPartitions": 26, "ReplicationFactor": 1}
                 first = connection.call("CreateTopics", 7, {"Topics": [many], "TimeoutMs": 20000})
                 assert first["ThrottleTimeMs"] == 0 and results(first)[0][0] == 0
+                before = time.monotonic()
                 second = connection.call(api, version, mutation(api, name if api == "CreateTopics" else f"{name}.there", version))
-                told_s, before = second.get("ThrottleTimeMs", 0) / 1000, time.monotonic()
+                told_s = second.get("ThrottleTimeMs", 0) / 1000
                 connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
-                assert time.monotonic() - before > told_s - 0.05, "not muted"
+                assert time.monotonic() - before > told_s - 0.01, "not muted"
                 throttled = 1 < told_s < 3 if version < STRICT[api] else 0.5 < told_s <= 2
                 outcomes.setdefault(version, {})[kind] = results(second), throttled
     for version, by in outcomes.items():

@@ -87,6 +87,6 @@ def test_deleted_topic_frees_its_disk(brokers):
     broker = brokers.start(settings={"log.segment.delete.delay.ms": "200"})
     topics(broker, "--create", "--topic", "fleeting")
     folder = broker.partition_directory("fleeting")
-    wait_until(folder.exists, 10, "the partition's folder")
+    wait_until(folder.exists, 30, "the partition's folder")
     topics(broker, "--delete", "--topic", "fleeting")
     wait_until(lambda: not list(broker.data.glob("fleeting-0*")), 20, "the folder to go")

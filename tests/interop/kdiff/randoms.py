@@ -147,7 +147,7 @@ RECORDS = [
     batch([(b"k", b"x" * 1100000)], ts=NOW),
 ]
 TOPICS = (("t-a", 1), ("t-b", 3))
-METADATA_LAG_S = 1.0
+METADATA_LAG_S = 5.0
 LOADING = 14
 
 
@@ -274,7 +274,7 @@ class RandomRun:
     def _await_producer_ids(side):
         """A broker's first block of producer ids is on its way for some milliseconds: how many is chance."""
         body = {"TransactionalId": None, "TransactionTimeoutMs": 60000}
-        wait_until(lambda: side.call("InitProducerId", 4, body).get("ErrorCode") != LOADING, 10, "producer ids")
+        wait_until(lambda: side.call("InitProducerId", 4, body).get("ErrorCode") != LOADING, 30, "producer ids")
 
     def _await_end(self, name):
         """An end that was decided is carried through after its answer."""
@@ -284,7 +284,7 @@ class RandomRun:
                 answer = side.call("DescribeTransactions", 0, {"TransactionalIds": [name]})
                 return "_" in answer or not answer["TransactionStates"][0]["TransactionState"].startswith("Prepare")
 
-            wait_until(ended, 10, "the transaction's end")
+            wait_until(ended, 30, "the transaction's end")
 
     def _await_coordinators(self, side):
         """Coordinators exist and have loaded before the first comparison."""
@@ -349,7 +349,7 @@ class RandomRun:
                 (described,) = side.call("DescribeGroups", 5, {"Groups": [group]})["Groups"]
                 return not described["GroupState"].endswith("Rebalance")
 
-            wait_until(at_rest, 10, f"{side.name}'s group {group} to come to rest")
+            wait_until(at_rest, 30, f"{side.name}'s group {group} to come to rest")
 
     def _rebind(self, obj, side):
         if isinstance(obj, dict):

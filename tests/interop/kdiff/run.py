@@ -90,7 +90,7 @@ class Side:
                 answer = self.call("DescribeConfigs", 4, wanted)
                 return "_" in answer or value in [c["Value"] for c in answer["Results"][0]["Configs"]]
 
-            wait_until(shows, 5, f"{self.name} to follow a change")
+            wait_until(shows, 30, f"{self.name} to follow a change")
 
 
 class Run:
@@ -166,7 +166,7 @@ class Run:
         """Waits until both brokers lead every partition of a topic just created."""
         for side in self.sides:
             try:
-                wait_until(lambda: side.settled(topic, partitions), 3, "the topic")
+                wait_until(lambda: side.settled(topic, partitions), 10, "the topic")
             except TimeoutError:
                 pass  # where the topic was not to be created, the comparison says so
 
