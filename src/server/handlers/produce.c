@@ -313,9 +313,7 @@ static void resolve(struct produce *w, struct item *item, const struct image *im
     if (!item->partition)
         return;
     if (topic_is_internal(item->topic) && !str_is(w->request->client_id, "__admin_client")) {
-        item->error = E_INVALID_TOPIC_EXCEPTION;
-        item->message =
-            arena_printf(&w->request->arena, "Cannot append to internal topic %.*s", STR_ARG(item->topic));
+        item->error = E_INVALID_TOPIC_EXCEPTION; // without a message, as from Kafka
         return;
     }
 }

@@ -11,7 +11,7 @@ SUBSCRIPTION = b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"
 def ready(step, *groups):
     """Waits until both sides coordinate these groups."""
     for side in step.run.sides:
-        for _ in range(100):
+        for _ in range(300):
             found = side.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": list(groups)})
             described = side.call("DescribeGroups", 5, {"Groups": list(groups)})
             if all(c["ErrorCode"] == 0 for c in found["Coordinators"]) and not any(

@@ -3,6 +3,7 @@
 import time
 
 from harness.batch import batch
+from interop.kdiff.scenarios import groups
 from interop.kdiff.scenarios.parts import fetch, fetch_partition, produce, topic, topic_id
 
 LOADING = (14, 15, 16)
@@ -408,6 +409,8 @@ def refused_batches(step, version, prefix):
     version = min(version, 12)
     name, other, at = prefix + "x", prefix + "y", prefix + "t"
     ready(step, name, other)
+    groups.ready(step, name)
+    step.settle("__consumer_offsets", 4)
     topic(step, at, 4, configs=[("cleanup.policy", "compact"), ("max.message.bytes", "1000")])
     init(step, None, name, keep="me")
 
@@ -427,6 +430,7 @@ def refused_batches(step, version, prefix):
     step("Produce", version, made("me", 2, RECORD, damaged))
     step("Produce", version, made("me", 2, RECORD, damaged, bump=1))
     step("Produce", version, made("me", 0, RECORD, where="__consumer_offsets"))
+    step("Produce", version, produce("__consumer_offsets", batch(RECORD, ts=NOW), partition=0))
     describe(step, name)
     step("Produce", version, made("me", 3, RECORD))
     describe(step, name)
