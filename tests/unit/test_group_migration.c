@@ -346,6 +346,32 @@ static void test_upgrade_while_they_join(void **state)
     assert_int_equal(generation(ask_join(X, "")), 1);
 }
 
+// What they have is theirs, also where the rebalance has taken the assignments away.
+static void test_upgrade_in_a_rebalance(void **state)
+{
+    (void)state;
+    classic_group();
+    struct asked *x = ask_join(X, "01"), *y = ask_join(Y, "23");
+    assert_int_equal(generation(x), 2);
+    assert_int_equal(generation(y), 2);
+    x = ask_join(X, "0"); // before anybody has synced; it has given one up
+    assert_true(beat("z", 0, "") > 0);
+    assert_null(strpbrk(told, "023"));
+    assert_int_equal(generation(x), -E_REBALANCE_IN_PROGRESS);
+}
+
+// Went back to the classic protocol, and over again before a member was told: what it was to give up is its
+// own still.
+static void test_upgrade_after_a_downgrade(void **state)
+{
+    (void)state;
+    classic_group();
+    assert_int_equal(beat("z", 0, ""), 2); // x or y is to give one up
+    assert_int_equal(beat("z", -1, NULL), -1);
+    assert_true(beat("z", 0, "") > 0);
+    assert_string_equal(told, "");
+}
+
 static void test_append_fails(void **state)
 {
     (void)state;
@@ -398,6 +424,8 @@ int main(void)
         TEST(test_downgrade_survives),
         TEST(test_policy),
         TEST(test_upgrade_while_they_join),
+        TEST(test_upgrade_in_a_rebalance),
+        TEST(test_upgrade_after_a_downgrade),
         TEST(test_append_fails),
         TEST(test_classic_errors),
         TEST(test_empty_group_makes_way),

@@ -356,13 +356,13 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
                                            &h->subscription, &h->target,  NULL};
     const struct consumer_topics topics = consumer_see_topics(t, &change);
-    h->partitions = topics.partitions;
-    if (c)
-        c->partitions = topics.partitions;
     if (subscribes_anew || topics.hash != (c ? c->metadata_hash : 0))
-        write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash); // if that fails, the next one does
-    else if (c)
+        write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash);
+    h->partitions = topics.partitions;
+    if (c) {
+        c->partitions = topics.partitions;
         c->metadata_version = version;
+    }
 }
 
 // As the group has it set, or the broker.
