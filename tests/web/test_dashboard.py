@@ -1,0 +1,264 @@
+"""The dashboard in a browser: every page, with numbers that are those of the broker."""
+
+import json
+
+import pytest
+from confluent_kafka import Consumer, Producer
+
+from harness.process import wait_until
+from web.conftest import COUNTRIES, ORDERS
+
+pytestmark = pytest.mark.ours
+FIRST_LOAD_MOST_BYTES = 300_000  # over the wire, headers included
+
+PAGES = [
+    ("overview", "/", "Overview", ".chart canvas"),
+    ("topics", "/topics", "Topics", "th:has-text('orders')"),
+    ("topic", "/topics/orders", "orders", ".rows tbody button"),
+    ("partitions", "/topics/orders/partitions", "orders", "tbody th:text-is('2')"),
+    ("settings", "/topics/orders/settings", "orders", "button:text('retention.ms')"),
+    ("groups", "/groups", "Groups", "th:has-text('billing')"),
+    ("group", "/groups/billing", "billing", "td:text-is('50')"),
+    ("insights", "/insights", "Insights", ".builder"),
+    ("cluster", "/cluster", "Cluster", ".badge:text-is('serves')"),
+]
+
+
+@pytest.fixture
+def transaction(shop):
+    """One that is under way."""
+    producer = Producer({"bootstrap.servers": shop.broker.bootstrap, "transactional.id": "payments-1"})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce("page-views", b"{}")
+    assert producer.flush(60) == 0
+    yield "payments-1"
+    producer.abort_transaction(60)
+
+
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_page_at_each_width(browser, shop, transaction, size, scheme):
+    browser.open(shop.port, size=size, scheme=scheme)
+    for name, where, title, there in PAGES:
+        browser.go(where, title)
+        browser.see(there)
+        browser.screenshot(f"{name}-{size}-{scheme}")
+        assert browser.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), f"{name} is wider than the screen"
+        assert browser.axe() == [], name
+
+
+def test_the_first_load_is_small(browser, shop):
+    browser.open(shop.port)
+    browser.until_text("#link-state", "Live")
+    browser.see(".chart canvas")
+    assert 20_000 < browser.transferred() < FIRST_LOAD_MOST_BYTES
+
+
+def test_the_overview_counts_what_is_produced(browser, shop):
+    browser.open(shop.port)
+    measured = "import('/js/live.js').then(({ history }) => history.reduce((sum, s) => sum + (s.messagesInPerSecond ?? 0) * (s.intervalSeconds ?? 0), 0))"
+    browser.until("import('/js/live.js').then(({ history }) => history.filter((s) => s.intervalSeconds).length >= 2)")
+    before = round(browser.value(measured))
+    shop.produce("page-views", [{"path": "/"}] * 500)
+    browser.until(f"{measured}.then((sum) => Math.round(sum) >= {before + 500})")
+    assert round(browser.value(measured)) == before + 500
+    overview = shop.api("GET", "/overview")
+    browser.until_text(".figures", f"{overview['topics']} topics, {overview['partitions']['total']} partitions")
+    browser.until_text("main", f"Cluster {shop.api('GET', '/cluster')['clusterId']}")
+    browser.click("text=Messages: as a table")
+    browser.until("document.querySelectorAll('.chart .data tbody tr').length > 1")
+
+
+def test_a_topic_from_its_creation_to_its_end(browser, shop):
+    browser.open(shop.port, "/topics")
+    browser.click("text=Create a topic")
+    browser.fill("dialog input[maxlength]", "made here")
+    browser.click("dialog button[type=submit]")
+    browser.until_text("dialog [role=alert]", "made here")
+    browser.fill("dialog input[maxlength]", "made-here")
+    browser.fill("dialog input[min='1']", "2")
+    browser.click("dialog button[type=submit]")
+    browser.see("h1:text-is('made-here')")
+    browser.see("text=Records appear here as they are produced.")
+
+    browser.click("main button:text('Produce')")
+    browser.fill("dialog .field:has-text('Key') input", "k1")
+    browser.fill("dialog textarea", '{"amount": 12}')
+    browser.click("text=Add a header")
+    browser.fill("[aria-label=\"Header's name\"]", "source")
+    browser.fill("[aria-label=\"Header's value\"]", "dashboard")
+    browser.click("dialog button[type=submit]")
+    browser.see(".toast:has-text('at offset 0')")
+    browser.press("Escape")
+    browser.click(".rows tbody button")
+    browser.see("dialog .payload:has-text('\"amount\": 12')")
+    assert "source" in browser.text("dialog .headers") and "dashboard" in browser.text("dialog .headers")
+    browser.press("Escape")
+    browser.until_text(".head", "2 partitions, 1 record")
+
+    browser.go("/topics/made-here/settings", "made-here")
+    browser.click(".rows button:text-is('retention.ms')")
+    browser.fill("dialog input", "soon")
+    browser.until_text("dialog .wrong:not([hidden])", "retention.ms")
+    assert {one["name"]: one for one in shop.api("GET", "/topics/made-here/configs")["configs"]}["retention.ms"]["source"] == "default"
+    browser.fill("dialog input", "3600000")
+    browser.until_text("dialog", "1 h")
+    browser.click("dialog button[type=submit]")
+    browser.see(".toast:has-text('retention.ms is 3600000 now.')")
+    browser.see("td:text('3600000 (1 h)')")
+    settings = {one["name"]: one for one in shop.api("GET", "/topics/made-here/configs")["configs"]}
+    assert settings["retention.ms"]["value"] == "3600000"
+
+    browser.click("main button:text('Delete')")
+    browser.fill("dialog input", "made-there")
+    browser.click("dialog button[type=submit]")
+    browser.see("text=This is not made-here.")
+    browser.fill("dialog input", "made-here")
+    browser.click("dialog button[type=submit]")
+    browser.see("h1:text-is('Topics')")
+    assert "made-here" not in [topic["name"] for topic in shop.api("GET", "/topics")["topics"]]
+
+
+def test_the_tail_filters_and_pauses(browser, shop):
+    rows = "document.querySelectorAll('.rows tbody tr').length"
+    browser.open(shop.port, "/topics/orders")
+    browser.until_text(".head", f"3 partitions, {ORDERS} records")
+    browser.until(f"{rows} === 50")
+    browser.fill("input[placeholder^='any text']", "o-123\"")
+    browser.until(f"{rows} === 1")
+    browser.until_text(".rows tbody", "o-123")
+    browser.fill("input[placeholder^='any text']", "tail-")
+    browser.see("text=No record yet")
+    shop.produce("orders", [{"order": "tail-1"}, {"order": "left out"}])
+    browser.until_text(".rows tbody", "tail-1")
+    browser.click("button:text('Pause')")
+    shop.produce("orders", [{"order": "tail-2"}])
+    browser.until_text("main", "Paused; 1 new record waiting")
+    assert browser.value(rows) == 1
+    browser.click("button:text('Go on')")
+    browser.until(f"{rows} === 2")
+    browser.click("button:text('Browse')")
+    browser.fill("input[placeholder^='any text']", "")
+    browser.fill("input[placeholder='customer.country']", "customer.country")
+    browser.fill("input[placeholder='DE']", "FR")
+    browser.until_text("main", f"{ORDERS // 6} records found in")
+    browser.until_text("main", "that is all")
+
+
+def test_offsets_are_reset_after_a_preview(browser, shop):
+    browser.open(shop.port, "/groups/billing")
+    browser.click("text=Reset offsets")
+    browser.until_text("dialog [role=status]", "1 partition of 1 would change")
+    browser.until_text("dialog tbody", "30")
+    browser.select("dialog select", "shift")
+    browser.fill("dialog input[type=number]", "-10")
+    browser.until("document.querySelector('dialog tbody').innerText.split(/\\s+/).includes('20')")
+    assert shop.api("GET", "/groups/billing")["partitions"][0]["committedOffset"] == 30
+    browser.until("!document.querySelector('dialog button[type=submit]').disabled")
+    browser.click("dialog button[type=submit]")
+    browser.see("td:text-is('20')")
+    assert shop.api("GET", "/groups/billing")["partitions"][0]["committedOffset"] == 20
+    shop.api("POST", "/groups/billing/offsets", {"to": "offset", "offset": 30, "topic": "orders", "partitions": [0]})
+
+
+def test_insights_measure_what_records_say_and_are_kept(browser, shop):
+    field = ".builder .field:has-text('Field') input"
+    browser.open(shop.port, "/insights")
+    browser.fill(".builder .field:has-text('Topic') input", "orders")
+    browser.select(".builder select >> nth=0", "sum")
+    browser.select(".builder select >> nth=1", "86400")
+    browser.until("[...document.querySelectorAll('.builder datalist option')].some((option) => option.value === 'customer.country')")
+    browser.fill(field, "amount")
+    amounts = sorted(n % 50 for n in range(ORDERS))
+    browser.until_text(".builder .insight-foot", f"{sum(amounts):,} in all")
+    browser.select(".builder select >> nth=0", "p95")
+    browser.until_text(".builder .insight-foot", f"{amounts[95 * ORDERS // 100 - 1]} in all")
+    browser.select(".builder select >> nth=0", "top")
+    browser.fill(field, "customer.country")
+    share = ORDERS * COUNTRIES.count("DE") // len(COUNTRIES)
+    browser.until_text(".builder .top tbody", f"{share} (50 %)")
+    browser.fill(".builder .field:has-text('Title') input", "Countries")
+    browser.see(".builder h2:text-is('Countries')")
+    browser.click("text=Keep on the board")
+    browser.see(".grid-2 h2:text-is('Countries')")
+
+    # It is a record of the cluster's own topic, and there for the next browser.
+    consumer = Consumer({"bootstrap.servers": shop.broker.bootstrap, "group.id": "reads-boards", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["__odradek_boards"])
+    record = wait_until(lambda: consumer.poll(0.5), 60, "the board's record")
+    consumer.close()
+    board = json.loads(record.value())
+    assert record.key() == b"main" and [(chart["title"], chart["field"]) for chart in board["charts"]] == [("Countries", "customer.country")]
+    assert "compact" in {one["name"]: one["value"] for one in shop.api("GET", "/topics/__odradek_boards/configs")["configs"]}["cleanup.policy"]
+    browser.open(shop.port, "/insights")
+    browser.until_text(".grid-2 .top tbody", f"{share} (50 %)")
+    browser.screenshot("board-desktop-light")
+    browser.click("text=Remove Countries")
+    browser.see("text=Nothing is on this board yet")
+
+
+def test_it_comes_back_by_itself_when_the_broker_does(browser, shop):
+    browser.open(shop.port, "/topics/idle")
+    browser.see("text=Records appear here as they are produced.")
+    browser.until_text("#link-state", "Live")
+    shop.broker.stop()
+    browser.see("#notice:has-text('does not answer')")
+    browser.until_text("#link-state", "Not connected")
+    browser.screenshot("away-desktop-light")
+    shop.broker.start()
+    browser.see(".toast:has-text('The broker is back')")
+    browser.until("document.getElementById('notice').hidden")
+    shop.produce("idle", [{"after": "the restart"}])
+    browser.until_text(".rows tbody", "the restart")
+    browser.until_text(".head", "1 partition, 1 record")
+    browser.go("/", "Overview")
+    browser.until_text("#link-state", "Live")
+    browser.until_text(".figures", "topics")
+
+
+def test_it_is_used_without_a_mouse(browser, shop):
+    browser.open(shop.port)
+    browser.press("Tab")
+    assert browser.value("document.activeElement.className") == "skip"
+    browser.press("Enter")
+    assert browser.value("document.activeElement.id") == "main"
+    browser.go("/topics", "Topics")
+    browser.until("document.activeElement === document.querySelector('h1')")
+    browser.click("#theme")
+    assert browser.value("document.documentElement.style.colorScheme") == "light"
+    browser.click("#theme")
+    assert browser.value("getComputedStyle(document.body.parentElement).backgroundColor") == "rgb(13, 17, 23)"
+    browser.see("th:has-text('orders')")
+    browser.click("button.sort:text('Partitions')")
+    browser.until("document.querySelector('.rows tbody th').innerText === 'page-views'")
+    assert browser.value("document.querySelector('.rows thead [aria-sort]').getAttribute('aria-sort')") == "descending"
+
+
+def test_what_is_not_there_is_said(browser, shop):
+    browser.open(shop.port, "/topics/no-such-topic")
+    browser.see("h1:text-is('That is not here')")
+    assert browser.axe() == []
+    browser.ask("go", hash="/no/such/page")
+    browser.until_text("main", "There is no such page")
+    browser.go("/topics", "Topics")
+    browser.fill("input[type=search]", "zzz")
+    browser.see("text=No topic here")
+
+
+def test_thousands_of_topics_are_a_few_rows_of_the_page(browser, shop):
+    rows = "document.querySelectorAll('.rows tbody tr:not(.gap)').length"
+    one = next(topic for topic in shop.api("GET", "/topics")["topics"] if topic["name"] == "orders")
+    browser.open(shop.port)
+    browser.answer("/api/v1/topics", {"topics": [{**one, "name": f"many-{n:04}"} for n in range(5000)]})
+    browser.go("/topics", "Topics")
+    browser.until_text(".head", "5,000 topics, 15,000 partitions")
+    browser.see("th:has-text('many-0000')")
+    assert browser.value(rows) < 80
+    browser.value("scrollTo(0, document.documentElement.scrollHeight)")
+    browser.see("th:has-text('many-4999')")
+    assert browser.value(rows) < 80
+    assert browser.value("document.querySelector('.rows tbody tr:nth-last-child(2)').getAttribute('aria-rowindex')") == "5001"
+    browser.fill("input[type=search]", "many-1234")
+    browser.until_text("[role=status].hint", "1 topic found")
+    assert browser.value(rows) == 1
