@@ -41,7 +41,7 @@ function split(words, more = "") {
 
 function freeWords(sample) {
   const fullest = sample.disks.filter((disk) => disk.totalBytes).sort((a, b) => used(b) - used(a))[0];
-  return fullest ? `${Math.round((1 - used(fullest)) * 100)} % of the volume is free` : "the volume is not known";
+  return fullest ? `${Math.round((1 - used(fullest)) * 100)} % free` : "volume unknown";
 }
 
 function figures() {

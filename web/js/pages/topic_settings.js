@@ -75,7 +75,7 @@ export function settings(context, found) {
   let all = [], wanted = "", changed = false;
   const nothing = empty("No setting here", "No setting's name fits the search, or none of this topic's own is set.");
   const table = dataTable({ caption: "Settings", key: (config) => config.name, sort: [0, "ascending"], nothing, columns: [
-    { name: "Setting", width: "38%", of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(found.name, config, load) }) },
+    { name: "Setting", width: "50%", of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(found.name, config, load) }) },
     { name: "Value", mono: true, show: shown },
     { name: "Comes from", width: "9rem", wide: true, of: (config) => config.source, show: (config) => ({ text: config.source === "topic" ? "this topic" : config.source, badge: config.source === "topic" ? "accent" : "" }) },
   ] });
