@@ -3,10 +3,10 @@
 const SOONEST_MS = 500, LATEST_MS = 5000; // between two tries
 
 /**
- * keepStream({ url: () => text, events: { name: f(data) }, onLost: f(msUntilNextTry), resume }): { retry, close }.
+ * keepStream({ url: () => text, events: { name: f(data) }, onOpen, onLost, resume }): { retry, close }. onOpen: each time that it is open, again.
  * resume: the server's event ids say where to go on, which the browser's own way of coming back sends; else it is opened afresh, and sooner.
  */
-export function keepStream({ url, events, onLost = () => {}, resume = false }) {
+export function keepStream({ url, events, onOpen = () => {}, onLost = () => {}, resume = false }) {
   let source = null, tries = 0, timer = 0, closed = false;
 
   function drop() {
@@ -17,7 +17,7 @@ export function keepStream({ url, events, onLost = () => {}, resume = false }) {
 
   function lost() {
     const wait = Math.min(SOONEST_MS * 2 ** tries++, LATEST_MS);
-    onLost(wait);
+    onLost();
     if (resume && source?.readyState === EventSource.CONNECTING) return; // on its way already
     drop();
     if (!closed && !document.hidden) timer = setTimeout(open, wait);
@@ -26,6 +26,7 @@ export function keepStream({ url, events, onLost = () => {}, resume = false }) {
   function open() {
     drop();
     source = new EventSource(url());
+    source.addEventListener("open", onOpen);
     source.addEventListener("error", lost);
     source.addEventListener("end", () => {
       source?.close();

@@ -16,6 +16,7 @@ const PAGE = 100;
 const SHOWN_BYTES = 1024; // of a key or value in a row
 const TYPING_MS = 300;
 
+const newestFirst = (a, b) => b.timestamp - a.timestamp || a.partition - b.partition || b.offset - a.offset;
 const place = ({ partition, offset }) => `${partition}:${offset}`;
 
 function columns(topic, whole) {
@@ -36,7 +37,8 @@ function tail(topic, filter, say) {
   const nothing = empty("No record yet", "Records appear here as they are produced.");
   const table = dataTable({ caption: "Records as they come, the newest first", key: place, nothing, columns: columns(topic, false) });
   const known = new Set();
-  let kept = [], held = [], paused = false, planned = 0, skipped = 0, stream, ended = false;
+  let kept = [], held = [], paused = false, planned = 0, skipped = 0;
+  const ending = new AbortController();
 
   function draw() {
     planned = 0;
@@ -61,32 +63,33 @@ function tail(topic, filter, say) {
     for (const gone of kept.splice(KEPT)) known.delete(place(gone));
   }
 
-  async function begin() {
+  // What is there already, each time that the stream is open: also what came while it was not.
+  async function fill() {
     try {
-      const { records } = await get(`${path("topics", topic)}/records`, { query: { ...query(filter), limit: FIRST } });
-      if (ended) return;
-      records.forEach((record) => known.add(place(record)));
-      kept = records;
+      const { records } = await get(`${path("topics", topic)}/records`, { signal: ending.signal, query: { ...query(filter), limit: FIRST } });
+      const missed = records.filter((record) => !known.has(place(record)));
+      missed.forEach((record) => known.add(place(record)));
+      if (paused) held = [...held, ...missed].sort(newestFirst).slice(0, KEPT);
+      else keepNew(missed);
+      kept.sort(newestFirst);
       draw();
     } catch (problem) {
-      if (!ended) nothing.replaceChildren(failed(problem, begin));
-      if (!problem.unreachable) return;
+      if (!ending.signal.aborted && !problem.unreachable) nothing.replaceChildren(failed(problem, fill));
     }
-    const asked = new URLSearchParams(Object.entries(query(filter)).filter(([, value]) => value !== undefined && value !== ""));
-    if (!ended) stream = keepStream({ resume: true, url: () => `/api/v1${path("topics", topic)}/tail?${asked}`, events: { record: add, skipped: (more) => {
-      skipped += more.records;
-      plan();
-    } } });
   }
 
-  begin();
+  const asked = new URLSearchParams(Object.entries(query(filter)).filter(([, value]) => value !== undefined && value !== ""));
+  const stream = keepStream({ resume: true, url: () => `/api/v1${path("topics", topic)}/tail?${asked}`, onOpen: fill, events: { record: add, skipped: (more) => {
+    skipped += more.records;
+    plan();
+  } } });
   return { element: table.element, pause(on) {
     paused = on;
     if (!paused) keepNew(held.splice(0));
     draw();
   }, destroy() {
-    ended = true;
-    stream?.close();
+    ending.abort();
+    stream.close();
     cancelAnimationFrame(planned);
     table.destroy();
   } };
