@@ -30,7 +30,7 @@ function columns(topic, whole) {
 }
 
 // What is looked for, in the words of the API.
-const query = (filter) => ({ partition: filter.partition, contains: filter.contains, ...(filter.field && { field: filter.field, equals: filter.equals }), maxBytes: SHOWN_BYTES });
+const query = (filter) => ({ partition: filter.partition, contains: filter.contains, ...(filter.field && filter.equals && { field: filter.field, equals: filter.equals }), maxBytes: SHOWN_BYTES });
 
 /** As they come. */
 function tail(topic, filter, say) {
@@ -63,7 +63,7 @@ function tail(topic, filter, say) {
     for (const gone of kept.splice(KEPT)) known.delete(place(gone));
   }
 
-  // What is there already, each time that the stream is open: also what came while it was not.
+  // What is there already, each time that the stream is open, so also what came while it was not; or why it cannot be had.
   async function fill() {
     try {
       const { records } = await get(`${path("topics", topic)}/records`, { signal: ending.signal, query: { ...query(filter), limit: FIRST } });
@@ -79,7 +79,7 @@ function tail(topic, filter, say) {
   }
 
   const asked = new URLSearchParams(Object.entries(query(filter)).filter(([, value]) => value !== undefined && value !== ""));
-  const stream = keepStream({ resume: true, url: () => `/api/v1${path("topics", topic)}/tail?${asked}`, onOpen: fill, events: { record: add, skipped: (more) => {
+  const stream = keepStream({ resume: true, url: () => `/api/v1${path("topics", topic)}/tail?${asked}`, onOpen: fill, onLost: fill, events: { record: add, skipped: (more) => {
     skipped += more.records;
     plan();
   } } });
