@@ -2,35 +2,17 @@
 // and words (also those that it did not mean for people).
 #include "base/error.h"
 #include "base/java_order.h"
-#include "config/alter.h"
+#include "config/broker_check.h"
 #include "config/layers.h"
 
 #include <ctype.h>
 #include <strings.h>
 
-// How Kafka words what a part of the broker that is reconfigured refuses.
-#define REFUSED_BY_PART(text)                                             \
-    "Invalid value org.apache.kafka.common.config.ConfigException: " text \
-    " for "                                                               \
-    "configuration Invalid dynamic configuration"
-
-struct check {
-    const struct settings_change *change;
-    const struct config_entry *altered;
-    size_t n;
-    struct arena *arena;
-    struct str *message;
-    struct broker_config after; // with the change; its properties are filled in any case
-    int loaded;                 // what broker_config_overlay said
-};
-
-static int refuse(struct check *c, struct str text)
+int check_refuse(struct check *c, struct str text)
 {
     *c->message = text;
     return text.data ? ERR_INVALID : ERR_NOMEM;
 }
-
-#define REFUSE(c, ...) refuse(c, arena_printf((c)->arena, __VA_ARGS__))
 
 struct str broker_setting_base(struct str name)
 {
@@ -53,7 +35,7 @@ static bool is_read_only(struct str name)
 }
 
 // Keys and certificates: Kafka changes them for one listener only.
-static bool is_bare_security(struct str name)
+bool check_is_key_or_certificate(struct str name)
 {
     static const char *const names[] = {"ssl.keystore.type",       "ssl.keystore.location",
                                         "ssl.keystore.password",   "ssl.key.password",
@@ -226,24 +208,9 @@ static int check_together(struct check *c)
         return REFUSE(c,
                       "requirement failed: log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner "
                       "thread.");
-    int err = check_directories(c);
-    err = err ? err : check_overrides(c);
-    return err ? err : c->loaded;
-}
-
-static const struct listener_config *listener_of(struct check *c, struct str name)
-{
-    const struct broker_config *b = c->change->started;
-    struct str base = broker_setting_base(name);
-    const size_t prefix = strlen("listener.name.");
-    if (base.data == name.data)
-        return NULL;
-    struct str listener = {name.data + prefix, (size_t)(base.data - name.data) - prefix - 1};
-    for (size_t i = 0; i < b->listener_count; i++)
-        if (b->listeners[i].name.size == listener.size &&
-            strncasecmp(b->listeners[i].name.data, listener.data, listener.size) == 0)
-            return &b->listeners[i];
-    return NULL;
+    int err = check_listener_texts(c);
+    err = err ? err : check_directories(c);
+    return err ? err : check_overrides(c);
 }
 
 static int check_thread_count(struct check *c, const char *name, long long now, long long then)
@@ -263,60 +230,90 @@ static int check_thread_count(struct check *c, const char *name, long long now, 
     return 0;
 }
 
-// Listeners that connections come to must take some; one may have a limit of its own.
-static int check_connections(struct check *c)
+// The text of a listener's own setting, or of the broker's in its place; a null view where neither is set.
+// *err: ERR_NOMEM.
+static struct str text_of_listener(struct check *c, const struct broker_config *config, struct str listener,
+                                   const char *setting, int *err)
 {
-    static const char *const names[] = {"max.connections", "max.connection.creation.rate"};
-    const struct broker_config *b = c->change->started;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        for (size_t k = 0; k < b->listener_count; k++) {
-            struct str own =
-                arena_printf(c->arena, "listener.name.%.*s.%s", STR_ARG(b->listeners[k].name), names[i]);
-            for (size_t at = strlen("listener.name."); own.data && at < own.size && own.data[at] != '.'; at++)
-                ((char *)(uintptr_t)own.data)[at] = (char)tolower((unsigned char)own.data[at]);
-            struct str text = own.data ? properties_get(&c->after.properties, own) : STR_NULL;
-            struct setting_value value;
-            if (!own.data)
-                return ERR_NOMEM;
-            if (!text.data)
-                text = properties_get(&c->after.properties, str_from(names[i]));
-            if (text.data && !b->listeners[k].controller &&
-                setting_parse(setting_find(SETTING_BROKER, str_from(names[i])), text, c->arena, &value,
-                              NULL) == 0 &&
-                value.integer <= 0)
-                return REFUSE(c, REFUSED_BY_PART("Invalid %s %lld"), names[i], (long long)value.integer);
-        }
-    }
-    return 0;
+    struct str own = arena_printf(c->arena, "listener.name.%.*s.%s", STR_ARG(listener), setting);
+    if (!own.data)
+        *err = ERR_NOMEM;
+    for (size_t at = strlen("listener.name."); own.data && at < own.size && own.data[at] != '.'; at++)
+        ((char *)(uintptr_t)own.data)[at] = (char)tolower((unsigned char)own.data[at]);
+    struct str text = own.data ? properties_get(&config->properties, own) : STR_NULL;
+    return text.data ? text : properties_get(&config->properties, str_from(setting));
 }
 
-// What is meant for a listener that there is: values of settings that are else read-only, and its threads.
-static int check_of_listeners(struct check *c)
+static int64_t integer_of_listener(struct check *c, const struct broker_config *config, struct str listener,
+                                   const char *name, int *err)
+{
+    const struct setting *s = setting_find(SETTING_BROKER, str_from(name));
+    struct str text = text_of_listener(c, config, listener, name, err);
+    struct setting_value value;
+    text = text.data ? text : str_from(s->default_text);
+    return setting_parse(s, text, c->arena, &value, NULL) == 0 ? value.integer : 0;
+}
+
+// A listener that connections come to must take some, and its threads double or halve at most.
+static int check_listener(struct check *c, struct str listener)
+{
+    static const char *const limits[] = {"max.connections", "max.connection.creation.rate"};
+    static const char threads[] = "num.network.threads";
+    int err = 0;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        long long limit = integer_of_listener(c, &c->after, listener, limits[i], &err);
+        if (!err && limit <= 0)
+            return REFUSE(c, REFUSED_BY_PART("Invalid %s %lld"), limits[i], limit);
+    }
+    long long now = integer_of_listener(c, c->change->now, listener, threads, &err);
+    long long then = integer_of_listener(c, &c->after, listener, threads, &err);
+    return err ? err : check_thread_count(c, threads, now, then);
+}
+
+// Whether the name is "listener.name.LISTENER.base".
+static bool is_of_listener(struct str name, const struct listener_config *listener)
+{
+    struct str base = broker_setting_base(name);
+    const size_t prefix = strlen("listener.name.");
+    return base.data != name.data && (size_t)(base.data - name.data) - prefix - 1 == listener->name.size &&
+           strncasecmp(name.data + prefix, listener->name.data, listener->name.size) == 0;
+}
+
+// Values of settings that are else read-only, for the listener.
+static int check_values_of(struct check *c, const struct listener_config *listener)
 {
     for (size_t i = 0; i < c->n; i++) {
         struct str name = c->altered[i].name;
         const struct setting *s = base_setting(name);
         struct setting_value value;
         struct str why;
-        if (!s || !listener_of(c, name))
+        if (!s || !is_of_listener(name, listener))
             continue;
         int err = setting_parse(s, c->altered[i].value, c->arena, &value, &why);
-        if (err == ERR_INVALID)
-            return REFUSE(c, REFUSED_BY_PART("%.*s"), STR_ARG(why));
-        if (!err && strcmp(s->name, "num.network.threads") == 0)
-            err = check_thread_count(c, s->name, integer_of(c, c->change->now, s->name), value.integer);
         if (err)
-            return err;
+            return err == ERR_INVALID ? REFUSE(c, REFUSED_BY_PART("%.*s"), STR_ARG(why)) : err;
     }
     return 0;
+}
+
+// The listeners that there are now look at what is meant for them.
+static int check_of_listeners(struct check *c)
+{
+    const struct broker_config *now = c->change->now;
+    int err = 0;
+    for (size_t i = 0; i < now->listener_count && !err; i++)
+        err = check_values_of(c, &now->listeners[i]);
+    for (size_t i = 0; i < now->listener_count && !err; i++)
+        if (!now->listeners[i].controller)
+            err = check_listener(c, now->listeners[i].name);
+    return err;
 }
 
 // Threads may double or halve at most.
 static int check_threads(struct check *c)
 {
     static const char *const pools[] = {"num.io.threads", "num.replica.fetchers",
-                                        "num.recovery.threads.per.data.dir", "background.threads",
-                                        "num.network.threads"};
+                                        "num.recovery.threads.per.data.dir", "background.threads"};
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
         long long now = integer_of(c, c->change->now, pools[i]), then = integer_of(c, &c->after, pools[i]);
         int err = check_thread_count(c, pools[i], now, then);
@@ -386,20 +383,11 @@ static int check_reporters(struct check *c)
                                   "class class kafka.server.DynamicMetricsReporters"));
 }
 
-// Kafka opens and closes listeners while it runs; this broker does so when it starts.
-static int check_listeners(struct check *c)
-{
-    struct str text = properties_get(&c->after.properties, STR("listeners"));
-    if (str_equal(text, properties_get(&c->change->now->properties, STR("listeners"))))
-        return 0;
-    return REFUSE(c, "listeners can be changed in the configuration that the broker is started with only");
-}
-
 static int check_all(struct check *c)
 {
     int err = refuse_names(c, is_read_only, "Cannot update these configs dynamically");
     err = err ? err
-              : refuse_names(c, is_bare_security,
+              : refuse_names(c, check_is_key_or_certificate,
                              "These security configs can be dynamically updated only per-listener using the "
                              "listener prefix");
     err = err ? err : check_types(c);
@@ -411,14 +399,16 @@ static int check_all(struct check *c)
         return err;
     struct str loaded;
     c->loaded = broker_config_overlay(&c->after, c->change->started, &c->change->layers, &loaded);
-    *c->message = c->loaded == ERR_INVALID ? arena_str(c->arena, loaded) : STR_NULL;
     err = c->loaded == ERR_NOMEM ? ERR_NOMEM : check_together(c);
     err = err ? err : check_of_listeners(c);
-    err = err ? err : check_connections(c);
+    err = err ? err : check_reporters(c);
     err = err ? err : check_threads(c);
     err = err ? err : check_local_retention(c);
-    err = err ? err : check_reporters(c);
-    err = err ? err : check_listeners(c);
+    err = err ? err : check_listeners_stay(c);
+    if (!err && c->loaded) { // what this broker refuses for reasons of its own
+        *c->message = arena_str(c->arena, loaded);
+        err = c->message->data ? c->loaded : ERR_NOMEM;
+    }
     broker_config_free(&c->after);
     return err;
 }

@@ -40,9 +40,9 @@ struct protocol_map {
 
 static const enum security_protocol *protocol_of(const struct protocol_map *map, struct str name)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (str_equal(map->names[i], name))
-            return &map->protocols[i];
+    for (size_t i = map->count; i > 0; i--) // of two entries the later counts, as in Kafka
+        if (str_equal(map->names[i - 1], name))
+            return &map->protocols[i - 1];
     return NULL;
 }
 

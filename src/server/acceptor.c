@@ -38,6 +38,13 @@ static void on_retry(struct loop_timer *timer)
     acceptor_accept(container_of(timer, struct acceptor, retry));
 }
 
+static void on_serve(struct task *task)
+{
+    struct acceptor *a = container_of(task, struct acceptor, serve_task);
+    if (acceptor_serve(a))
+        log_error("server", "listener %s cannot be watched: it accepts nothing", a->listener.name);
+}
+
 static void on_held(struct loop_timer *timer);
 static void refused_close(struct refused *r);
 
@@ -45,7 +52,10 @@ int acceptor_open(struct acceptor *a, struct reactors *group, const struct liste
                   char *reason, size_t reason_bytes)
 {
     const char *host = config->host ? config->host : "";
+    unsigned index = a->listener.index;
     *a = (struct acceptor){.group = group, .source = {.fd = -1, .ready = on_ready}, .work.run = on_work};
+    a->serve_task.run = on_serve;
+    list_init(&a->node);
     a->retry.fire = on_retry;
     a->held_fd = -1;
     a->held_timer.fire = on_held;
@@ -54,7 +64,8 @@ int acceptor_open(struct acceptor *a, struct reactors *group, const struct liste
     a->listener = (struct listener){.name = strdup(config->name),
                                     .host = strdup(host),
                                     .kind = config->kind,
-                                    .is_protected = config->is_protected};
+                                    .is_protected = config->is_protected,
+                                    .index = index};
     int fd = a->listener.name && a->listener.host
                  ? socket_listen(host, config->port, group->config.limits.listen_backlog, &a->listener.port,
                                  reason, reason_bytes)
@@ -78,6 +89,7 @@ static struct loop *loop_of(struct acceptor *a)
 int acceptor_serve(struct acceptor *a)
 {
     a->serving = true;
+    list_push_back(&a->group->accepting, &a->node);
     return loop_add(loop_of(a), &a->source, LOOP_READABLE);
 }
 
@@ -86,13 +98,16 @@ void acceptor_stop(struct acceptor *a)
     if (!a->serving)
         return;
     a->serving = false;
+    list_remove(&a->node);
     loop_remove(loop_of(a), &a->source);
+    socket_close(a->source.fd);
+    a->source.fd = -1;
     loop_work_cancel(&a->work);
     loop_timer_cancel(loop_of(a), &a->retry);
     loop_timer_cancel(loop_of(a), &a->held_timer);
     if (a->held_fd >= 0) {
         socket_close(a->held_fd);
-        quota_release(&a->group->quota, NULL);
+        reactors_connection_gone(a->group, &a->listener, NULL);
         a->held_fd = -1;
     }
     while (!list_empty(&a->refused))
@@ -106,6 +121,7 @@ void acceptor_close(struct acceptor *a)
     a->source.fd = -1;
     free((void *)(uintptr_t)a->listener.name);
     free((void *)(uintptr_t)a->listener.host);
+    a->listener.name = a->listener.host = NULL;
 }
 
 // No descriptor is left: the spare one makes room to accept a connection and close it, so that the client
@@ -133,10 +149,10 @@ static bool shed(struct acceptor *a)
 
 static struct reactor_state *least_busy(struct reactors *group)
 {
-    unsigned count = group->config.count, first = group->next_reactor++ % count;
-    struct reactor_state *best = &group->states[first];
+    unsigned count = atomic_load(&group->serving), first = group->next_reactor++ % count;
+    struct reactor_state *best = group->states[first];
     for (unsigned i = 1; i < count; i++) {
-        struct reactor_state *state = &group->states[(first + i) % count];
+        struct reactor_state *state = group->states[(first + i) % count];
         if (atomic_load(&state->connection_count) < atomic_load(&best->connection_count))
             best = state;
     }
@@ -162,7 +178,7 @@ static void on_refused(struct loop_timer *timer)
 static void refuse(struct acceptor *a, int fd, const struct socket_peer *peer, int32_t throttle_ms)
 {
     struct refused *r = a->refused_count < REFUSED_MOST ? calloc(1, sizeof *r) : NULL;
-    quota_release(&a->group->quota, NULL);
+    reactors_connection_gone(a->group, &a->listener, NULL);
     atomic_fetch_add(&a->group->refused, 1);
     log_limited(LOG_LEVEL_INFO, "server",
                 "%s: connection refused: its address makes more than connection_creation_rate allows",
@@ -183,8 +199,9 @@ static void refuse(struct acceptor *a, int fd, const struct socket_peer *peer, i
 static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
 {
     struct reactors *group = a->group;
-    int32_t throttle_ms = connection_rates_of_ip(&group->rates, a->listener.index, a->listener.is_protected,
-                                                 peer->ip, loop_now_ms(loop_of(a)));
+    int32_t throttle_ms =
+        connection_rates_of_ip(&group->rates, a->listener.index, reactors_protect(group, &a->listener),
+                               peer->ip, loop_now_ms(loop_of(a)));
     if (throttle_ms > 0) {
         refuse(a, fd, peer, throttle_ms);
         return;
@@ -198,7 +215,7 @@ static void admit(struct acceptor *a, int fd, const struct socket_peer *peer)
         return;
     }
     socket_close(fd);
-    quota_release(&group->quota, counted ? peer->ip : NULL);
+    reactors_connection_gone(group, &a->listener, counted ? peer : NULL);
     atomic_fetch_add(&group->refused, 1);
     log_limited(LOG_LEVEL_INFO, "server", "%s: connection refused: %s", peer->text,
                 err == ERR_LIMIT ? "its address has max.connections.per.ip connections already"
@@ -218,8 +235,8 @@ static void on_held(struct loop_timer *timer)
 static bool admit_in_time(struct acceptor *a, int fd, const struct socket_peer *peer)
 {
     int64_t now_ms = loop_now_ms(loop_of(a));
-    int32_t throttle_ms =
-        connection_rates_accepted(&a->group->rates, a->listener.index, a->listener.is_protected, now_ms);
+    int32_t throttle_ms = connection_rates_accepted(&a->group->rates, a->listener.index,
+                                                    reactors_protect(a->group, &a->listener), now_ms);
     if (throttle_ms <= 0 || loop_timer_arm(loop_of(a), &a->held_timer, now_ms + throttle_ms)) {
         admit(a, fd, peer);
         return true;
@@ -235,7 +252,8 @@ static bool admit_in_time(struct acceptor *a, int fd, const struct socket_peer *
 static bool accept_one(struct acceptor *a)
 {
     struct reactors *group = a->group;
-    enum quota_answer answer = quota_reserve(&group->quota, a->listener.is_protected);
+    enum quota_answer answer =
+        quota_reserve(&group->quota, a->listener.index, reactors_protect(group, &a->listener));
     if (answer == QUOTA_WAIT) {
         log_limited(LOG_LEVEL_INFO, "server",
                     "%s: no more connections are accepted: max.connections is reached", a->listener.name);
@@ -245,11 +263,11 @@ static bool accept_one(struct acceptor *a)
     int fd = socket_accept(a->source.fd, &peer);
     if (fd >= 0) {
         if (answer == QUOTA_EVICT)
-            reactors_evict(group);
+            reactors_evict(group, 1);
         return admit_in_time(a, fd, &peer);
     }
     int saved = errno;
-    quota_release(&group->quota, NULL);
+    quota_cancel(&group->quota, a->listener.index);
     if (fd == ERR_AGAIN || (fd == ERR_LIMIT && shed(a)))
         return fd != ERR_AGAIN;
     log_limited(LOG_LEVEL_WARN, "server", "%s: accepting: %s", a->listener.name, strerror(saved));

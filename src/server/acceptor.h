@@ -15,7 +15,10 @@ struct acceptor {
     struct loop_source source;
     struct loop_work work;   // goes on in the next turn
     struct loop_timer retry; // after an error that time may mend
-    bool serving;
+    struct list node;        // of the reactors' serving ones: the first reactor's own
+    struct task serve_task;  // to the first reactor, when the others serve already
+    bool used;               // the slot has a listener; guarded by the reactors' shape lock
+    bool serving;            // the first reactor's own
 
     // One that was accepted over the broker's or the listener's rate: it is admitted, and others are
     // accepted, when its time has come.
@@ -26,11 +29,11 @@ struct acceptor {
     unsigned refused_count;
 };
 
-// Binds. 0, or an error and the reason. Before the reactors run.
+// Binds, in a slot that nobody uses. 0, or an error and the reason. Any thread that holds the shape lock.
 int acceptor_open(struct acceptor *a, struct reactors *group, const struct listener_spec *config,
                   char *reason, size_t reason_bytes);
 
-// Starts and ends accepting; the first reactor's thread.
+// Starts and ends accepting; the first reactor's thread. The port is free again after the second.
 int acceptor_serve(struct acceptor *a);
 void acceptor_stop(struct acceptor *a);
 

@@ -35,7 +35,7 @@ static void on_arrival(struct task *task)
     struct reactor_state *state = c->state;
     list_push_back(&state->connections, &c->node);
     c->progress_ms = loop_now_ms(&state->reactor.loop);
-    if (state->draining) {
+    if (connection_leaves(c)) {
         connection_destroy(c);
         return;
     }
@@ -86,17 +86,18 @@ bool connection_can_take(const struct connection *c)
 {
     const struct server_limits *limits = c->state->limits;
     return !c->closing && c->stalled == 0 && !c->mute && !(c->one_at_a_time && c->in_flight > 0) &&
-           !c->state->draining && c->in_flight < limits->requests_in_flight &&
+           !connection_leaves(c) && c->in_flight < limits->requests_in_flight &&
            c->response_bytes < limits->response_bytes_waiting;
 }
 
-// Whether nothing is left to be done for a client that sends no more (or for any client, when the server
-// stops).
+// Whether nothing is left to be done for a client that sends no more (or for any client, when its reactor or
+// its listener goes).
 static bool is_over(const struct connection *c)
 {
-    if (c->state->draining && c->parked > 0 && c->parked == c->polls)
+    bool leaves = connection_leaves(c);
+    if (leaves && c->parked > 0 && c->parked == c->polls)
         return container_of(list_first(&c->requests), struct request, node)->state == REQUEST_PARKED;
-    if (c->state->draining)
+    if (leaves)
         return list_empty(&c->requests);
     // Like Kafka, who has left gets no answer to what is still undecided.
     return c->ended && (list_empty(&c->requests) || c->parked > 0);
@@ -180,7 +181,7 @@ void connection_destroy(struct connection *c)
     free(c->software);
     counter_add(&state->counters.closed, 1);
     atomic_fetch_sub(&state->connection_count, 1);
-    reactors_connection_gone(state->reactor.group, &c->peer);
+    reactors_connection_gone(state->reactor.group, c->listener, &c->peer);
     free(c);
     reactor_stop_if_empty(state);
 }

@@ -54,10 +54,10 @@ struct reactor_state {
     struct task evict_task;     // make room under max.connections
     _Atomic uint32_t evictions; // so often
     struct loop_timer idle_timer, trim_timer, drain_timer;
-    struct task drain_task;
-    bool draining;
-    unsigned orphans; // requests whose connection is gone, but another thread still works for them
-    int drain_ms;
+    struct task drain_task; // look who has to leave
+    bool draining;          // everybody: this reactor serves no more, or the server stops
+    bool ending;            // the loop ends when the last one has left
+    unsigned orphans;       // requests whose connection is gone, but another thread still works for them
     struct reactor_counters counters;
     struct histogram *latency; // API_KEY_LIMIT of them: from a request to its response, in us
     struct histogram delivery; // from a record's append to its leaving to who waits for it
@@ -109,6 +109,12 @@ void connection_close(struct connection *c, const char *format, ...) __attribute
 
 // Cancels what is parked, frees everything. Not from within a handler.
 void connection_destroy(struct connection *c);
+
+// Its requests in progress are its last: the reactor serves no more, or its listener was taken away.
+static inline bool connection_leaves(const struct connection *c)
+{
+    return c->state->draining || atomic_load_explicit(&c->listener->closing, memory_order_relaxed);
+}
 
 // Progress was made: it is not idle.
 void connection_touch(struct connection *c);
@@ -169,7 +175,9 @@ void request_let_go(struct request *request);
 // reactors.c
 struct api_table *reactors_apis(const struct reactors *group);
 void *reactors_context(const struct reactors *group);
-void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer);
+// A connection's place is free; peer NULL: its address was not counted.
+void reactors_connection_gone(struct reactors *group, const struct listener *listener,
+                              const struct socket_peer *peer);
 struct workers *reactors_readahead(const struct reactors *group);
 struct workers *reactors_workers(const struct reactors *group);
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits

@@ -2,7 +2,9 @@
 
 #include "base/error.h"
 #include "os/socket.h"
+#include "os/thread.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,33 +40,69 @@ static int32_t buffer_bytes(int32_t configured, int32_t ours)
     return configured == KAFKA_DEFAULT_BUFFER_BYTES ? ours : configured;
 }
 
-static int32_t rate_of(struct str text)
+static int32_t limit_of(struct str text)
 {
     char digits[16];
     if (text.size >= sizeof digits)
         return INT32_MAX;
     memcpy(digits, text.data, text.size);
     digits[text.size] = 0;
-    long rate = strtol(digits, NULL, 10);
-    return rate > 0 && rate < INT32_MAX ? (int32_t)rate : INT32_MAX;
+    long limit = strtol(digits, NULL, 10);
+    return limit > 0 && limit < INT32_MAX ? (int32_t)limit : INT32_MAX;
 }
 
-static int find_listener_rates(const struct broker_config *config, struct server_limits *limits)
+// The NAME of "listener.name.NAME" and the suffix, or a null view.
+static struct str listener_of(struct str setting, struct str suffix)
 {
-    static const struct str prefix = {"listener.name.", 14}, suffix = {".max.connection.creation.rate", 29};
-    limits->listener_rates = calloc(config->properties.count + 1, sizeof *limits->listener_rates);
-    if (!limits->listener_rates)
+    static const struct str prefix = {"listener.name.", 14};
+    size_t around = prefix.size + suffix.size;
+    if (setting.size <= around || memcmp(setting.data, prefix.data, prefix.size) != 0 ||
+        memcmp(setting.data + setting.size - suffix.size, suffix.data, suffix.size) != 0)
+        return STR_NULL;
+    return (struct str){setting.data + prefix.size, setting.size - around};
+}
+
+static int find_listener_limits(const struct broker_config *config, struct server_limits *limits)
+{
+    limits->listener_limits = calloc(config->properties.count + 1, sizeof *limits->listener_limits);
+    if (!limits->listener_limits)
         return ERR_NOMEM;
     for (size_t i = 0; i < config->properties.count; i++) {
         const struct config_entry *e = &config->properties.entries[i];
-        size_t around = prefix.size + suffix.size;
-        if (e->name.size <= around || memcmp(e->name.data, prefix.data, prefix.size) != 0 ||
-            memcmp(e->name.data + e->name.size - suffix.size, suffix.data, suffix.size) != 0)
-            continue;
-        limits->listener_rates[limits->listener_rate_count++] =
-            (struct listener_rate){{e->name.data + prefix.size, e->name.size - around}, rate_of(e->value)};
+        struct listener_limit one = {STR_NULL, NO_LISTENER_LIMIT, NO_LISTENER_LIMIT};
+        if ((one.name = listener_of(e->name, STR(".max.connections"))).data)
+            one.max_connections = limit_of(e->value);
+        else if ((one.name = listener_of(e->name, STR(".max.connection.creation.rate"))).data)
+            one.max_rate = limit_of(e->value);
+        if (one.name.data)
+            limits->listener_limits[limits->listener_limit_count++] = one;
     }
     return 0;
+}
+
+// The listener's name in small letters, as in Kafka.
+static bool names_listener(struct str written, const char *name)
+{
+    size_t i = 0;
+    while (i < written.size && name[i] && written.data[i] == tolower((unsigned char)name[i]))
+        i++;
+    return i == written.size && !name[i];
+}
+
+void server_limits_of_listener(const struct server_limits *limits, const char *name, int32_t *max_connections,
+                               int32_t *max_rate)
+{
+    *max_connections = limits->max_connections;
+    *max_rate = limits->max_connection_creation_rate;
+    for (size_t i = 0; i < limits->listener_limit_count; i++) {
+        const struct listener_limit *one = &limits->listener_limits[i];
+        if (!names_listener(one->name, name))
+            continue;
+        if (one->max_connections != NO_LISTENER_LIMIT)
+            *max_connections = one->max_connections;
+        if (one->max_rate != NO_LISTENER_LIMIT)
+            *max_rate = one->max_rate;
+    }
 }
 
 int server_limits_of(const struct broker_config *config, struct server_limits *limits, const char **wrong)
@@ -75,7 +113,7 @@ int server_limits_of(const struct broker_config *config, struct server_limits *l
     server_limits_default(limits);
     if (!overrides)
         return ERR_NOMEM;
-    if (find_listener_rates(config, limits)) {
+    if (find_listener_limits(config, limits)) {
         free(overrides);
         return ERR_NOMEM;
     }
@@ -100,12 +138,18 @@ int server_limits_of(const struct broker_config *config, struct server_limits *l
     return *wrong ? ERR_INVALID : 0;
 }
 
+unsigned server_reactors_of(const struct broker_config *config)
+{
+    unsigned count = config->network_threads > 0 ? (unsigned)config->network_threads : process_cpus();
+    return count < REACTORS_MAX ? count : REACTORS_MAX;
+}
+
 void server_limits_free(struct server_limits *limits)
 {
     free((void *)(uintptr_t)limits->overrides);
-    free(limits->listener_rates);
-    limits->listener_rates = NULL;
-    limits->listener_rate_count = 0;
+    free(limits->listener_limits);
+    limits->listener_limits = NULL;
+    limits->listener_limit_count = 0;
     limits->overrides = NULL;
     limits->override_count = 0;
 }

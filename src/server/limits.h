@@ -10,11 +10,16 @@ struct ip_override {
     int32_t max_connections;
 };
 
-// listener.name.NAME.max.connection.creation.rate.
-struct listener_rate {
-    struct str name; // as written, in any case
-    int32_t rate;
+#define LISTENERS_MAX 32
+#define REACTORS_MAX  256
+
+// listener.name.NAME.max.connections or .max.connection.creation.rate.
+struct listener_limit {
+    struct str name;                   // in small letters
+    int32_t max_connections, max_rate; // NO_LISTENER_LIMIT: not this one
 };
+
+#define NO_LISTENER_LIMIT (-1)
 
 struct server_limits {
     int32_t socket_request_max_bytes;    // socket.request.max.bytes: a larger request closes its connection
@@ -24,9 +29,9 @@ struct server_limits {
     int32_t max_connections_per_ip;      // max.connections.per.ip: above it, the new connection is closed
     const struct ip_override *overrides; // max.connections.per.ip.overrides
     size_t override_count;
-    int32_t max_connection_creation_rate; // max.connection.creation.rate, of the broker and each listener
-    struct listener_rate *listener_rates; // of those that have one of their own
-    size_t listener_rate_count;
+    int32_t max_connection_creation_rate;   // max.connection.creation.rate, of the broker and each listener
+    struct listener_limit *listener_limits; // of those that have one of their own
+    size_t listener_limit_count;
     int32_t quota_window_num, quota_window_size_seconds; // quota.window.*: of those rates
     int64_t connections_max_idle_ms;     // connections.max.idle.ms: no progress for so long closes; -1: never
     int32_t socket_send_buffer_bytes;    // socket.send.buffer.bytes; -1: the system's
@@ -46,5 +51,12 @@ void server_limits_default(struct server_limits *limits);
 // server_limits_free. 0; ERR_NOMEM; ERR_INVALID: *wrong is the first override that is no numeric address.
 int server_limits_of(const struct broker_config *config, struct server_limits *limits, const char **wrong);
 void server_limits_free(struct server_limits *limits);
+
+// How many reactors serve: num.network.threads, or one a processor where it is not set; REACTORS_MAX at most.
+unsigned server_reactors_of(const struct broker_config *config);
+
+// What counts for the connections of one listener: its own limits, or the broker's in their place.
+void server_limits_of_listener(const struct server_limits *limits, const char *name, int32_t *max_connections,
+                               int32_t *max_rate);
 
 #endif

@@ -31,17 +31,26 @@ static struct str host_to_tell(struct listeners *l, const struct listener_config
     return arena_str(&l->arena, str_from(name));
 }
 
+// Binds a listener. The arena holds its texts for the call.
+static int listen_on(const struct broker_config *c, const struct listener_config *config, struct arena *arena,
+                     struct reactors *reactors, const struct listener **bound, char *reason,
+                     size_t reason_bytes)
+{
+    struct listener_spec spec = {.name = arena_str(arena, config->name).data,
+                                 .host = arena_str(arena, config->host).data,
+                                 .port = (uint16_t)config->port,
+                                 .kind = config->controller ? LISTENER_CONTROLLER : LISTENER_BROKER,
+                                 .is_protected = str_equal(config->name, c->inter_broker_listener)};
+    if (!spec.name || !spec.host)
+        return ERR_NOMEM;
+    return reactors_listen(reactors, &spec, bound, reason, reason_bytes);
+}
+
 static int open_one(struct listeners *l, const struct broker_config *c, const struct listener_config *config,
                     struct reactors *reactors, struct buffer *line, char *reason, size_t reason_bytes)
 {
-    struct listener_spec spec = {.name = arena_str(&l->arena, config->name).data,
-                                 .host = arena_str(&l->arena, config->host).data,
-                                 .port = (uint16_t)config->port,
-                                 .kind = config->controller ? LISTENER_CONTROLLER : LISTENER_BROKER,
-                                 .is_protected = c->listener_count > 1 &&
-                                                 str_equal(config->name, c->inter_broker_listener)};
     const struct listener *bound;
-    int rc = reactors_listen(reactors, &spec, &bound, reason, reason_bytes);
+    int rc = listen_on(c, config, &l->arena, reactors, &bound, reason, reason_bytes);
     if (rc)
         return rc;
     const struct listener_config *told = advertised_as(c, config->name);
@@ -78,6 +87,49 @@ int listeners_open(struct listeners *l, const struct broker_config *c, struct re
         log_info("server", "listening on %.*s", (int)line.size, (const char *)line.data);
     buffer_free(&line);
     return rc;
+}
+
+static void close_others(const struct broker_config *c, struct reactors *reactors)
+{
+    const struct listener *open[LISTENERS_MAX];
+    size_t count = reactors_listeners(reactors, open);
+    for (size_t i = 0; i < count; i++) {
+        bool stays = false;
+        for (size_t k = 0; k < c->listener_count; k++)
+            stays |= str_is(c->listeners[k].name, open[i]->name);
+        if (stays)
+            continue;
+        log_info("server", "listener %s is closed: `listeners` does not name it any more", open[i]->name);
+        reactors_unlisten(reactors, open[i]->name);
+    }
+}
+
+static void open_new(const struct broker_config *c, const struct listener_config *config,
+                     struct reactors *reactors)
+{
+    const struct listener *open[LISTENERS_MAX], *bound;
+    size_t count = reactors_listeners(reactors, open);
+    for (size_t i = 0; i < count; i++)
+        if (str_is(config->name, open[i]->name))
+            return;
+    char reason[256] = "";
+    struct arena arena;
+    arena_init(&arena, 0);
+    int rc = listen_on(c, config, &arena, reactors, &bound, reason, sizeof reason);
+    if (rc)
+        log_error("server", "listener %.*s is not opened: %s", STR_ARG(config->name),
+                  reason[0] ? reason : err_text(rc));
+    else
+        log_info("server", "listening on %s:%d (%s), too", bound->host[0] ? bound->host : "*", bound->port,
+                 bound->name);
+    arena_free(&arena);
+}
+
+void listeners_follow(const struct broker_config *c, struct reactors *reactors)
+{
+    close_others(c, reactors); // first: another listener may take over a port
+    for (size_t i = 0; i < c->listener_count; i++)
+        open_new(c, &c->listeners[i], reactors);
 }
 
 void listeners_free(struct listeners *l)

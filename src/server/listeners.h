@@ -18,4 +18,9 @@ int listeners_open(struct listeners *l, const struct broker_config *config, stru
                    char *reason, size_t reason_bytes);
 void listeners_free(struct listeners *l);
 
+// The configuration's listeners have changed: those of new names are opened, those whose name is gone are
+// closed. Others stay as they are, whatever their address is now; and what the controller was told of this
+// broker stays until the next start (as in Kafka). A port that is taken is logged. Not on a reactor.
+void listeners_follow(const struct broker_config *config, struct reactors *reactors);
+
 #endif

@@ -7,6 +7,7 @@
 #include "server/directories.h"
 #include "server/dynamic_config.h"
 #include "server/limits.h"
+#include "server/listeners.h"
 #include "server/reactor.h"
 
 #include <stdio.h>
@@ -30,6 +31,22 @@ static void follow_connections(struct broker *b, const struct broker_config *bef
     server_limits_free(&limits);
 }
 
+static void follow_listeners(struct broker *b, const struct broker_config *before,
+                             const struct broker_config *now)
+{
+    (void)before;
+    listeners_follow(now, b->reactors);
+}
+
+static void follow_threads(struct broker *b, const struct broker_config *before,
+                           const struct broker_config *now)
+{
+    (void)before;
+    int rc = reactors_resize(b->reactors, server_reactors_of(now));
+    if (rc)
+        log_error("config", "num.network.threads: not every reactor could be started: %s", err_text(rc));
+}
+
 static void follow_cleaner(struct broker *b, const struct broker_config *before,
                            const struct broker_config *now)
 {
@@ -51,9 +68,7 @@ static void follow_cordoned(struct broker *b, const struct broker_config *before
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
-    follow_connections,
-    follow_cleaner,
-    follow_cordoned,
+    follow_listeners, follow_connections, follow_threads, follow_cleaner, follow_cordoned,
 };
 
 // --- snapshots ---

@@ -78,6 +78,14 @@ static int override(struct connection_quota *q, const struct ip_override *limit)
     return 0;
 }
 
+// Whoever waits looks again: it may have been the listener's place that was missing. Under the lock.
+static bool wake_up(struct connection_quota *q)
+{
+    bool wake = q->somebody_waits;
+    q->somebody_waits = false;
+    return wake;
+}
+
 int quota_configure(struct connection_quota *q, const struct server_limits *limits, bool *wake)
 {
     int err = 0;
@@ -90,11 +98,34 @@ int quota_configure(struct connection_quota *q, const struct server_limits *limi
         err = err ? err : one;
     }
     drop_unused(q);
-    *wake = q->somebody_waits && q->open < q->max_connections;
-    if (*wake)
-        q->somebody_waits = false;
+    *wake = wake_up(q);
     pthread_mutex_unlock(&q->lock);
     return err;
+}
+
+bool quota_limit_listener(struct connection_quota *q, unsigned listener, int32_t max_connections)
+{
+    pthread_mutex_lock(&q->lock);
+    q->listeners[listener].max_connections = max_connections;
+    bool wake = wake_up(q);
+    pthread_mutex_unlock(&q->lock);
+    return wake;
+}
+
+int32_t quota_excess(struct connection_quota *q)
+{
+    pthread_mutex_lock(&q->lock);
+    int32_t excess = q->open > q->max_connections ? q->open - q->max_connections : 0;
+    pthread_mutex_unlock(&q->lock);
+    return excess;
+}
+
+int32_t quota_open(struct connection_quota *q, unsigned listener)
+{
+    pthread_mutex_lock(&q->lock);
+    int32_t open = q->listeners[listener].open;
+    pthread_mutex_unlock(&q->lock);
+    return open;
 }
 
 int quota_init(struct connection_quota *q, const struct server_limits *limits)
@@ -102,6 +133,8 @@ int quota_init(struct connection_quota *q, const struct server_limits *limits)
     bool wake;
     *q = (struct connection_quota){0};
     pthread_mutex_init(&q->lock, NULL);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        q->listeners[i].max_connections = INT32_MAX;
     int err = quota_configure(q, limits, &wake);
     if (err)
         quota_free(q);
@@ -117,18 +150,29 @@ void quota_free(struct connection_quota *q)
     pthread_mutex_destroy(&q->lock);
 }
 
-enum quota_answer quota_reserve(struct connection_quota *q, bool is_protected)
+enum quota_answer quota_reserve(struct connection_quota *q, unsigned listener, bool is_protected)
 {
     pthread_mutex_lock(&q->lock);
     enum quota_answer answer = QUOTA_GRANTED;
-    if (q->open >= q->max_connections) {
+    if (q->listeners[listener].open >= q->listeners[listener].max_connections)
+        answer = QUOTA_WAIT;
+    else if (q->open >= q->max_connections)
         answer = is_protected ? QUOTA_EVICT : QUOTA_WAIT;
-        q->somebody_waits |= !is_protected;
-    }
-    if (answer != QUOTA_WAIT)
+    q->somebody_waits |= answer == QUOTA_WAIT;
+    if (answer != QUOTA_WAIT) {
         q->open++;
+        q->listeners[listener].open++;
+    }
     pthread_mutex_unlock(&q->lock);
     return answer;
+}
+
+void quota_cancel(struct connection_quota *q, unsigned listener)
+{
+    pthread_mutex_lock(&q->lock);
+    q->open--;
+    q->listeners[listener].open--;
+    pthread_mutex_unlock(&q->lock);
 }
 
 int quota_add(struct connection_quota *q, const uint8_t ip[16])
@@ -151,16 +195,15 @@ int quota_add(struct connection_quota *q, const uint8_t ip[16])
     return err;
 }
 
-bool quota_release(struct connection_quota *q, const uint8_t *ip)
+bool quota_release(struct connection_quota *q, unsigned listener, const uint8_t *ip)
 {
     pthread_mutex_lock(&q->lock);
     q->open--;
+    q->listeners[listener].open--;
     struct ip_count *count = ip ? map_get(&q->ips, ip_key(ip)) : NULL;
     if (count && --count->open == 0 && !count->overridden)
         ip_forget(q, count);
-    bool wake = q->somebody_waits && q->open < q->max_connections;
-    if (wake)
-        q->somebody_waits = false;
+    bool wake = wake_up(q);
     pthread_mutex_unlock(&q->lock);
     return wake;
 }

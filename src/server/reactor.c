@@ -92,7 +92,7 @@ static void on_evict(struct task *task)
         for (struct list *node = list_first(&state->connections); node != &state->connections;
              node = node->next) {
             struct connection *c = container_of(node, struct connection, node);
-            if (c->listener->is_protected)
+            if (reactors_protect(state->reactor.group, c->listener))
                 continue;
             log_limited(LOG_LEVEL_INFO, "server",
                         "%s: connection closed: max.connections is reached, and it was idle longest",
@@ -105,34 +105,51 @@ static void on_evict(struct task *task)
 
 void reactor_stop_if_empty(struct reactor_state *state)
 {
-    if (state->draining && list_empty(&state->connections) && state->orphans == 0)
+    if (state->ending && list_empty(&state->connections) && state->orphans == 0)
         loop_stop(&state->reactor.loop);
 }
 
-static void destroy_all(struct reactor_state *state)
+static void destroy_leaving(struct reactor_state *state)
 {
-    while (!list_empty(&state->connections))
-        connection_destroy(container_of(list_first(&state->connections), struct connection, node));
+    struct list *next;
+    for (struct list *node = list_first(&state->connections); list_each(&state->connections, node, next);
+         node = next) {
+        struct connection *c = container_of(node, struct connection, node);
+        if (connection_leaves(c))
+            connection_destroy(c);
+    }
 }
 
 static void on_drain_timer(struct loop_timer *timer)
 {
-    destroy_all(state_of(timer, offsetof(struct reactor_state, drain_timer)));
+    destroy_leaving(state_of(timer, offsetof(struct reactor_state, drain_timer)));
 }
 
-// The server stops: no further request is taken; who has none in progress is closed now, the others when they
-// are answered or the time is over.
+// The server stops, fewer reactors serve, or a listener was taken away: whom this concerns takes no further
+// request; who has none in progress is closed now, the others when they are answered or the time is over. Or
+// more reactors serve than did: who was to leave and is still there stays.
 static void on_drain(struct task *task)
 {
     struct reactor_state *state = container_of(task, struct reactor_state, drain_task);
-    state->draining = true;
+    struct reactors *group = state->reactor.group;
+    bool stays = state->draining;
+    state->ending = atomic_load(&group->ending);
+    state->draining = state->ending || state->reactor.index >= atomic_load(&group->serving);
+    stays &= !state->draining;
+    int64_t bound_ms = state->ending ? group->stop_bound_ms : REACTOR_DRAIN_MS;
+    bool left = false;
     struct list *next;
     for (struct list *node = list_first(&state->connections); list_each(&state->connections, node, next);
-         node = next)
-        connection_serve(container_of(node, struct connection, node));
-    if (state->drain_ms <= 0 || loop_timer_arm(&state->reactor.loop, &state->drain_timer,
-                                               loop_now_ms(&state->reactor.loop) + state->drain_ms))
-        destroy_all(state);
+         node = next) {
+        struct connection *c = container_of(node, struct connection, node);
+        bool leaves = connection_leaves(c);
+        left |= leaves;
+        if (leaves || stays)
+            connection_serve(c);
+    }
+    if (left && (bound_ms <= 0 || loop_timer_arm(&state->reactor.loop, &state->drain_timer,
+                                                 loop_now_ms(&state->reactor.loop) + bound_ms)))
+        destroy_leaving(state);
     reactor_stop_if_empty(state);
 }
 

@@ -4,6 +4,8 @@
 //     reactors_create -> reactors_listen (once a listener; the port is bound, connections wait in the
 //     backlog)
 //     -> reactors_serve (threads run, connections are accepted) -> reactors_stop -> reactors_free
+//
+// How many of them serve, and their listeners, may change at any time between creation and stop.
 #ifndef SERVER_REACTOR_H
 #define SERVER_REACTOR_H
 
@@ -29,7 +31,7 @@ struct reactor {
 };
 
 struct reactors_config {
-    unsigned count;              // reactor threads, at least 1
+    unsigned count;              // reactor threads, 1 .. REACTORS_MAX
     struct server_limits limits; // copied
     struct api_table
         *apis; // what is served (server/dispatch.h); outlives the reactors, not changed once serving
@@ -43,10 +45,23 @@ struct reactors_config {
 // Makes the reactors; no thread runs yet. Raises RLIMIT_NOFILE, ignores SIGPIPE. 0, or ERR_NOMEM, ERR_IO.
 int reactors_create(struct reactors **out, const struct reactors_config *config);
 
-// Binds and listens (port 0 picks a free port). From now on clients may connect and wait. On failure returns
-// an error and one line of reason in `reason`. The listener belongs to the group. Before reactors_serve.
+// Binds and listens (port 0 picks a free port). From now on clients may connect and wait, until the reactors
+// serve. On failure returns an error and one line of reason in `reason`. The listener belongs to the group;
+// it is valid until reactors_unlisten. Any thread but a reactor's.
 int reactors_listen(struct reactors *group, const struct listener_spec *config, const struct listener **out,
                     char *reason, size_t reason_bytes);
+
+// Takes the listener of this name away: its port is free when this returns; its connections take no further
+// request, and are closed when what they have begun is answered, after REACTOR_DRAIN_MS at the latest. Any
+// thread but a reactor's. 0, or ERR_NOT_FOUND.
+int reactors_unlisten(struct reactors *group, const char *name);
+
+// The listeners that there are, at most LISTENERS_MAX, and how many. Valid as reactors_listen says.
+size_t reactors_listeners(struct reactors *group, const struct listener *out[]);
+
+// From now on so many reactors (1 .. REACTORS_MAX) take connections; connections of those that are too many
+// leave as with reactors_unlisten. Any thread but a reactor's. 0, ERR_NOMEM or ERR_IO: fewer do.
+int reactors_resize(struct reactors *group, unsigned count);
 
 // A connection from within this process, as a client on the first listener of brokers: a blocking descriptor,
 // the caller's; or ERR_LIMIT (max.connections), ERR_IO, ERR_NOMEM, ERR_NOT_FOUND (no such listener). Any
@@ -65,9 +80,10 @@ void reactors_stop(struct reactors *group, int bound_ms);
 // reactor_post: end the threads that post (flush, timers of other rooms) between the two.
 void reactors_free(struct reactors *group);
 
-// Other max.connections, max.connections.per.ip and overrides from now on; open connections stay. Any thread.
-// 0, ERR_NOMEM, or ERR_INVALID: an override's address is not numeric.
-// The rates at which connections are made, too.
+// Other max.connections, max.connections.per.ip and overrides from now on, and other rates at which
+// connections are made, of the broker and of each listener. Of more connections than max.connections the
+// longest idle are closed; else those that are open stay. Any thread but a reactor's. 0, ERR_NOMEM, or
+// ERR_INVALID: an override's address is not numeric.
 int reactors_limit_connections(struct reactors *group, const struct server_limits *limits);
 
 // Takes the addresses' limits of making connections from the image. Not on a reactor; for threads that may
@@ -78,6 +94,7 @@ void reactors_limit_ips(struct reactors *group, const struct image *image);
 // reactors_config.quotas.
 struct client_quotas *reactors_quotas(const struct reactors *group);
 
+// Those that have a thread: of this many the loops run until reactors_stop.
 unsigned reactors_count(const struct reactors *group);
 struct reactor *reactors_at(struct reactors *group, unsigned index);
 

@@ -1,10 +1,7 @@
 #include "server/reactors.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -18,21 +15,32 @@
 static void on_accept(struct task *task)
 {
     struct reactors *group = container_of(task, struct reactors, accept_task);
-    for (unsigned i = 0; i < group->acceptor_count; i++)
-        acceptor_accept(&group->acceptors[i]);
+    struct list *next;
+    for (struct list *node = list_first(&group->accepting); list_each(&group->accepting, node, next);
+         node = next)
+        acceptor_accept(container_of(node, struct acceptor, node));
 }
 
 static void on_close(struct task *task)
 {
     struct reactors *group = container_of(task, struct reactors, close_task);
-    for (unsigned i = 0; i < group->acceptor_count; i++)
-        acceptor_stop(&group->acceptors[i]);
+    if (group->leaving)
+        acceptor_stop(group->leaving);
+    while (!group->leaving && !list_empty(&group->accepting))
+        acceptor_stop(container_of(list_first(&group->accepting), struct acceptor, node));
     sem_post(&group->closed);
+}
+
+static void on_resize(struct task *task)
+{
+    struct reactors *group = container_of(task, struct reactors, resize_task);
+    atomic_store(&group->serving, atomic_load(&group->wanted));
+    reactors_drain(group);
 }
 
 int reactors_create(struct reactors **out, const struct reactors_config *config)
 {
-    assert(config->count > 0 && config->apis);
+    assert(config->count > 0 && config->count <= REACTORS_MAX && config->apis);
     process_ignore_sigpipe();
     process_raise_open_files();
     struct reactors *group = calloc(1, sizeof *group);
@@ -42,22 +50,23 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->spare_fd = -1;
     group->accept_task.run = on_accept;
     group->close_task.run = on_close;
+    group->resize_task.run = on_resize;
+    list_init(&group->accepting);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
+        group->acceptors[i] = (struct acceptor){.listener.index = i, .source.fd = -1};
+    pthread_mutex_init(&group->shape, NULL);
     sem_init(&group->closed, 0, 0);
     int err = quota_init(&group->quota, &config->limits);
     if (!err)
         err = connection_rates_init(&group->rates, &config->limits, LISTENERS_MAX);
-    group->states = calloc(config->count, sizeof *group->states);
-    group->threads = calloc(config->count, sizeof *group->threads);
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
     group->workers =
         workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
-    unsigned made = 0;
-    if (!err && (!group->states || !group->threads || !group->readahead || !group->workers))
+    if (!err && (!group->readahead || !group->workers))
         err = ERR_NOMEM;
-    while (!err && made < config->count)
-        if (!(err = reactor_init(&group->states[made], group, made)))
-            made++;
-    group->config.count = made;
+    while (!err && group->made < config->count)
+        err = reactors_add(group);
+    group->wanted = group->serving = group->made;
     if (err) {
         reactors_free(group);
         return err;
@@ -67,36 +76,18 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     return 0;
 }
 
-int reactors_listen(struct reactors *group, const struct listener_spec *config, const struct listener **out,
-                    char *reason, size_t reason_bytes)
-{
-    if (group->acceptor_count == LISTENERS_MAX) {
-        snprintf(reason, reason_bytes, "more than %d listeners", LISTENERS_MAX);
-        return ERR_LIMIT;
-    }
-    struct acceptor *a = &group->acceptors[group->acceptor_count];
-    int err = acceptor_open(a, group, config, reason, reason_bytes);
-    if (err)
-        return err;
-    a->listener.index = group->acceptor_count++;
-    *out = &a->listener;
-    return 0;
-}
-
 int reactors_serve(struct reactors *group)
 {
     int err = 0;
+    pthread_mutex_lock(&group->shape);
     // Before their thread runs, the acceptors are anybody's.
-    for (unsigned i = 0; i < group->acceptor_count && !err; i++)
-        err = acceptor_serve(&group->acceptors[i]);
-    while (!err && group->running < group->config.count) {
-        char name[24];
-        snprintf(name, sizeof name, "reactor-%u", group->running);
-        err =
-            thread_start(&group->threads[group->running], name, reactor_run, &group->states[group->running]);
-        if (!err)
-            group->running++;
-    }
+    for (unsigned i = 0; i < LISTENERS_MAX && !err; i++)
+        if (group->acceptors[i].used)
+            err = acceptor_serve(&group->acceptors[i]);
+    while (!err && group->started < group->made)
+        err = reactors_start_next(group);
+    group->running = group->started > 0;
+    pthread_mutex_unlock(&group->shape);
     if (err)
         reactors_stop(group, 0);
     return err;
@@ -104,64 +95,72 @@ int reactors_serve(struct reactors *group)
 
 void reactors_stop(struct reactors *group, int bound_ms)
 {
-    if (group->running == 0)
+    pthread_mutex_lock(&group->shape); // nothing changes its shape any more
+    bool running = group->running && !group->stopped;
+    group->stopped = true;
+    group->leaving = NULL;
+    pthread_mutex_unlock(&group->shape);
+    if (!running)
         return;
     // First no connection arrives any more, so that the tasks posted after it find them all.
-    reactor_post(&group->states[0].reactor, &group->close_task);
+    reactor_post(&group->states[0]->reactor, &group->close_task);
     while (sem_wait(&group->closed) != 0)
         ; // a signal came in between
-    for (unsigned i = 0; i < group->running; i++) {
-        group->states[i].drain_ms = bound_ms;
-        reactor_post(&group->states[i].reactor, &group->states[i].drain_task);
-    }
-    for (unsigned i = 0; i < group->running; i++)
+    group->stop_bound_ms = bound_ms;
+    atomic_store(&group->ending, true);
+    reactors_drain(group);
+    for (unsigned i = 0; i < group->started; i++)
         thread_join(&group->threads[i]);
-    group->running = 0;
 }
 
 void reactors_free(struct reactors *group)
 {
-    assert(group->running == 0);
-    for (unsigned i = 0; i < group->acceptor_count; i++)
+    assert(!group->running || group->stopped);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++)
         acceptor_close(&group->acceptors[i]);
     if (group->readahead)
         workers_free(group->readahead);
     if (group->workers)
         workers_free(group->workers);
-    for (unsigned i = 0; i < group->config.count; i++)
-        reactor_free(&group->states[i]);
+    for (unsigned i = 0; i < group->made; i++) {
+        reactor_free(group->states[i]);
+        free(group->states[i]);
+    }
     if (group->spare_fd >= 0)
         socket_close(group->spare_fd);
     quota_free(&group->quota);
     connection_rates_free(&group->rates);
     sem_destroy(&group->closed);
-    free(group->states);
-    free(group->threads);
+    pthread_mutex_destroy(&group->shape);
     free(group);
 }
 
-void reactors_evict(struct reactors *group)
+void reactors_evict(struct reactors *group, int32_t count)
 {
-    struct reactor_state *most = &group->states[0];
-    for (unsigned i = 1; i < group->config.count; i++)
-        if (atomic_load(&group->states[i].connection_count) > atomic_load(&most->connection_count))
-            most = &group->states[i];
-    atomic_fetch_add(&most->evictions, 1);
-    reactor_post(&most->reactor, &most->evict_task);
+    unsigned made = atomic_load(&group->made);
+    for (int32_t i = 0; i < count; i++) {
+        struct reactor_state *most = NULL;
+        int64_t most_left = 0;
+        for (unsigned k = 0; k < made; k++) {
+            struct reactor_state *state = group->states[k];
+            int64_t left = (int64_t)atomic_load(&state->connection_count) - atomic_load(&state->evictions);
+            if (!most || left > most_left) {
+                most = state;
+                most_left = left;
+            }
+        }
+        atomic_fetch_add(&most->evictions, 1);
+        reactor_post(&most->reactor, &most->evict_task);
+    }
 }
 
-int reactors_connect(struct reactors *group)
+// Takes a connection over from this process. Under the shape lock, so that its listener stays.
+static int connect_to(struct reactors *group, struct acceptor *a)
 {
     // Counted by itself, as connections of one address.
     static const struct socket_peer peer = {.text = OWN_PEER};
-    struct acceptor *a = NULL;
     int pair[2];
-    for (unsigned i = 0; i < group->acceptor_count && !a; i++)
-        if (group->acceptors[i].listener.kind == LISTENER_BROKER)
-            a = &group->acceptors[i];
-    if (!a)
-        return ERR_NOT_FOUND;
-    if (quota_reserve(&group->quota, true) == QUOTA_WAIT)
+    if (quota_reserve(&group->quota, a->listener.index, true) == QUOTA_WAIT)
         return ERR_LIMIT;
     bool counted = false;
     int err = socket_pair(pair);
@@ -169,31 +168,32 @@ int reactors_connect(struct reactors *group)
         err = quota_add(&group->quota, peer.ip);
         counted = err == 0;
         if (!err)
-            err = connection_hand_over(&group->states[0], pair[0], &peer, &a->listener);
+            err = connection_hand_over(group->states[0], pair[0], &peer, &a->listener);
         if (!err)
             return pair[1];
         socket_close(pair[0]);
         socket_close(pair[1]);
     }
-    quota_release(&group->quota, counted ? peer.ip : NULL);
+    reactors_connection_gone(group, &a->listener, counted ? &peer : NULL);
     return err;
 }
 
-void reactors_connection_gone(struct reactors *group, const struct socket_peer *peer)
+int reactors_connect(struct reactors *group)
 {
-    if (quota_release(&group->quota, peer->ip))
-        reactor_post(&group->states[0].reactor, &group->accept_task);
+    int fd = ERR_NOT_FOUND;
+    pthread_mutex_lock(&group->shape);
+    for (unsigned i = 0; i < LISTENERS_MAX && fd == ERR_NOT_FOUND; i++)
+        if (group->acceptors[i].used && group->acceptors[i].listener.kind == LISTENER_BROKER)
+            fd = connect_to(group, &group->acceptors[i]);
+    pthread_mutex_unlock(&group->shape);
+    return fd;
 }
 
-static int32_t listener_rate(const struct server_limits *limits, const char *name)
+void reactors_connection_gone(struct reactors *group, const struct listener *listener,
+                              const struct socket_peer *peer)
 {
-    int32_t rate = limits->max_connection_creation_rate;
-    for (size_t i = 0; i < limits->listener_rate_count; i++) {
-        struct str one = limits->listener_rates[i].name;
-        if (one.size == strlen(name) && strncasecmp(one.data, name, one.size) == 0)
-            rate = limits->listener_rates[i].rate;
-    }
-    return rate;
+    if (quota_release(&group->quota, listener->index, peer ? peer->ip : NULL))
+        reactor_post(&group->states[0]->reactor, &group->accept_task);
 }
 
 void reactors_limit_ips(struct reactors *group, const struct image *image)
@@ -205,12 +205,20 @@ int reactors_limit_connections(struct reactors *group, const struct server_limit
 {
     bool wake;
     connection_rates_limit(&group->rates, -1, limits->max_connection_creation_rate);
-    for (unsigned i = 0; i < group->acceptor_count; i++)
-        connection_rates_limit(&group->rates, (int)i,
-                               listener_rate(limits, group->acceptors[i].listener.name));
     int err = quota_configure(&group->quota, limits, &wake);
+    pthread_mutex_lock(&group->shape);
+    for (unsigned i = 0; i < LISTENERS_MAX; i++) {
+        int32_t max_connections, max_rate;
+        if (!group->acceptors[i].used)
+            continue;
+        server_limits_of_listener(limits, group->acceptors[i].listener.name, &max_connections, &max_rate);
+        connection_rates_limit(&group->rates, (int)i, max_rate);
+        wake |= quota_limit_listener(&group->quota, i, max_connections);
+    }
+    pthread_mutex_unlock(&group->shape);
     if (wake)
-        reactor_post(&group->states[0].reactor, &group->accept_task);
+        reactor_post(&group->states[0]->reactor, &group->accept_task);
+    reactors_evict(group, quota_excess(&group->quota));
     return err;
 }
 
@@ -234,8 +242,8 @@ void reactors_uncharge_input(struct reactors *group, size_t bytes)
     atomic_fetch_sub(&group->input_bytes, (int64_t)bytes);
     if (!atomic_load(&group->memory_wanted) || !atomic_exchange(&group->memory_wanted, false))
         return;
-    for (unsigned i = 0; i < group->config.count; i++)
-        reactor_post(&group->states[i].reactor, &group->states[i].memory_task);
+    for (unsigned i = 0, made = atomic_load(&group->made); i < made; i++)
+        reactor_post(&group->states[i]->reactor, &group->states[i]->memory_task);
 }
 
 struct api_table *reactors_apis(const struct reactors *group)
@@ -265,36 +273,36 @@ void *reactors_context(const struct reactors *group)
 
 unsigned reactors_count(const struct reactors *group)
 {
-    return group->config.count;
+    return atomic_load(&group->made);
 }
 
 struct reactor *reactors_at(struct reactors *group, unsigned index)
 {
-    assert(index < group->config.count);
-    return &group->states[index].reactor;
+    assert(index < atomic_load(&group->made));
+    return &group->states[index]->reactor;
 }
 
 void reactors_latency(struct reactors *group, int16_t api_key, struct histogram_values *out)
 {
     *out = (struct histogram_values){0};
     assert(api_key >= 0 && api_key < API_KEY_LIMIT);
-    for (unsigned i = 0; i < group->config.count; i++)
-        histogram_read(&group->states[i].latency[api_key], out);
+    for (unsigned i = 0, made = atomic_load(&group->made); i < made; i++)
+        histogram_read(&group->states[i]->latency[api_key], out);
 }
 
 void reactors_delivery(struct reactors *group, struct histogram_values *out)
 {
     *out = (struct histogram_values){0};
-    for (unsigned i = 0; i < group->config.count; i++)
-        histogram_read(&group->states[i].delivery, out);
+    for (unsigned i = 0, made = atomic_load(&group->made); i < made; i++)
+        histogram_read(&group->states[i]->delivery, out);
 }
 
 void reactors_stats(struct reactors *group, struct reactors_stats *out)
 {
     *out = (struct reactors_stats){.connections_accepted = group->accepted,
                                    .connections_refused = group->refused};
-    for (unsigned i = 0; i < group->config.count; i++) {
-        const struct reactor_state *state = &group->states[i];
+    for (unsigned i = 0, made = atomic_load(&group->made); i < made; i++) {
+        const struct reactor_state *state = group->states[i];
         out->connections_open += state->connection_count;
         out->connections_closed += state->counters.closed;
         out->requests += state->counters.requests;

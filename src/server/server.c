@@ -48,7 +48,7 @@ struct server {
     struct registration registration;
     struct http *http;
     struct qsbr_thread main_thread;
-    struct qsbr_thread *reactor_threads;
+    struct qsbr_thread reactor_threads[REACTORS_MAX];
 
     const struct image *loading; // while the logs are loaded
     pthread_mutex_t following;   // guards `hosting` and the replica manager's changes
@@ -247,13 +247,12 @@ static struct client_quotas *new_quotas(const struct broker_config *c)
 static int open_listeners(struct server *s)
 {
     const struct broker_config *c = s->config;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned count = c->network_threads > 0 ? (unsigned)c->network_threads : cores > 0 ? (unsigned)cores : 1;
-    struct reactors_config config = {
-        .count = count, .apis = &s->apis, .context = &s->broker, .thread_hooks = reactor_hooks};
+    struct reactors_config config = {.count = server_reactors_of(c),
+                                     .apis = &s->apis,
+                                     .context = &s->broker,
+                                     .thread_hooks = reactor_hooks};
     const char *wrong;
-    s->reactor_threads = calloc(count, sizeof *s->reactor_threads);
-    int rc = s->reactor_threads ? server_limits_of(c, &config.limits, &wrong) : ERR_NOMEM;
+    int rc = server_limits_of(c, &config.limits, &wrong);
     if (rc == ERR_INVALID)
         snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
                  wrong);
@@ -346,7 +345,6 @@ static int stop(struct server *s)
     client_quotas_free(s->quotas);
     live_config_stop(&s->broker);
     listeners_free(&s->listeners);
-    free(s->reactor_threads);
     return rc;
 }
 

@@ -18,6 +18,8 @@ class Pair:
 
     def __init__(self, brokers):
         self.ours, self.kafka = brokers.new(), brokers.new(kind="kafka")
+        for broker in (self.ours, self.kafka):  # or else every listener counts as advertised, and none may ever be closed
+            broker.settings["advertised.listeners"] = f"PLAINTEXT://{broker.bootstrap}"
         self.ours.launch()
         self.kafka.launch()
         self.ours.wait_ready()

@@ -22,7 +22,7 @@ ORDINAL = {
     "ClientInstanceId": "client",
     "SubscriptionId": "subscription",
 }
-MADE_UP = re.compile(r"-?\d{13,}|(?<=ember )[\w-]{22}\b")  # times and ids within a message
+MADE_UP = re.compile(r"-?\d{13,}|(?<=ember )[\w-]{22}\b|(?<=127\.0\.0\.1:)\d+")  # times, ids and ports within a message
 NO_ID = (None, "", "00" * 16, -1)
 # What a list is sorted by before it is compared.
 LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName

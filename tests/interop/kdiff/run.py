@@ -172,6 +172,8 @@ class Run:
 
     def await_image(self, api, body, answers):
         """Waits until both brokers know what this changed."""
+        if callable(body):
+            body = body(self.ours.context)
         results = [r for a in answers for r in a.get("Entries") or a.get("Results") or a.get("Responses") or ()]
         if api in IMAGE_CHANGES and not body.get("ValidateOnly") and not all(r["ErrorCode"] for r in results):
             self.fence()
