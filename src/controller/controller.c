@@ -76,10 +76,16 @@ void controller_effects_init(struct controller_effects *e)
     arena_init(&e->arena, 0);
 }
 
+void controller_set_kraft_version(struct controller *c, int16_t kraft_version)
+{
+    c->config.kraft_version = kraft_version;
+}
+
 void controller_effects_reset(struct controller_effects *e)
 {
     arena_reset(&e->arena);
     e->records_count = 0;
+    e->kraft_version = -1;
     e->error = 0;
 }
 

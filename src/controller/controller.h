@@ -84,6 +84,8 @@ struct controller_effects {
     struct arena arena;
     struct bytes *records;
     size_t records_count, records_capacity;
+    int16_t kraft_version; // the quorum's is to become this one; -1: it stays. It and the voters are no
+                           // records here
     int error; // ERR_NOMEM or ERR_LIMIT when a record could not be added: nothing of it may be used
 };
 
@@ -113,6 +115,9 @@ int controller_tick(struct controller *c, int64_t next_offset, int64_t now_ms,
 // The records of the last step were appended (not yet committed) and give this image; takes a reference of
 // its own. Later decisions see it.
 void controller_replay(struct controller *c, const struct image *image);
+
+// The quorum has this kraft.version now.
+void controller_set_kraft_version(struct controller *c, int16_t kraft_version);
 
 void controller_effects_init(struct controller_effects *e);
 void controller_effects_reset(struct controller_effects *e); // for the next step

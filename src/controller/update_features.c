@@ -127,14 +127,12 @@ static struct str check_dependencies(const struct feature_change *c)
     return STR_NULL;
 }
 
-// The quorum's own voting decides on kraft.version: it is what the quorum was formatted with.
+// The quorum itself takes this one up (KIP-853): static voters become dynamic ones, and stay so.
 static struct str check_kraft_version(const struct feature_change *c)
 {
-    if (c->wish->max_version_level < c->current)
-        return invalid(c, STR("Can't downgrade the version of this feature."));
-    if (c->wish->max_version_level > c->current)
-        return invalid(c, STR("A quorum of static voters cannot become a dynamic one here."));
-    return STR_NULL;
+    return c->wish->max_version_level < c->current
+               ? invalid(c, STR("Can't downgrade the version of this feature."))
+               : STR_NULL;
 }
 
 // Kafka's text for what is wrong, or a null view.
@@ -239,7 +237,9 @@ static int go_through(struct step *s, const struct updates *u, bool emit)
                                    .current = current_level(s, wish->feature),
                                    .metadata_version = metadata_version};
         struct feature_level_record r = {.name = wish->feature, .feature_level = wish->max_version_level};
-        if (emit && !str_equal(wish->feature, KRAFT_VERSION))
+        if (emit && str_equal(wish->feature, KRAFT_VERSION))
+            s->effects->kraft_version = wish->max_version_level;
+        else if (emit)
             step_emit(s, &feature_level_record_type, 0, &r);
         struct str problem = emit ? STR_NULL : check(&c);
         if (!problem.data)

@@ -63,6 +63,14 @@ int control_epoch_batch(struct batch_builder *b, int32_t epoch, int32_t leader_i
     return rc ? rc : batch_builder_finish(b, batch);
 }
 
+int control_upgrade_batch(struct batch_builder *b, int32_t epoch, int16_t kraft_version,
+                          const struct raft_voters *voters, int64_t now_ms, struct bytes *batch)
+{
+    start(b, 0, epoch);
+    int rc = add_voters(b, now_ms, kraft_version, voters);
+    return rc ? rc : batch_builder_finish(b, batch);
+}
+
 int control_snapshot_header(struct batch_builder *b, int32_t epoch, int64_t last_timestamp_ms,
                             int16_t kraft_version, const struct raft_voters *voters, int64_t now_ms,
                             struct bytes *batch)

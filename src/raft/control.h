@@ -12,6 +12,10 @@ int control_epoch_batch(struct batch_builder *b, int32_t epoch, int32_t leader_i
                         const struct raft_voters *voters, const bool *granted, bool with_voters,
                         int16_t kraft_version, int64_t now_ms, struct bytes *batch);
 
+// Static voters become dynamic ones: KRaftVersion and Voters.
+int control_upgrade_batch(struct batch_builder *b, int32_t epoch, int16_t kraft_version,
+                          const struct raft_voters *voters, int64_t now_ms, struct bytes *batch);
+
 // The first batch of a snapshot: SnapshotHeader, and with kraft.version 1 KRaftVersion and Voters.
 int control_snapshot_header(struct batch_builder *b, int32_t epoch, int64_t last_timestamp_ms,
                             int16_t kraft_version, const struct raft_voters *voters, int64_t now_ms,

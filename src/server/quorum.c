@@ -92,8 +92,10 @@ static int refresh_own_endpoints(struct quorum *q)
         endpoints[i] = (struct raft_endpoint){arena_str(&q->voters.arena, p->controller_endpoints[i].name),
                                               arena_str(&q->voters.arena, p->controller_endpoints[i].host),
                                               p->controller_endpoints[i].port};
+    pthread_mutex_lock(&q->lock);
     self->endpoints = endpoints;
     self->endpoints_count = p->controller_endpoints_count;
+    pthread_mutex_unlock(&q->lock);
     return 1;
 }
 
@@ -120,6 +122,41 @@ static int append_epoch(struct quorum *q)
 }
 
 // --- appending ---
+
+// The static voters, of which this node is the only one, become dynamic ones: what identifies them is in the
+// log from now on. An error leaves them as they were, or the log failed.
+static int append_upgrade(struct quorum *q, int16_t kraft_version)
+{
+    struct raft_voter *self = &q->voters.items[raft_own_place(&q->raft)];
+    struct raft_voter before = *self;
+    struct batch_builder b = {0};
+    struct bytes batch;
+    int64_t now_ms = clock_wall_ms(), end = metadata_log_end(q->log);
+    int rc = refresh_own_endpoints(q);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&q->lock);
+    self->replica.directory = q->raft.directory_id;
+    self->min_kraft_version = 0;
+    self->max_kraft_version = kraft_version;
+    pthread_mutex_unlock(&q->lock);
+    rc = control_upgrade_batch(&b, q->raft.persistent.epoch, kraft_version, &q->voters, now_ms, &batch);
+    if (rc == 0)
+        rc = append(q, batch, now_ms);
+    batch_builder_free(&b);
+    if (rc) {
+        q->failed = rc != ERR_NOMEM && (rc != ERR_NO_SPACE || metadata_log_end(q->log) != end);
+        pthread_mutex_lock(&q->lock);
+        *self = before;
+        pthread_mutex_unlock(&q->lock);
+        return rc;
+    }
+    log_info("quorum", "kraft.version is %d now: the voters are dynamic", kraft_version);
+    q->kraft_version = kraft_version;
+    q->voters_in_log = true;
+    controller_set_kraft_version(q->controller, kraft_version);
+    return 0;
+}
 
 static int append_records(struct quorum *q, const struct bytes *records, size_t count)
 {
@@ -178,6 +215,13 @@ static int take_effects(struct quorum *q, struct quorum_request *request)
     if (!w)
         return ERR_NOMEM;
     w->request = request;
+    if (q->effects.kraft_version > q->kraft_version) {
+        int rc = append_upgrade(q, q->effects.kraft_version);
+        if (rc) {
+            free(w);
+            return rc;
+        }
+    }
     if (q->effects.records_count) {
         int rc = apply_records(q, &w->image, &w->changes);
         if (rc) {
@@ -562,11 +606,14 @@ void quorum_status(const struct quorum *q, struct quorum_status *out)
     pthread_mutex_unlock(lock);
 }
 
-// They are settled before the first request and do not change afterwards.
+// Who they are is settled before the first request; what is known of them may change (kraft.version).
 int quorum_voters(const struct quorum *q, struct raft_voters *out)
 {
+    pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&q->lock;
     int rc = 0;
+    pthread_mutex_lock(lock);
     for (uint32_t i = 0; i < q->voters.count && rc == 0; i++)
         rc = raft_voters_add(out, &q->voters.items[i]);
+    pthread_mutex_unlock(lock);
     return rc;
 }

@@ -46,11 +46,12 @@ struct quorum {
     struct task snapshot_done;
     struct image *snapshot_image;
     struct raft_voters snapshot_voters;
+    int16_t snapshot_kraft_version;
     int64_t last_snapshot_ms; // monotonic
     int snapshot_error;
     bool snapshotting;
 
-    pthread_mutex_t lock; // of status
+    pthread_mutex_t lock; // of status, and of voters, where others read them
     struct quorum_status status;
 };
 

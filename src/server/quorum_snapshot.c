@@ -8,7 +8,7 @@
 static void write_snapshot(void *context)
 {
     struct quorum *q = context;
-    q->snapshot_error = metadata_log_write_snapshot(q->log->dir, q->snapshot_image, q->kraft_version,
+    q->snapshot_error = metadata_log_write_snapshot(q->log->dir, q->snapshot_image, q->snapshot_kraft_version,
                                                     &q->snapshot_voters, clock_wall_ms());
     loop_post(&q->loop, &q->snapshot_done);
 }
@@ -59,6 +59,7 @@ void quorum_maybe_snapshot(struct quorum *q, int64_t now_ms)
             return;
     q->snapshot_done = (struct task)TASK_INIT(snapshot_written);
     q->snapshot_image = image_ref(q->image);
+    q->snapshot_kraft_version = q->kraft_version;
     q->last_snapshot_ms = now_ms;
     q->log->bytes_since_snapshot = 0;
     if (thread_start(&q->snapshot_thread, "metadata-snap", write_snapshot, q)) {

@@ -9,6 +9,7 @@ from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
 from interop.kdiff.scenarios import SCENARIOS
+from interop.kdiff.scenarios.static_voters import STATIC_VOTERS
 
 TIMEOUT_S = 10
 
@@ -16,10 +17,13 @@ TIMEOUT_S = 10
 class Pair:
     """A broker under test beside an Apache Kafka, both fresh."""
 
-    def __init__(self, brokers):
+    def __init__(self, brokers, static_voters=False):
         self.ours, self.kafka = brokers.new(), brokers.new(kind="kafka")
         for broker in (self.ours, self.kafka):  # or else every listener counts as advertised, and none may ever be closed
             broker.settings["advertised.listeners"] = f"PLAINTEXT://{broker.bootstrap}"
+            if static_voters:
+                address = broker.settings.pop("controller.quorum.bootstrap.servers")
+                broker.settings["controller.quorum.voters"] = f"1@{address}"
         self.ours.launch()
         self.kafka.launch()
         self.ours.wait_ready()
@@ -51,6 +55,14 @@ def test_scenario(pair, scenario):
     run = pair.run()
     run.bad = 0  # what ApiVersions itself says is the test above
     run.scenario(scenario)
+    pair.assert_same(run)
+
+
+def test_static_voters(brokers):
+    pair = Pair(brokers, static_voters=True)
+    run = pair.run()
+    run.bad = 0
+    run.scenario(STATIC_VOTERS)
     pair.assert_same(run)
 
 
