@@ -17,10 +17,11 @@ TIMEOUT_S = 10
 class Pair:
     """A broker under test beside an Apache Kafka, both fresh."""
 
-    def __init__(self, brokers, static_voters=False):
+    def __init__(self, brokers, static_voters=False, settings=()):
         self.ours, self.kafka = brokers.new(), brokers.new(kind="kafka")
         for broker in (self.ours, self.kafka):  # or else every listener counts as advertised, and none may ever be closed
             broker.settings["advertised.listeners"] = f"PLAINTEXT://{broker.bootstrap}"
+            broker.settings.update(settings)
             if static_voters:
                 address = broker.settings.pop("controller.quorum.bootstrap.servers")
                 broker.settings["controller.quorum.voters"] = f"1@{address}"
@@ -74,7 +75,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.mark.timeout(900)
 def test_random_requests(brokers, seed, pytestconfig):
-    pair = Pair(brokers)
+    pair = Pair(brokers, settings={"group.consumer.assignment.interval.ms": "0"})  # what members hold depends on no time
     run = pair.run()
     run.bad = 0
     RandomRun(run, seed, APIS).go(pytestconfig.getoption("--count"))

@@ -15,10 +15,11 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
     DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
+    ConsumerGroupHeartbeat ConsumerGroupHeartbeat
     UpdateFeatures UnregisterBroker DescribeQuorum Fetch Fetch Produce Produce""".split()
 GROUPS = set(
     """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat
-    LeaveGroup SyncGroup ConsumerGroupDescribe TxnOffsetCommit""".split()
+    LeaveGroup SyncGroup ConsumerGroupDescribe ConsumerGroupHeartbeat TxnOffsetCommit""".split()
 )
 TRANSACTIONS = set(
     "AddPartitionsToTxn AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeTransactions ListTransactions".split()
@@ -90,6 +91,18 @@ BY_NAME = {
 }
 # What would change more than the next answer: the broker itself leaves, or features come and go.
 BY_API = {
+    ("ConsumerGroupHeartbeat", "GroupId"): ["c1", "c1", "c1", "c2", "g1", ""],
+    ("ConsumerGroupHeartbeat", "MemberId"): ["m1", "m1", "m2", "m3", "", "@member"],
+    ("ConsumerGroupHeartbeat", "MemberEpoch"): [0, 0, 0, 1, 2, 3, 5, -1, -2, -3],
+    ("ConsumerGroupHeartbeat", "InstanceId"): [None, None, None, "i1", "i2", ""],
+    ("ConsumerGroupHeartbeat", "RackId"): [None, None, "r1", ""],
+    ("ConsumerGroupHeartbeat", "RebalanceTimeoutMs"): [300000, 300000, -1, 0],
+    ("ConsumerGroupHeartbeat", "SubscribedTopicRegex"): [None, None, "t-.*", "t-[ab]", "nothing", "[", ""],
+    ("ConsumerGroupHeartbeat", "ServerAssignor"): [None, None, "uniform", "range", "nonsense"],
+    ("ConsumerGroupHeartbeat", "Partitions"): [0, 1, 2, 7],
+    ("ConsumerGroupDescribe", "GroupIds"): ["c1", "c1", "c2", "g1", "none", ""],
+    ("DescribeGroups", "Groups"): ["g1", "g2", "c1", "", "none"],
+    ("DeleteGroups", "GroupsNames"): ["g1", "g2", "c1", "c2", "", "none"],
     ("UnregisterBroker", "BrokerId"): [0, -1, 99],
     ("UpdateFeatures", "ValidateOnly"): [True],
     ("DescribeQuorum", "TopicName"): ["__cluster_metadata", "__cluster_metadata", "t-a", ""],
@@ -289,6 +302,7 @@ class RandomRun:
     def _await_coordinators(self, side):
         """Coordinators exist and have loaded before the first comparison."""
         groups, transactions = (list(filter(None, BY_ENTITY[kind])) for kind in ("groupId", "transactionalId"))
+        groups += ["c1", "c2"]
 
         def wait(api, version, body, ready):
             def asked():

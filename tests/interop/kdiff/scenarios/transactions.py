@@ -105,7 +105,8 @@ def end(step, version, name, producer, commit=True, bump=0, keep=None):
 
 
 def coordinators(step, version, prefix):
-    ready(step, prefix + "x")
+    ready(step, prefix + "x", "")
+    groups.ready(step, prefix + "x")  # of which version 0 asks: it knows no kinds
     for names in ([prefix + "x"], [prefix + "x", ""], []):
         body = {"Key": prefix + "x", "KeyType": 1}
         step("FindCoordinator", version, body if version < 4 else {"CoordinatorKeys": names, "KeyType": 1})
