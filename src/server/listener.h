@@ -25,6 +25,7 @@ struct listener {
     enum listener_kind kind;
     bool is_protected;
     unsigned index; // its slot; below LISTENERS_MAX, and another listener's once all its connections are gone
+    atomic_uint holds;   // requests that workers have, and that may outlive their connection
     atomic_bool closing; // it was taken away: its connections take no further request
 };
 

@@ -10,7 +10,10 @@ static void run(struct request_work *work)
     struct offload *o = container_of(work, struct offload, work);
     struct request *r = work->request;
     int64_t started_us = clock_monotonic_us();
-    r->api->handle(r);
+    if (o->run)
+        o->run(r, o->context);
+    else
+        r->api->handle(r);
     assert(o->verdict != VERDICT_NONE);
     o->used_us = clock_monotonic_us() - started_us;
 }
@@ -39,17 +42,33 @@ static void done(struct request_work *work, bool gone)
     }
     if (o->then)
         o->then(o->then_context);
+    if (o->after)
+        o->after(o->context);
 }
 
-void offload_handle(struct request *r)
+static void offload(struct request *r, const struct offload *values)
 {
     struct offload *o = arena_zalloc(&r->arena, 1, sizeof *o);
     if (!o) {
         request_close(r, "out of memory for a request");
+        if (values->after)
+            values->after(values->context);
         return;
     }
+    *o = *values;
     o->work = (struct request_work){.run = run, .done = done};
     o->peer = r->connection->peer;
     r->offload = o;
     request_work(r, &o->work);
+}
+
+void offload_handle(struct request *r)
+{
+    offload(r, &(struct offload){0});
+}
+
+void request_offload(struct request *r, void (*run_it)(struct request *request, void *context),
+                     void (*after)(void *context), void *context)
+{
+    offload(r, &(struct offload){.run = run_it, .after = after, .context = context});
 }

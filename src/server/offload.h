@@ -19,6 +19,9 @@ struct offload {
     void *parked;
     void (*then)(void *context); // request_then
     void *then_context;
+    void (*run)(struct request *request, void *context); // NULL: the handler
+    void (*after)(void *context);
+    void *context;
 };
 
 // Runs the request's handler on a worker, or here where no worker can take it. Parks the request until then.

@@ -65,12 +65,14 @@ void request_free(struct reactor_state *state, struct request *request)
 void request_hold(struct request *request)
 {
     request->holds++;
+    atomic_fetch_add(&((struct listener *)(uintptr_t)request->listener)->holds, 1);
 }
 
 void request_let_go(struct request *request)
 {
     struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
     assert(request->holds > 0);
+    atomic_fetch_sub(&((struct listener *)(uintptr_t)request->listener)->holds, 1);
     if (--request->holds > 0 || request->connection)
         return;
     output_drop(request);

@@ -128,6 +128,11 @@ struct request_work {
 // before `done`.
 void request_work(struct request *request, struct request_work *work);
 
+// Goes on with a parked request on a worker, as a handler that a worker runs: `run` answers, closes or parks
+// it. Then, on the reactor and whether or not the connection is still there, `after`.
+void request_offload(struct request *request, void (*run)(struct request *request, void *context),
+                     void (*after)(void *context), void *context);
+
 // A worker's handler that has parked: what its reactor does next. Elsewhere it is done at once.
 void request_then(struct request *request, void (*then)(void *context), void *context);
 

@@ -61,11 +61,12 @@ int reactors_resize(struct reactors *group, unsigned count)
     return err;
 }
 
-// A slot whose last listener's connections are all gone, or NULL.
+// A slot whose last listener's connections and requests are all gone, or NULL.
 static struct acceptor *free_slot(struct reactors *group)
 {
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
-        if (!group->acceptors[i].used && quota_open(&group->quota, i) == 0)
+        if (!group->acceptors[i].used && quota_open(&group->quota, i) == 0 &&
+            atomic_load(&group->acceptors[i].listener.holds) == 0)
             return &group->acceptors[i];
     return NULL;
 }

@@ -53,6 +53,11 @@ COSTLY = {
     "groups": ("DescribeGroups", 5, {"Groups": [f"n{number}" for number in range(5 * NAMES)]}),
     "users": ("DescribeUserScramCredentials", 0, {"Users": names("Name")}),
     "topics": ("Metadata", 12, {"Topics": names("Name"), "AllowAutoTopicCreation": False}),
+    "topics to create": ("CreateTopics", 7, {
+        "Topics": names("Name", NumPartitions=1, ReplicationFactor=1), "TimeoutMs": 60000, "ValidateOnly": True,
+    }),
+    "topics to delete": ("DeleteTopics", 5, {"TopicNames": [f"n{number}" for number in range(NAMES)], "TimeoutMs": 60000}),
+    "partitions to add": ("CreatePartitions", 3, {"Topics": names("Name", Count=2, Assignments=None), "TimeoutMs": 60000}),
     "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
 }  # fmt: skip
 

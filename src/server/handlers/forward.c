@@ -3,6 +3,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
+#include "server/dispatch.h"
 #include "server/mutation_quota.h"
 #include "server/quorum.h"
 
@@ -11,6 +12,7 @@
 // Outlives the request: the quorum cannot be asked to forget it.
 struct forward {
     struct quorum_request ask;
+    struct quorum *quorum;
     struct mutation_quota mutations;
     struct request *request;                                // NULL once its connection is gone
     void (*refuse)(struct request *request, int16_t error); // NULL: finish takes errors too
@@ -29,16 +31,39 @@ static void answer(struct forward *f)
         request_respond(f->request, event->response);
 }
 
+static void answer_by_worker(struct request *r, void *context)
+{
+    (void)r;
+    answer(context);
+}
+
+static void release(void *context)
+{
+    struct forward *f = context;
+    controller_event_free(&f->ask.event);
+    free(f);
+}
+
+// Who asked for much is told much: a worker writes that down.
 static void complete(struct quorum_request *ask)
 {
     struct forward *f = ask->context;
-    if (f->request) {
-        request_throttle(f->request,
-                         mutation_quota_throttle_ms(&f->mutations, reactor_now_ms(f->request->reactor)));
-        answer(f);
+    struct request *r = f->request;
+    if (r)
+        request_throttle(r, mutation_quota_throttle_ms(&f->mutations, reactor_now_ms(r->reactor)));
+    if (r && r->size_bytes >= HEAVY_REQUEST_BYTES) {
+        request_offload(r, answer_by_worker, release, f);
+        return;
     }
-    controller_event_free(&f->ask.event);
-    free(f);
+    if (r)
+        answer(f);
+    release(f);
+}
+
+static void ask_controller(void *context)
+{
+    struct forward *f = context;
+    quorum_submit(f->quorum, &f->ask);
 }
 
 static void on_cancel(struct request *r)
@@ -63,8 +88,9 @@ static bool submit(const struct forward *values, const void *message)
     f->ask.complete = complete;
     f->ask.reply_to = &r->reactor->loop;
     f->ask.context = f;
+    f->quorum = broker_of(r)->quorum;
     request_park(r, PARK_STALL, on_cancel, f);
-    quorum_submit(broker_of(r)->quorum, &f->ask);
+    request_then(r, ask_controller, f);
     return true;
 }
 

@@ -36,7 +36,8 @@ const struct api_handler create_topics_handler = {.api_key = 19,
                                                   .max_version = 7,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
-                                                  .handle = handle_create_topics};
+                                                  .handle = handle_create_topics,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES};
 
 static void refuse_delete(struct request *r, int16_t error)
 {
@@ -72,7 +73,8 @@ const struct api_handler delete_topics_handler = {.api_key = 20,
                                                   .max_version = 6,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
-                                                  .handle = handle_delete_topics};
+                                                  .handle = handle_delete_topics,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES};
 
 static void refuse_create_partitions(struct request *r, int16_t error)
 {
@@ -104,4 +106,5 @@ const struct api_handler create_partitions_handler = {.api_key = 37,
                                                       .max_version = 3,
                                                       .advertised_min_version = -1,
                                                       .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
-                                                      .handle = handle_create_partitions};
+                                                      .handle = handle_create_partitions,
+                                                      .worker_bytes = HEAVY_REQUEST_BYTES};
