@@ -293,9 +293,9 @@ static void join_consumers(struct turn *t, struct group *g, struct coordinator_r
     }
     if (!consumer_member_find(g, id) &&
         g->consumer->members.count >= (size_t)t->groups->config->consumer_max_size)
-        answer_error(t, r, E_GROUP_MAX_SIZE_REACHED, q->member_id);
+        answer_error(t, r, E_GROUP_MAX_SIZE_REACHED, STR("")); // here Kafka names nobody, else who asked
     else if (!consumer_supports_classic(g, q))
-        answer_error(t, r, E_INCONSISTENT_GROUP_PROTOCOL, q->member_id);
+        answer_error(t, r, E_INCONSISTENT_GROUP_PROTOCOL, STR(""));
     else if (unknown && !q->group_instance_id.data && r->version >= MEMBER_ID_VERSION)
         answer_error(t, r, E_MEMBER_ID_REQUIRED, id);
     else

@@ -25,10 +25,11 @@ static void ask_group(struct request *r, int kind, const void *message, struct s
 
 #define PROTOCOL_NAME_NULL_VERSION 7
 
+// No protocol, or one without a name, is an empty one at first, and none later.
 static void respond_join(struct request *r, struct join_group_response *out)
 {
-    if (r->version < PROTOCOL_NAME_NULL_VERSION && !out->protocol_name.data)
-        out->protocol_name = STR("");
+    if (out->protocol_name.size == 0)
+        out->protocol_name = r->version < PROTOCOL_NAME_NULL_VERSION ? STR("") : STR_NULL;
     request_respond(r, out);
 }
 

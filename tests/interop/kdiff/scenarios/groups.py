@@ -419,7 +419,23 @@ def shares(step, version, prefix):
     step("FindCoordinator", version, {"CoordinatorKeys": keys, "KeyType": 2})
 
 
+def nameless(step, version, prefix):
+    """A protocol without a name is one; and whom a consumer group's refusal of a classic member names."""
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name)
+    step.run.fence()
+    ready(step, group, group + "2")
+    step("JoinGroup", min(version, 3), join(group, names=("",)), keep="first")
+    step("JoinGroup", version, join(group, member_of("first"), names=("",)))
+    beat = {"GroupId": group + "2", "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 60000}
+    step("ConsumerGroupHeartbeat", 1, {**beat, "SubscribedTopicNames": [name], "TopicPartitions": []})
+    for names in ((), ("nonsense",)):
+        step("JoinGroup", version, join(group + "2", "m", names))
+        step("JoinGroup", version, join(group + "2", "other", names))
+
+
 SCENARIOS = [
+    ("protocols without a name", "JoinGroup", nameless),
     ("group life", "JoinGroup", life),
     ("joins refused", "JoinGroup", joins_refused),
     ("static members", "JoinGroup", static_members),
