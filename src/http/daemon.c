@@ -1,11 +1,14 @@
 // libmicrohttpd behind http.h: a listening socket each, a thread a connection.
 #include <microhttpd.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "http/guests.h"
 #include "http/route.h"
 #include "http/sampler.h"
 #include "http/static.h"
@@ -18,6 +21,10 @@
 #define MEMORY_LIMIT   (32 << 10) // a connection's headers
 #define MOST_LISTENERS 8
 #define HOST_BYTES     256
+#define SCANS          4 // requests that browse records, at once: each may need some 50 MB
+
+// Beyond HTTP_CONNECTIONS, for those that give way but are not closed yet.
+#define GOING_CONNECTIONS 16
 
 #define STREAM_BLOCK_BYTES 16384
 
@@ -33,6 +40,8 @@ struct http {
     struct http_params params;
     struct sampler *sampler;
     struct streams streams;
+    struct guests guests;
+    sem_t scans; // how many more there may be at once
     struct {
         struct MHD_Daemon *daemon;
         uint16_t port;
@@ -42,6 +51,7 @@ struct http {
 
 struct pending {
     struct http_request request;
+    struct guest *guest; // its connection
     char *body;
     size_t body_bytes;
     bool too_large;
@@ -70,6 +80,8 @@ static bool host_is_ours(const char *host)
         return true; // HTTP/1.0; a browser always sends it
     snprintf(name, sizeof name, "%s", host);
     char *end = name[0] == '[' ? strchr(name, ']') : strrchr(name, ':');
+    if (name[0] == '[' && !end)
+        return false;
     if (end)
         *end = 0;
     const char *bare = name[0] == '[' ? name + 1 : name;
@@ -264,13 +276,38 @@ static void answer(struct pending *p, struct MHD_Connection *connection, const c
         http_fail(r, 405, "METHOD_NOT_ALLOWED", "%.20s is not answered for %.200s", method, r->path);
 }
 
+static struct guest *guest_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **guest,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *h = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *guest = guests_add(&h->guests, info->connect_fd, clock_monotonic_ms());
+    } else {
+        guests_remove(&h->guests, *guest);
+        *guest = NULL;
+    }
+}
+
 static struct pending *pending_new(struct http *h, const char *path)
 {
     struct pending *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
-    p->request = (struct http_request){
-        .broker = &h->params, .path = path, .client.fd = -1, .sampler = h->sampler, .streams = &h->streams};
+    p->request = (struct http_request){.broker = &h->params,
+                                       .path = path,
+                                       .client.fd = -1,
+                                       .sampler = h->sampler,
+                                       .streams = &h->streams,
+                                       .scans = &h->scans};
     arena_init(&p->request.arena, 0);
     return p;
 }
@@ -305,7 +342,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         *size = 0;
         return MHD_YES;
     }
+    struct http *h = context;
+    p->guest = guest_of(connection);
+    guests_serve(&h->guests, p->guest, true, clock_monotonic_ms());
     answer(p, connection, method);
+    if (p->request.stream)
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)STREAM_LOST_S);
     return send_answer(connection, &p->request);
 }
 
@@ -313,11 +355,12 @@ static void on_done(void *context, struct MHD_Connection *connection, void **sta
                     enum MHD_RequestTerminationCode why)
 {
     struct pending *p = *state;
-    (void)context;
+    struct http *h = context;
     (void)connection;
     (void)why;
     if (!p)
         return;
+    guests_serve(&h->guests, p->guest, false, clock_monotonic_ms());
     if (p->request.stream)
         stream_free(p->request.stream);
     client_close(&p->request.client);
@@ -355,11 +398,12 @@ static int listen_on(struct http *h, const struct http_listener *l, char *reason
     struct MHD_Daemon *daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-        HTTP_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)THREAD_STACK, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT,
-        MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_UNESCAPE_CALLBACK, keep, NULL,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_END);
+        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + GOING_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+        IDLE_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_done, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK, keep, NULL,
+        MHD_OPTION_END);
     if (!daemon) {
         socket_close(fd);
         snprintf(reason, reason_bytes, "the HTTP server cannot be started");
@@ -381,6 +425,8 @@ int http_start(struct http **out, const struct http_params *params, char *reason
         return ERR_NOMEM;
     h->params = *params;
     streams_init(&h->streams);
+    guests_init(&h->guests, HTTP_CONNECTIONS);
+    sem_init(&h->scans, 0, SCANS);
     h->sampler = sampler_new(&h->params);
     int err = h->sampler ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < params->listener_count && !err; i++)
@@ -407,5 +453,7 @@ void http_stop(struct http *h)
         MHD_stop_daemon(h->listeners[i].daemon); // closes the socket, too
     sampler_free(h->sampler);
     streams_free(&h->streams);
+    guests_free(&h->guests);
+    sem_destroy(&h->scans);
     free(h);
 }

@@ -6,10 +6,14 @@
 #include "http/keys.h"
 #include "http/offsets.h"
 #include "http/route.h"
+#include "os/thread.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
 #include <stdlib.h>
+
+#define COORDINATOR_TRIES   100
+#define COORDINATOR_WAIT_MS 100
 
 typedef struct offset_fetch_response_offset_fetch_response_group fetched_group;
 typedef struct offset_fetch_response_offset_fetch_response_topics fetched_topic;
@@ -356,6 +360,25 @@ static void choose(const struct reset *reset, struct group_offsets *o)
     o->count = kept;
 }
 
+static int16_t worst_of(const struct offset_commit_response *response)
+{
+    int16_t error = E_NONE;
+    for (int32_t t = 0; t < response->topics_count; t++)
+        for (int32_t p = 0; p < response->topics[t].partitions_count; p++)
+            if (response->topics[t].partitions[p].error_code != E_NONE)
+                error = response->topics[t].partitions[p].error_code;
+    return error;
+}
+
+static bool find_coordinator(struct http_request *r, struct str group)
+{
+    struct find_coordinator_request request = find_coordinator_request_default;
+    struct find_coordinator_response response;
+    request.coordinator_keys = &group;
+    request.coordinator_keys_count = 1;
+    return http_call(r, KEY_FIND_COORDINATOR, 4, &request, &response);
+}
+
 static bool commit(struct http_request *r, struct str group, const struct group_offsets *o,
                    const int64_t *targets)
 {
@@ -381,17 +404,23 @@ static bool commit(struct http_request *r, struct str group, const struct group_
         if (!t->partitions)
             return no_memory(r);
     }
-    if (!http_call(r, KEY_OFFSET_COMMIT, 9, &request, &response))
-        return false;
-    for (int32_t t = 0; t < response.topics_count; t++)
-        for (int32_t p = 0; p < response.topics[t].partitions_count; p++) {
-            int16_t error = response.topics[t].partitions[p].error_code;
-            // Whoever commits without being a member of a group that has some.
-            bool not_empty = error == E_UNKNOWN_MEMBER_ID || error == E_STALE_MEMBER_EPOCH;
-            if (http_fail_kafka(r, not_empty ? E_NON_EMPTY_GROUP : error, STR_NULL))
-                return false;
-        }
-    return true;
+    // The first group of a cluster has no coordinator until one is looked for, and that takes it a moment.
+    int16_t error = E_NONE;
+    for (int i = 0; i < COORDINATOR_TRIES; i++) {
+        if (!http_call(r, KEY_OFFSET_COMMIT, 9, &request, &response))
+            return false;
+        error = worst_of(&response);
+        bool starts = error == E_NOT_COORDINATOR || error == E_COORDINATOR_NOT_AVAILABLE ||
+                      error == E_COORDINATOR_LOAD_IN_PROGRESS;
+        if (!starts)
+            break;
+        if (!find_coordinator(r, group))
+            return false;
+        thread_sleep_ms(COORDINATOR_WAIT_MS);
+    }
+    // Whoever commits without being a member of a group that has some.
+    bool not_empty = error == E_UNKNOWN_MEMBER_ID || error == E_STALE_MEMBER_EPOCH;
+    return !http_fail_kafka(r, not_empty ? E_NON_EMPTY_GROUP : error, STR_NULL);
 }
 
 static json_t *changes_json(const struct group_offsets *o, const int64_t *targets)

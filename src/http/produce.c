@@ -37,8 +37,9 @@ static bool decode_base64(struct str text, uint8_t *out, size_t *size)
     uint32_t bits = 0;
     int have = 0;
     *size = 0;
-    while (text.size > 0 && text.size % 4 == 0 && text.data[text.size - 1] == '=')
-        text.size--;
+    if (text.size > 0 && text.size % 4 == 0)
+        for (int i = 0; i < 2 && text.data[text.size - 1] == '='; i++)
+            text.size--;
     for (size_t i = 0; i < text.size; i++) {
         int value = sextet(text.data[i]);
         if (value < 0)

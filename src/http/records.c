@@ -7,13 +7,16 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define DEFAULT_LIMIT   50
 #define MOST_RECORDS    1000
 #define DEFAULT_BYTES   (64 << 10)
 #define MOST_BYTES      (16 << 20)
+#define TURN_WAIT_S     20
 #define CURSOR_FORWARD  'f'
 #define CURSOR_BACKWARD 'b'
 
@@ -207,6 +210,20 @@ static void answer_scan(struct scan *s, const struct record_view *view)
                           (json_int_t)s->scanned_bytes));
 }
 
+// False when it is answered: others browse, and take long.
+static bool take_turn(struct http_request *r)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += TURN_WAIT_S;
+    int rc;
+    while ((rc = sem_timedwait(r->scans, &until)) != 0 && errno == EINTR)
+        ;
+    if (rc != 0)
+        http_fail(r, 503, "BROKER_NOT_AVAILABLE", "others browse records: try again");
+    return rc == 0;
+}
+
 void http_records(struct http_request *r)
 {
     struct record_filter filter;
@@ -236,8 +253,11 @@ void http_records(struct http_request *r)
                         .limit = (int32_t)limit,
                         .parts = parts,
                         .count = scope.count};
+    if (!take_turn(r))
+        return;
     if (scan_run(&scan))
         answer_scan(&scan, &view);
+    sem_post(r->scans);
 }
 
 struct one_record {

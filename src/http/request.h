@@ -3,6 +3,7 @@
 #define HTTP_REQUEST_H
 
 #include <jansson.h>
+#include <semaphore.h>
 
 #include "base/arena.h"
 #include "client/client.h"
@@ -30,6 +31,7 @@ struct http_request {
     struct client client; // made by the first http_call
     struct sampler *sampler;
     struct streams *streams;
+    sem_t *scans;              // taken by who browses records
     const char *last_event_id; // the header; NULL: there is none
 
     // The answer.

@@ -11,8 +11,9 @@
 
 #define STREAMS        32    // at once
 #define STREAM_WAIT_MS 250   // for news, before the end of the server is looked for
+#define STREAM_LOST_S  20    // then its connection is closed
 #define STREAM_SLOW_MS 10000 // a reader that leaves something unread for so long is slow
-#define STREAM_IDLE_MS 5000  // then a comment is sent, which finds out who has gone
+#define STREAM_IDLE_MS 1000  // then a comment is sent, which finds out who has gone
 
 struct streams {
     pthread_mutex_t lock;

@@ -237,3 +237,8 @@ int socket_resolve_ip(const char *host, uint8_t ip[16])
     freeaddrinfo(found);
     return 0;
 }
+
+void socket_end(int fd)
+{
+    shutdown(fd, SHUT_RDWR);
+}

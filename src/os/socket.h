@@ -50,6 +50,9 @@ void socket_buffers(int fd, int send_bytes, int receive_bytes);
 
 void socket_close(int fd);
 
+// Both directions end; who waits for it is woken. The descriptor stays.
+void socket_end(int fd);
+
 // A descriptor that is good for nothing but being closed, so that one is free when it is needed most; -1 when
 // none is.
 int socket_spare_fd(void);
