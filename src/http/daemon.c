@@ -23,8 +23,9 @@
 #define HOST_BYTES     256
 #define SCANS          4 // requests that browse records, at once: each may need some 50 MB
 
-// Beyond HTTP_CONNECTIONS, for those that give way but are not closed yet.
-#define GOING_CONNECTIONS 16
+// Beyond HTTP_CONNECTIONS: those that have come just now, and those that give way but are not closed yet.
+#define YOUNG_CONNECTIONS 64
+#define GOING_CONNECTIONS 64
 
 #define STREAM_BLOCK_BYTES 16384
 
@@ -399,8 +400,8 @@ static int listen_on(struct http *h, const struct http_listener *l, char *reason
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
             MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + GOING_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-        IDLE_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
+        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS + YOUNG_CONNECTIONS + GOING_CONNECTIONS,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_LIMIT, MHD_OPTION_NOTIFY_COMPLETED, on_done, h,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_UNESCAPE_CALLBACK, keep, NULL,
         MHD_OPTION_END);
@@ -425,7 +426,7 @@ int http_start(struct http **out, const struct http_params *params, char *reason
         return ERR_NOMEM;
     h->params = *params;
     streams_init(&h->streams);
-    guests_init(&h->guests, HTTP_CONNECTIONS);
+    guests_init(&h->guests, HTTP_CONNECTIONS, HTTP_CONNECTIONS + YOUNG_CONNECTIONS);
     sem_init(&h->scans, 0, SCANS);
     h->sampler = sampler_new(&h->params);
     int err = h->sampler ? 0 : ERR_NOMEM;

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
-void guests_init(struct guests *g, unsigned most)
+void guests_init(struct guests *g, unsigned most, unsigned most_young)
 {
-    *g = (struct guests){.most = most};
+    *g = (struct guests){.most = most, .most_young = most_young};
     pthread_mutex_init(&g->lock, NULL);
     list_init(&g->all);
 }
@@ -17,7 +17,7 @@ void guests_free(struct guests *g)
 }
 
 // [lock]
-static void make_room(struct guests *g)
+static struct guest *longest_waiting(struct guests *g)
 {
     struct guest *longest = NULL;
     for (struct list *n = g->all.next; n != &g->all; n = n->next) {
@@ -25,11 +25,20 @@ static void make_room(struct guests *g)
         if (!one->served && !one->ended && (!longest || one->since_ms < longest->since_ms))
             longest = one;
     }
-    if (!longest)
-        return;
-    longest->ended = true;
-    g->count--;
-    socket_end(longest->fd);
+    return longest;
+}
+
+// [lock] Who has come just now is left alone as long as there is room in any case.
+static void make_room(struct guests *g, int64_t now_ms)
+{
+    while (g->count >= g->most) {
+        struct guest *longest = longest_waiting(g);
+        if (!longest || (now_ms - longest->since_ms < GUEST_GRACE_MS && g->count < g->most_young))
+            return;
+        longest->ended = true;
+        g->count--;
+        socket_end(longest->fd);
+    }
 }
 
 struct guest *guests_add(struct guests *g, int fd, int64_t now_ms)
@@ -39,8 +48,7 @@ struct guest *guests_add(struct guests *g, int fd, int64_t now_ms)
         return NULL;
     *guest = (struct guest){.fd = fd, .since_ms = now_ms};
     pthread_mutex_lock(&g->lock);
-    if (g->count >= g->most)
-        make_room(g);
+    make_room(g, now_ms);
     list_push_back(&g->all, &guest->node);
     g->count++;
     pthread_mutex_unlock(&g->lock);

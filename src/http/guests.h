@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define GUEST_GRACE_MS 1000 // a request of somebody who has come comes within this
+
 struct guest {
     struct list node;
     int fd;
@@ -21,10 +23,12 @@ struct guest {
 struct guests {
     pthread_mutex_t lock;
     struct list all;
-    unsigned count, most;
+    unsigned count;      // without those that were ended
+    unsigned most;       // beyond, who waits for longer than the grace gives way
+    unsigned most_young; // beyond, anybody who waits
 };
 
-void guests_init(struct guests *g, unsigned most);
+void guests_init(struct guests *g, unsigned most, unsigned most_young);
 void guests_free(struct guests *g);
 
 // A connection came; another may have to go. NULL: out of memory, it is not watched.

@@ -11,7 +11,7 @@
 
 #define STREAMS        32    // at once
 #define STREAM_WAIT_MS 250   // for news, before the end of the server is looked for
-#define STREAM_LOST_S  20    // then its connection is closed
+#define STREAM_LOST_S  40    // then its connection is closed
 #define STREAM_SLOW_MS 10000 // a reader that leaves something unread for so long is slow
 #define STREAM_IDLE_MS 1000  // then a comment is sent, which finds out who has gone
 

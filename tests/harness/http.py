@@ -5,6 +5,7 @@ import http.client
 import json
 import pathlib
 import re
+import socket
 import urllib.parse
 
 import jsonschema
@@ -100,16 +101,21 @@ class Http:
     def error(self, method, path, body=None, headers=CHANGES, status=400):
         return self.json(method, path, body, headers, status)["error"]
 
-    def stream(self, path, headers=()):
-        return Stream(self.port, path, headers)
+    def stream(self, path, headers=(), buffer_bytes=None):
+        return Stream(self.port, path, headers, buffer_bytes)
 
 
 class Stream:
     """Server-sent events, one after the other; their data is held against the file."""
 
-    def __init__(self, port, path, headers=()):
+    def __init__(self, port, path, headers=(), buffer_bytes=None):
         self.path, self.last_id = path, None
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        if buffer_bytes:
+            self.connection.sock = socket.socket()
+            self.connection.sock.settimeout(20)
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            self.connection.sock.connect(("127.0.0.1", port))
         self.connection.request("GET", path, headers=dict(headers))
         self.response = self.connection.getresponse()
         self.status = self.response.status

@@ -278,9 +278,9 @@ def test_a_reader_that_does_not_read_is_ended(brokers):
         for _ in range(40):
             produce(connection, "big", [(None, b"x" * 900_000)])
     path = "/api/v1/topics/big/tail?from=earliest&maxBytes=900000"
-    late, never = (Http(port).stream(path) for _ in range(2))
+    late, never = (Http(port).stream(path, buffer_bytes=4096) for _ in range(2))
     assert late.status == never.status == 200 and readers_of(broker) == 2
-    time.sleep(11)  # the time is what counts: ten seconds are slow
+    time.sleep(15)  # the time is what counts: ten seconds are slow
     assert late.next("end")["reason"] == "slow"
-    wait_until(lambda: readers_of(broker) == 0, 60, "both readers' threads to end")
+    wait_until(lambda: readers_of(broker) == 0, 120, "both readers' threads to end")
     never.close()

@@ -16,9 +16,9 @@ static void names_are_decoded_once(void **state)
     static const struct {
         const char *in, *out; // NULL: refused
     } rows[] = {
-        {"", ""},       {"a", "a"},          {"%41b", "Ab"},         {"%2541", "%41"},      {"%c3%a4", "\xc3\xa4"},
-        {"%", NULL},    {"%4", NULL},        {"a%zz", NULL},         {"%00", NULL},         {"%ff", NULL},
-        {"\xff", NULL}, {"%ed%a0%80", NULL}, {"a+b", "a+b"},         {"%2f%2F", "//"},      {"%4%31", NULL},
+        {"", ""},       {"a", "a"},          {"%41b", "Ab"}, {"%2541", "%41"}, {"%c3%a4", "\xc3\xa4"},
+        {"%", NULL},    {"%4", NULL},        {"a%zz", NULL}, {"%00", NULL},    {"%ff", NULL},
+        {"\xff", NULL}, {"%ed%a0%80", NULL}, {"a+b", "a+b"}, {"%2f%2F", "//"}, {"%4%31", NULL},
     };
     (void)state;
     struct arena arena;
@@ -36,9 +36,9 @@ static void positions_are_for_their_partitions(void **state)
         const char *text;
         int64_t first, second; // -1: refused
     } rows[] = {
-        {"0-5.3-7", 5, 7},   {"0-0.3-99", 1, 10}, {"0-5", -1, 0},      {"3-5.0-7", -1, 0},  {"0-5.3-7.", -1, 0},
-        {"", -1, 0},         {"0-x.3-7", -1, 0},  {"0--5.3-7", -1, 0}, {"0-5,3-7", -1, 0},  {"x", -1, 0},
-        {"0-5.3-7.4-1", -1, 0},
+        {"0-5.3-7", 5, 7},   {"0-0.3-99", 1, 10}, {"0-5", -1, 0},         {"3-5.0-7", -1, 0},
+        {"0-5.3-7.", -1, 0}, {"", -1, 0},         {"0-x.3-7", -1, 0},     {"0--5.3-7", -1, 0},
+        {"0-5,3-7", -1, 0},  {"x", -1, 0},        {"0-5.3-7.4-1", -1, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -103,7 +103,8 @@ static void keys_hash_as_kafkas_clients_hash_them(void **state)
     static const struct { // of Kafka's own client
         const char *key;
         uint32_t hash;
-    } rows[] = {{"21", (uint32_t)-973932308},       {"foobar", (uint32_t)-790332482},
+    } rows[] = {{"21", (uint32_t)-973932308},
+                {"foobar", (uint32_t)-790332482},
                 {"a-little-bit-long-string", (uint32_t)-985981536},
                 {"a-little-bit-longer-string", (uint32_t)-1486304829},
                 {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", (uint32_t)-58897971},
@@ -119,8 +120,8 @@ static const char *codes(const struct overview_facts *facts)
     json_t *all = attention_json(facts), *one;
     size_t i, n = 0;
     text[0] = 0;
-    json_array_foreach(all, i, one) n += (size_t)snprintf(text + n, sizeof text - n, "%s ",
-                                                          json_string_value(json_object_get(one, "code")));
+    json_array_foreach(all, i, one) n +=
+        (size_t)snprintf(text + n, sizeof text - n, "%s ", json_string_value(json_object_get(one, "code")));
     json_decref(all);
     return text;
 }
@@ -137,18 +138,19 @@ static void what_needs_attention_is_said(void **state)
     assert_string_equal(codes(&facts), "PARTITIONS_OFFLINE PARTITIONS_UNDER_REPLICATED CONNECTIONS_REFUSED ");
     slow.offline = slow.under_replicated = 0;
     facts.refused_ms = facts.time_ms - 61000;
-    slow.log_dirs = json_pack("[{s:s,s:n,s:i,s:i,s:b},{s:s,s:s,s:i,s:i,s:b},{s:s,s:n,s:i,s:i,s:b}]", "path", "/a",
-                              "error", "totalBytes", 100, "usableBytes", 9, "cordoned", 0, "path", "/b", "error",
-                              "KAFKA_STORAGE_ERROR", "totalBytes", 100, "usableBytes", 1, "cordoned", 0, "path", "/c",
-                              "error", "totalBytes", 100, "usableBytes", 11, "cordoned", 1);
-    slow.groups = json_pack("[{s:s,s:i,s:i,s:f},{s:s,s:i,s:i,s:f},{s:s,s:i,s:i,s:f},{s:s,s:i,s:n,s:n}]", "id", "idle",
-                            "members", 0, "lag", 3, "lagSeconds", 5.0, "id", "late", "members", 1, "lag", 3,
-                            "lagSeconds", 61.0, "id", "fine", "members", 1, "lag", 3, "lagSeconds", 59.0, "id", "new",
-                            "members", 0, "lag", "lagSeconds");
+    slow.log_dirs = json_pack("[{s:s,s:n,s:i,s:i,s:b},{s:s,s:s,s:i,s:i,s:b},{s:s,s:n,s:i,s:i,s:b}]", "path",
+                              "/a", "error", "totalBytes", 100, "usableBytes", 9, "cordoned", 0, "path", "/b",
+                              "error", "KAFKA_STORAGE_ERROR", "totalBytes", 100, "usableBytes", 1, "cordoned",
+                              0, "path", "/c", "error", "totalBytes", 100, "usableBytes", 11, "cordoned", 1);
+    slow.groups = json_pack("[{s:s,s:i,s:i,s:f},{s:s,s:i,s:i,s:f},{s:s,s:i,s:i,s:f},{s:s,s:i,s:n,s:n}]", "id",
+                            "idle", "members", 0, "lag", 3, "lagSeconds", 5.0, "id", "late", "members", 1,
+                            "lag", 3, "lagSeconds", 61.0, "id", "fine", "members", 1, "lag", 3, "lagSeconds",
+                            59.0, "id", "new", "members", 0, "lag", "lagSeconds");
     slow.transactions = json_pack("[{s:s}]", "id", "t");
     slow.brokers = json_pack("[{s:i,s:b},{s:i,s:b}]", "id", 1, "fenced", 0, "id", 2, "fenced", 1);
-    assert_string_equal(codes(&facts), "DISK_LOW LOG_DIR_OFFLINE LOG_DIR_CORDONED BROKER_FENCED GROUP_NOT_CONSUMING "
-                                       "GROUP_BEHIND TRANSACTION_OPEN_LONG ");
+    assert_string_equal(codes(&facts),
+                        "DISK_LOW LOG_DIR_OFFLINE LOG_DIR_CORDONED BROKER_FENCED GROUP_NOT_CONSUMING "
+                        "GROUP_BEHIND TRANSACTION_OPEN_LONG ");
     json_decref(slow.log_dirs);
     json_decref(slow.groups);
     json_decref(slow.transactions);
@@ -167,7 +169,7 @@ static void the_one_that_waited_longest_gives_way(void **state)
     struct guests g;
     struct guest *guests[5];
     int ends[5][2];
-    guests_init(&g, 3);
+    guests_init(&g, 3, 3);
     for (int i = 0; i < 5; i++)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]), 0);
     for (int i = 0; i < 3; i++)
@@ -178,7 +180,8 @@ static void the_one_that_waited_longest_gives_way(void **state)
     guests_serve(&g, guests[0], false, 300); // answered: it waits anew
     guests_remove(&g, guests[1]);
     guests[4] = guests_add(&g, ends[4][0], 400);
-    assert_true(is_ended(ends[2][1]) && !is_ended(ends[0][1]) && !is_ended(ends[3][1]) && !is_ended(ends[4][1]));
+    assert_true(is_ended(ends[2][1]) && !is_ended(ends[0][1]) && !is_ended(ends[3][1]) &&
+                !is_ended(ends[4][1]));
     assert_int_equal(g.count, 3);
     for (int i = 0; i < 5; i++) {
         if (i != 1)
@@ -190,6 +193,33 @@ static void the_one_that_waited_longest_gives_way(void **state)
     guests_free(&g);
 }
 
+// A burst: who came just now stays, unless there are far too many; later they give way all at once.
+static void who_came_just_now_is_left_alone(void **state)
+{
+    (void)state;
+    struct guests g;
+    struct guest *guests[6];
+    int ends[6][2];
+    guests_init(&g, 2, 4);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends[i]), 0);
+    for (int i = 0; i < 4; i++)
+        guests[i] = guests_add(&g, ends[i][0], 100 + i);
+    assert_int_equal(g.count, 4);
+    guests[4] = guests_add(&g, ends[4][0], 105); // the fifth: now somebody has to go
+    assert_true(is_ended(ends[0][1]) && !is_ended(ends[1][1]) && g.count == 4);
+    guests[5] = guests_add(&g, ends[5][0], 105 + GUEST_GRACE_MS);
+    assert_true(is_ended(ends[1][1]) && is_ended(ends[2][1]) && is_ended(ends[3][1]) &&
+                !is_ended(ends[5][1]));
+    assert_int_equal(g.count, 2);
+    for (int i = 0; i < 6; i++) {
+        guests_remove(&g, guests[i]);
+        socket_close(ends[i][0]);
+        socket_close(ends[i][1]);
+    }
+    guests_free(&g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +228,7 @@ int main(void)
         cmocka_unit_test(filters_choose),
         cmocka_unit_test(keys_hash_as_kafkas_clients_hash_them),
         cmocka_unit_test(what_needs_attention_is_said),
+        cmocka_unit_test(who_came_just_now_is_left_alone),
         cmocka_unit_test(the_one_that_waited_longest_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
