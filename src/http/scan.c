@@ -189,10 +189,11 @@ static void give_back(struct scan *s)
     }
 }
 
+// Two looks at each part are for everybody, however busy the machine is.
 static bool is_used_up(struct scan *s, int64_t deadline_ms)
 {
     s->stop = s->scanned_bytes >= SCAN_BYTES ? SCAN_BYTES_USED : SCAN_TIME_USED;
-    return s->scanned_bytes >= SCAN_BYTES || clock_monotonic_ms() >= deadline_ms;
+    return s->scanned_bytes >= SCAN_BYTES || (s->looks > 2 * s->count && clock_monotonic_ms() >= deadline_ms);
 }
 
 // Looks at each part that has nothing to give out, until each has something or is done. *enough: no more may
@@ -208,6 +209,7 @@ static bool fill_up(struct scan *s, int64_t deadline_ms, bool *enough)
             *enough = is_used_up(s, deadline_ms);
             if (*enough)
                 return true;
+            s->looks++;
             if (!(s->backward ? look_backward(s, p) : look_forward(s, p)))
                 return false;
             again |= !p->first && !p->done;

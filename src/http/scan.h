@@ -37,6 +37,8 @@ struct scan {
     struct scan_part *parts;
     int32_t count;
 
+    int32_t looks;
+
     // Results: `found` records in the direction's order. Where to go on is in the parts' `at`.
     struct kept_record *first, **last;
     int32_t found;
