@@ -18,6 +18,7 @@ static const char help[] =
     "group     list, describe, reset and delete groups of consumers\n"
     "txn       list, describe and abort transactions\n"
     "cluster   describe the cluster\n"
+    "top       show live what the cluster does\n"
     "produce   write records from standard input or files\n"
     "consume   read records\n"
     "log       look into the files of a log directory\n"
@@ -27,13 +28,10 @@ static const char help[] =
     "\n"
     "`odradek COMMAND --help` says more; `odradek --version` tells the version.\n";
 
-static const struct command *const commands[] = {&server_command,  &format_command,
-                                                 &topic_command,   &config_command,
-                                                 &quota_command,   &produce_command,
-                                                 &consume_command, &group_command,
-                                                 &txn_command,     &cluster_command,
-                                                 &log_command,     &completion_command,
-                                                 &man_command,     NULL};
+static const struct command *const commands[] = {
+    &server_command,  &format_command,  &topic_command,      &config_command, &quota_command,
+    &produce_command, &consume_command, &group_command,      &txn_command,    &cluster_command,
+    &top_command,     &log_command,     &completion_command, &man_command,    NULL};
 
 const struct command odradek_command = {.name = "",
                                         .summary = "an Apache Kafka-compatible event-streaming platform",

@@ -1,8 +1,15 @@
 """odradek group, txn and cluster against a running broker (or, with --broker kafka, against Apache Kafka)."""
 
 import contextlib
+import fcntl
 import json
+import os
+import pty
+import select
+import struct
 import subprocess
+import termios
+import time
 
 import pytest
 
@@ -162,3 +169,39 @@ def test_a_cluster_is_described(cli):
 )
 def test_what_is_wrong_is_told(cli, words, status, line):
     assert cli(*words, status=status).startswith(f"odradek {line}")
+
+
+def top(cli, *words, env=None):
+    """odradek top in a terminal of 80 columns and 24 lines: what it wrote until it ended, and its exit status."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        die_with_parent()
+        os.execve(cli_binary(), ["odradek", "top", "-b", cli.broker.bootstrap, *words], {**os.environ, "TERM": "xterm", **(env or {})})
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    written, deadline = b"", time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                got = os.read(terminal, 65536)
+            except OSError:  # the other side is closed
+                break
+            written += got
+            if b"orders" in got and "--count" not in words:
+                os.write(terminal, b"q")
+    os.close(terminal)
+    return written.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_top(cli):
+    cli("group", "reset", "billing", "--topic", "orders", "--to", "beginning")
+    line = [cli_binary(), "top", "-b", cli.broker.bootstrap, "--count", "1"]
+    plain = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True, preexec_fn=die_with_parent).stdout
+    rows = [row.split() for row in plain.splitlines()]
+    assert rows[0][:2] == ["odradek", "top"] and "\033" not in plain
+    assert next(row for row in rows if row[:1] == ["orders"]) == ["orders", "0", "30", next(r[3] for r in rows if r[:1] == ["orders"]), "3"]
+    assert ["billing", "0", "30", "Empty"] in rows
+    shown, status = top(cli)
+    assert status == 0 and shown.startswith("\033[?1049h") and shown.endswith("\033[?1049l")  # leaves the terminal as it was
+    assert "\033[1m" in shown and "billing" in shown
+    shown, status = top(cli, "--count", "2", env={"NO_COLOR": "1"})
+    assert status == 0 and "\033[1m" not in shown and shown.count("odradek top - cluster") == 2

@@ -5,6 +5,7 @@
 #include "cli/output.h"
 #include "cli/record_format.h"
 #include "cli/start_offset.h"
+#include "cli/top.h"
 
 static int run_nothing(const struct command *self, int argc, char **argv)
 {
@@ -175,12 +176,93 @@ static void columns_are_aligned(void **state)
     buffer_free(&out);
 }
 
+// What the view prints, and how many lines of it; none is wider than the screen.
+static struct str view(const struct top_sample *now, const struct top_sample *before, int rows, int columns,
+                       struct buffer *out)
+{
+    struct top_screen screen = {.rows = rows, .columns = columns};
+    buffer_clear(out);
+    top_view(now, before, &screen, out);
+    int lines = 0, width = 0;
+    for (size_t i = 0; i < out->size; i++) {
+        width = out->data[i] == '\n' ? 0 : width + 1;
+        lines += out->data[i] == '\n';
+        assert_true(width <= columns);
+    }
+    assert_true(lines <= rows);
+    buffer_byte(out, 0);
+    return (struct str){(const char *)out->data, out->size - 1};
+}
+
+static bool has(struct str text, const char *what)
+{
+    return strstr(text.data, what) != NULL;
+}
+
+static void top_shows_what_is_busy(void **state)
+{
+    (void)state;
+    struct top_topic topics[] = {
+        {STR("audit"), 1, 5, 100}, {STR("orders"), 3, 12000, 3500000}, {STR("views"), 2, 50, 9}};
+    struct top_topic old[] = {{STR("audit"), 1, 5, 100}, {STR("orders"), 3, 2000, 500000}};
+    struct top_group groups[] = {{STR("billing"), STR("Stable"), 0, 700},
+                                 {STR("slow"), STR("Empty"), 1234567, 0}};
+    struct top_sample before = {.at_ms = 1000, .topics = old, .topics_count = 2}, now = {.at_ms = 3000,
+                                                                                         .latency_us = 1500,
+                                                                                         .cluster = STR("c"),
+                                                                                         .brokers = 1,
+                                                                                         .partitions = 6,
+                                                                                         .topics = topics,
+                                                                                         .topics_count = 3,
+                                                                                         .groups = groups,
+                                                                                         .groups_count = 2};
+    struct buffer out = {0};
+    struct str text = view(&now, &before, 24, 80, &out);
+    assert_true(has(text, "cluster c, 1 broker, 3 topics, 6 partitions, 2 groups"));
+    assert_true(has(text, "5.0k records/s in, 3.5MB on disk, answers in 1.5 ms"));
+    assert_true(strstr(text.data, "orders") < strstr(text.data, "views")); // the busiest first
+    assert_true(strstr(text.data, "views") < strstr(text.data, "audit"));  // then the one with more records
+    assert_true(strstr(text.data, "slow") < strstr(text.data, "billing")); // the one that is most behind
+    assert_true(has(text, "1.2M"));
+    struct top_sample none = {0};
+    assert_true(has(view(&now, &none, 24, 80, &out), "- records/s in")); // no rate yet
+    buffer_free(&out);
+}
+
+static void top_fits_every_screen(void **state)
+{
+    (void)state;
+    enum { COUNT = 300 };
+    static struct top_topic topics[COUNT];
+    static struct top_group groups[COUNT];
+    static char names[COUNT][64];
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "%03d-a-name-that-is-longer-than-a-column-of-the-table\033[2J",
+                 i);
+        topics[i] = (struct top_topic){str_from(names[i]), 1, 1000 - i, INT64_MAX};
+        groups[i] = (struct top_group){str_from(names[i]), STR("CompletingRebalance"), i, 0};
+    }
+    struct top_sample now = {
+        .at_ms = 1, .topics = topics, .topics_count = COUNT, .groups = groups, .groups_count = COUNT};
+    struct top_sample none = {0};
+    struct buffer out = {0};
+    struct str text = view(&now, &none, 24, 80, &out);
+    assert_true(has(text, "more"));
+    assert_true(has(text, "000-a") && has(text, "299-a")); // the most records; the greatest lag
+    assert_false(has(text, "\033"));                       // a name moves no cursor
+    for (int rows = 0; rows < 40; rows++)
+        for (int columns = 1; columns < 140; columns += 7)
+            view(&now, &none, rows, columns, &out);
+    buffer_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_are_understood), cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(places_to_start_from),   cmocka_unit_test(formats_are_checked),
         cmocka_unit_test(json_escapes),           cmocka_unit_test(columns_are_aligned),
+        cmocka_unit_test(top_shows_what_is_busy), cmocka_unit_test(top_fits_every_screen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
