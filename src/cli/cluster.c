@@ -19,9 +19,14 @@ int cluster_open(struct topic_call *t, struct str host, int32_t port, struct cli
     return EXIT_OK;
 }
 
-static bool passes(int16_t error)
+bool cluster_again(const struct topic_call *t, int16_t error)
 {
-    return error == E_COORDINATOR_NOT_AVAILABLE || error == E_COORDINATOR_LOAD_IN_PROGRESS;
+    bool passes = error == E_COORDINATOR_NOT_AVAILABLE || error == E_COORDINATOR_LOAD_IN_PROGRESS ||
+                  error == E_NOT_COORDINATOR || error == E_CONCURRENT_TRANSACTIONS;
+    if (!passes || clock_monotonic_ms() >= t->give_up_ms)
+        return false;
+    poll(NULL, 0, ASK_AGAIN_MS);
+    return true;
 }
 
 static int find(struct topic_call *t, enum coordinator_type type, struct str key,
@@ -53,13 +58,11 @@ int cluster_open_coordinator(struct topic_call *t, enum coordinator_type type, s
                              struct client *out)
 {
     struct find_coordinator_response_coordinator found = find_coordinator_response_coordinator_default;
-    int64_t give_up_ms = clock_monotonic_ms() + t->timeout_s * 1000;
     out->fd = -1;
-    int status = find(t, type, key, &found);
-    while (status == EXIT_OK && passes(found.error_code) && clock_monotonic_ms() < give_up_ms) {
-        poll(NULL, 0, ASK_AGAIN_MS);
+    int status;
+    do
         status = find(t, type, key, &found);
-    }
+    while (status == EXIT_OK && cluster_again(t, found.error_code));
     if (status == EXIT_OK && found.error_code != E_NONE)
         return topic_refused(t, key, found.error_code, found.error_message);
     return status == EXIT_OK ? cluster_open(t, found.host, found.port, out) : status;

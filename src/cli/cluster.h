@@ -16,6 +16,10 @@ int cluster_open(struct topic_call *t, struct str host, int32_t port, struct cli
 int cluster_open_coordinator(struct topic_call *t, enum coordinator_type type, struct str key,
                              struct client *out);
 
+// Whether the answer passes, as that of a coordinator which still reads its partition: then it is asked
+// again, after the pause that this makes. t->give_up_ms is when it ends.
+bool cluster_again(const struct topic_call *t, int16_t error);
+
 // Asks each broker of the cluster in turn. EXIT_OK, or the first failure.
 int cluster_each(struct topic_call *t, const struct metadata_response *cluster,
                  int (*ask)(void *context, struct client *client, int32_t broker), void *context);

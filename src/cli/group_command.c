@@ -53,8 +53,10 @@ int group_committed(struct topic_call *t, struct client *coordinator, struct str
     request.groups_count = 1;
     request.groups[0].group_id = group;
     request.groups[0].topics_count = -1; // null: all of them
-    if (client_call(coordinator, API_OFFSET_FETCH, version, &request, &t->arena, &response) != 0)
-        return cli_fail(t->command, "%s", coordinator->error);
+    do {
+        if (client_call(coordinator, API_OFFSET_FETCH, version, &request, &t->arena, &response) != 0)
+            return cli_fail(t->command, "%s", coordinator->error);
+    } while (response.groups_count == 1 && cluster_again(t, response.groups[0].error_code));
     const struct offset_fetch_response_offset_fetch_response_group *g = response.groups;
     if (response.groups_count != 1 || g->error_code != E_NONE)
         return topic_refused(t, group, response.groups_count == 1 ? g->error_code : E_UNKNOWN_SERVER_ERROR,
@@ -260,9 +262,12 @@ static int delete_one(struct topic_call *t, struct str group, int16_t *error)
     message_init(&delete_groups_request_type, &request);
     request.groups_names = &group;
     request.groups_names_count = 1;
-    if (status == EXIT_OK && (version < 0 || client_call(&coordinator, API_DELETE_GROUPS, version, &request,
-                                                         &t->arena, &response) != 0))
-        status = cli_fail(t->command, "%s", coordinator.error);
+    do
+        if (status == EXIT_OK && (version < 0 || client_call(&coordinator, API_DELETE_GROUPS, version,
+                                                             &request, &t->arena, &response) != 0))
+            status = cli_fail(t->command, "%s", coordinator.error);
+    while (status == EXIT_OK && response.results_count == 1 &&
+           cluster_again(t, response.results[0].error_code));
     if (status == EXIT_OK)
         *error = response.results_count == 1 ? response.results[0].error_code : E_UNKNOWN_SERVER_ERROR;
     client_close(&coordinator);

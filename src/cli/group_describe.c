@@ -103,9 +103,11 @@ static int ask_classic(struct topic_call *t, struct client *coordinator, struct 
     message_init(&describe_groups_request_type, &request);
     request.groups = &v->id;
     request.groups_count = 1;
-    if (version < 0 ||
-        client_call(coordinator, API_DESCRIBE_GROUPS, version, &request, &t->arena, &response) != 0)
-        return cli_fail(t->command, "%s", coordinator->error);
+    do
+        if (version < 0 ||
+            client_call(coordinator, API_DESCRIBE_GROUPS, version, &request, &t->arena, &response) != 0)
+            return cli_fail(t->command, "%s", coordinator->error);
+    while (response.groups_count == 1 && cluster_again(t, response.groups[0].error_code));
     if (response.groups_count != 1 || response.groups[0].error_code != E_NONE)
         return topic_refused(
             t, v->id, response.groups_count == 1 ? response.groups[0].error_code : E_UNKNOWN_SERVER_ERROR,
@@ -123,8 +125,11 @@ static int ask_group(struct topic_call *t, struct client *coordinator, struct vi
     message_init(&consumer_group_describe_request_type, &request);
     request.group_ids = &v->id;
     request.group_ids_count = 1;
-    if (client_call(coordinator, API_CONSUMER_GROUP_DESCRIBE, version, &request, &t->arena, &response) != 0)
-        return cli_fail(t->command, "%s", coordinator->error);
+    do
+        if (client_call(coordinator, API_CONSUMER_GROUP_DESCRIBE, version, &request, &t->arena, &response) !=
+            0)
+            return cli_fail(t->command, "%s", coordinator->error);
+    while (response.groups_count == 1 && cluster_again(t, response.groups[0].error_code));
     const consumer_group *g = response.groups;
     int16_t error = response.groups_count == 1 ? g->error_code : E_UNKNOWN_SERVER_ERROR;
     if (error == E_GROUP_ID_NOT_FOUND)

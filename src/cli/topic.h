@@ -22,6 +22,7 @@ struct topic_call {
     const struct command *command;
     const char *servers;
     int64_t timeout_s;
+    int64_t give_up_ms; // monotonic; from topic_connect on
     bool json;
     struct str *names;
     int32_t names_count;

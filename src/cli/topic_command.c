@@ -1,6 +1,7 @@
 // odradek topic: what its subcommands share, list and delete.
 #include "cli/topic.h"
 
+#include "base/clock.h"
 #include "protocol/errors.h"
 
 #include <stdlib.h>
@@ -60,6 +61,7 @@ bool topic_option(struct topic_call *t, const struct options *o, int option)
 
 int topic_connect(struct topic_call *t)
 {
+    t->give_up_ms = clock_monotonic_ms() + t->timeout_s * 1000;
     int err = client_open(&t->client, t->servers, (int)t->timeout_s * 1000);
     return err ? cli_fail(t->command, "%s", t->client.error) : EXIT_OK;
 }

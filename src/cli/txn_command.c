@@ -1,16 +1,12 @@
 // odradek txn: the transactions of a cluster: list, describe, abort.
 #include "cli/cluster.h"
 
-#include "base/clock.h"
 #include "protocol/errors.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 
 enum { API_INIT_PRODUCER_ID = 22, API_DESCRIBE_TRANSACTIONS = 65, API_LIST_TRANSACTIONS = 66 };
-
-#define ASK_AGAIN_MS 100
 
 static const char help[] =
     "  odradek txn list\n"
@@ -210,9 +206,12 @@ static int describe(struct topic_call *t, struct str id, bool first)
     message_init(&describe_transactions_request_type, &request);
     request.transactional_ids = &id;
     request.transactional_ids_count = 1;
-    if (status == EXIT_OK && (version < 0 || client_call(&coordinator, API_DESCRIBE_TRANSACTIONS, version,
-                                                         &request, &t->arena, &response) != 0))
-        status = cli_fail(t->command, "%s", coordinator.error);
+    do
+        if (status == EXIT_OK && (version < 0 || client_call(&coordinator, API_DESCRIBE_TRANSACTIONS, version,
+                                                             &request, &t->arena, &response) != 0))
+            status = cli_fail(t->command, "%s", coordinator.error);
+    while (status == EXIT_OK && response.transaction_states_count == 1 &&
+           cluster_again(t, response.transaction_states[0].error_code));
     client_close(&coordinator);
     if (status != EXIT_OK)
         return status;
@@ -296,7 +295,6 @@ static int take_over(struct topic_call *t, struct str id, struct init_producer_i
 {
     struct client coordinator;
     struct init_producer_id_request request;
-    int64_t give_up_ms = clock_monotonic_ms() + t->timeout_s * 1000;
     int status = cluster_open_coordinator(t, COORDINATOR_TRANSACTION, id, &coordinator);
     int16_t version = status == EXIT_OK ? client_version(&coordinator, API_INIT_PRODUCER_ID, 4) : -1;
     message_init(&init_producer_id_request_type, &request);
@@ -309,12 +307,8 @@ static int take_over(struct topic_call *t, struct str id, struct init_producer_i
             status = cli_fail(t->command, "%s", coordinator.error);
         else if (out->error_code == E_NONE)
             break;
-        else if ((out->error_code != E_CONCURRENT_TRANSACTIONS &&
-                  out->error_code != E_COORDINATOR_LOAD_IN_PROGRESS) ||
-                 clock_monotonic_ms() > give_up_ms)
+        else if (!cluster_again(t, out->error_code))
             status = topic_refused(t, id, out->error_code, STR_NULL);
-        else
-            poll(NULL, 0, ASK_AGAIN_MS);
     }
     client_close(&coordinator);
     return status;
