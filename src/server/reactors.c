@@ -28,7 +28,7 @@ static void on_close(struct task *task)
         acceptor_stop(group->leaving);
     while (!group->leaving && !list_empty(&group->accepting))
         acceptor_stop(container_of(list_first(&group->accepting), struct acceptor, node));
-    sem_post(&group->closed);
+    sem_post(&group->told);
 }
 
 static void on_resize(struct task *task)
@@ -36,6 +36,7 @@ static void on_resize(struct task *task)
     struct reactors *group = container_of(task, struct reactors, resize_task);
     atomic_store(&group->serving, atomic_load(&group->wanted));
     reactors_drain(group);
+    sem_post(&group->told);
 }
 
 int reactors_create(struct reactors **out, const struct reactors_config *config)
@@ -55,7 +56,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         group->acceptors[i] = (struct acceptor){.listener.index = i, .source.fd = -1};
     pthread_mutex_init(&group->shape, NULL);
-    sem_init(&group->closed, 0, 0);
+    sem_init(&group->told, 0, 0);
     int err = quota_init(&group->quota, &config->limits);
     if (!err)
         err = connection_rates_init(&group->rates, &config->limits, LISTENERS_MAX);
@@ -104,7 +105,7 @@ void reactors_stop(struct reactors *group, int bound_ms)
         return;
     // First no connection arrives any more, so that the tasks posted after it find them all.
     reactor_post(&group->states[0]->reactor, &group->close_task);
-    while (sem_wait(&group->closed) != 0)
+    while (sem_wait(&group->told) != 0)
         ; // a signal came in between
     group->stop_bound_ms = bound_ms;
     atomic_store(&group->ending, true);
@@ -130,7 +131,7 @@ void reactors_free(struct reactors *group)
         socket_close(group->spare_fd);
     quota_free(&group->quota);
     connection_rates_free(&group->rates);
-    sem_destroy(&group->closed);
+    sem_destroy(&group->told);
     pthread_mutex_destroy(&group->shape);
     free(group);
 }

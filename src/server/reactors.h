@@ -40,7 +40,7 @@ struct reactors {
     struct task accept_task;     // to the first reactor: a place is free
     struct task close_task;      // to the first reactor: stop accepting, on `leaving` or everywhere
     struct task resize_task;     // to the first reactor: as many serve as are wanted
-    sem_t closed;                // posted by close_task
+    sem_t told;                  // posted by the last two: who changes the shape waits until it has changed
     atomic_bool ending;          // everything stops
     int stop_bound_ms;           // set before `ending` is
     _Atomic int64_t input_bytes; // counted only under queued.max.request.bytes

@@ -43,6 +43,13 @@ int reactors_add(struct reactors *group)
     return 0;
 }
 
+// The first reactor has done what it was asked to.
+static void await_first(struct reactors *group)
+{
+    while (sem_wait(&group->told) != 0)
+        ; // a signal came in between
+}
+
 int reactors_resize(struct reactors *group, unsigned count)
 {
     int err = 0;
@@ -55,8 +62,10 @@ int reactors_resize(struct reactors *group, unsigned count)
     atomic_store(&group->wanted, count < most ? count : most);
     if (!group->running)
         atomic_store(&group->serving, atomic_load(&group->wanted));
-    else if (!group->stopped)
+    else if (!group->stopped && atomic_load(&group->wanted) != atomic_load(&group->serving)) {
         reactor_post(&group->states[0]->reactor, &group->resize_task);
+        await_first(group);
+    }
     pthread_mutex_unlock(&group->shape);
     return err;
 }
@@ -113,8 +122,7 @@ int reactors_unlisten(struct reactors *group, const char *name)
         group->leaving = a;
         if (group->running) {
             reactor_post(&group->states[0]->reactor, &group->close_task);
-            while (sem_wait(&group->closed) != 0)
-                ; // a signal came in between
+            await_first(group);
         } else {
             socket_close(a->source.fd);
             a->source.fd = -1;
