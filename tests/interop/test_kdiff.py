@@ -5,6 +5,7 @@
 
 import pytest
 
+from interop.kdiff import members
 from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
@@ -79,4 +80,14 @@ def test_random_requests(brokers, seed, pytestconfig):
     run = pair.run()
     run.bad = 0
     RandomRun(run, seed, APIS).go(pytestconfig.getoption("--count"))
+    pair.assert_same(run)
+
+
+@pytest.mark.timeout(900)
+def test_random_members(brokers, seed, pytestconfig):
+    """Heartbeats of consumer groups (KIP-848), with members that come, go, and say what is not so."""
+    pair = Pair(brokers, settings=members.SETTINGS)
+    run = pair.run()
+    run.bad = 0
+    RandomRun(run, seed, members.APIS, members=True).go(pytestconfig.getoption("--count"))
     pair.assert_same(run)

@@ -105,7 +105,7 @@ static void run_case(const char *assignor, const struct assignor_case *c)
     struct assignor_topic topics[4];
     struct assignor_member members[4] = {0};
     uint32_t places[4][4];
-    struct assignor_problem p = {.topics = topics, .members = members};
+    struct assignor_problem p = {.topics = topics, .members = members, .equal_names = true};
     for (const char *t = c->topics; *t; t += t[2] ? 3 : 2)
         topics[p.topics_count++] = (struct assignor_topic){topic_id(t[0]), t[1] - '0'};
     for (; p.members_count < 4 && c->members[p.members_count].id; p.members_count++) {
@@ -118,6 +118,7 @@ static void run_case(const char *assignor, const struct assignor_case *c)
         for (uint32_t k = 0; k < p.topics_count; k++)
             if (strchr(g->topics, topics[k].id.bytes[15]))
                 places[p.members_count][m->topics_count++] = k;
+        p.equal_names &= strcmp(g->topics, c->members[0].topics) == 0;
     }
     assert_int_equal(assignor_find(str_from(assignor))->assign(&p, &arena), 0);
     for (uint32_t i = 0; i < p.members_count; i++) {
@@ -223,7 +224,7 @@ static void test_uniform_random(void **state)
             struct assignment has = i < count && round > 0 ? members[i].gets : (struct assignment){0};
             members[i] = (struct assignor_member){.topics = &first, .topics_count = 1, .has = has};
         }
-        struct assignor_problem p = {&topic, 1, members, count};
+        struct assignor_problem p = {&topic, 1, members, count, true};
         assert_int_equal(assignor_find(STR("uniform"))->assign(&p, &arena), 0);
         struct assignment all = {0};
         uint32_t low = (uint32_t)topic.partitions / count, sum = 0;

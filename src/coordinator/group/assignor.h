@@ -26,6 +26,9 @@ struct assignor_problem {
     uint32_t topics_count;
     struct assignor_member *members;
     uint32_t members_count;
+    // All subscribe to the same names, also of topics that do not exist: Kafka assigns such groups in another
+    // way.
+    bool equal_names;
 };
 
 struct assignor {

@@ -96,18 +96,6 @@ static void keep(struct uniform *u)
 
 // Equal subscriptions
 
-static bool subscriptions_are_equal(const struct assignor_problem *p)
-{
-    for (uint32_t i = 1; i < p->members_count; i++) {
-        const struct assignor_member *a = &p->members[i - 1], *b = &p->members[i];
-        if (a->topics_count != b->topics_count ||
-            (a->topics != b->topics && a->topics_count > 0 &&
-             memcmp(a->topics, b->topics, a->topics_count * sizeof *a->topics) != 0))
-            return false;
-    }
-    return true;
-}
-
 // Partitions that are to be had: of each topic that the members subscribe to.
 static uint32_t free_partitions(const struct uniform *u, uint32_t *out)
 {
@@ -403,6 +391,6 @@ int assign_uniform(struct assignor_problem *problem, struct arena *arena)
     if (!prepare(&u, arena))
         return ERR_NOMEM;
     keep(&u);
-    bool done = subscriptions_are_equal(problem) ? assign_by_quota(&u, arena) : assign_by_load(&u, arena);
+    bool done = problem->equal_names ? assign_by_quota(&u, arena) : assign_by_load(&u, arena);
     return done && hand_over(&u, arena) ? 0 : ERR_NOMEM;
 }

@@ -13,16 +13,21 @@
 // Subscriptions and partitions that are looked at within a request: about 200 us.
 #define WITHIN_A_REQUEST 2000
 
-// The assignor that most members ask for.
-static const struct assignor *preferred_assignor(const struct target_view *v)
+// The assignor that most members ask for. Of two that are even, one that only the changed member brings comes
+// first in Kafka's hash map.
+static const struct assignor *preferred_assignor(const struct target_view *v, struct str changed)
 {
     const struct assignor *uniform = assignor_find(DEFAULT_ASSIGNOR), *range = assignor_find(STR("range"));
     uint32_t ranges = 0, uniforms = 0;
+    bool brings_range = false;
     for (uint32_t i = 0; i < v->members_count; i++) {
-        ranges += str_is(v->members[i].assignor, range->name);
-        uniforms += str_is(v->members[i].assignor, uniform->name);
+        const struct target_member *m = &v->members[i];
+        bool wants_range = str_is(m->assignor, range->name);
+        ranges += wants_range;
+        uniforms += str_is(m->assignor, uniform->name);
+        brings_range |= wants_range && str_equal(m->id, changed);
     }
-    return ranges > uniforms ? range : uniform;
+    return ranges > uniforms || (ranges == 1 && uniforms == 1 && brings_range) ? range : uniform;
 }
 
 static int compare_places(const void *a, const void *b)
@@ -70,16 +75,18 @@ static bool set_problem(const struct target_view *v, struct arena *arena, struct
             return false;
         }
     }
-    *p = (struct assignor_problem){topics, v->topics_count, members, v->members_count};
+    *p = (struct assignor_problem){topics, v->topics_count, members, v->members_count, .equal_names = true};
+    for (uint32_t i = 1; i < v->members_count && p->equal_names; i++)
+        p->equal_names = target_same_names(&v->members[i - 1], &v->members[i]);
     return true;
 }
 
-// The view has its members in order.
-static bool solve(const struct group_metadata *metadata, struct target_view *v, struct arena *arena,
-                  struct assignor_problem *p)
+// The view has its members in order. changed: whose heartbeat it is; null: nobody's.
+static bool solve(const struct group_metadata *metadata, struct target_view *v, struct str changed,
+                  struct arena *arena, struct assignor_problem *p)
 {
     return target_learn(metadata, v, arena) && set_problem(v, arena, p) &&
-           preferred_assignor(v)->assign(p, arena) == 0;
+           preferred_assignor(v, changed)->assign(p, arena) == 0;
 }
 
 // Within the request
@@ -92,7 +99,7 @@ bool consumer_assign(struct turn *t, struct str group, const struct consumer_cha
     struct assignor_problem p;
     bool comes = !change->group || !consumer_member_find(change->group, change->id);
     bool ok = target_see(change, arena, &v) && target_order(&v, comes ? change->id : STR_NULL, arena) &&
-              solve(&t->groups->config->metadata, &v, arena, &p);
+              solve(&t->groups->config->metadata, &v, change->id, arena, &p);
     for (uint32_t i = 0; ok && i < p.members_count; i++) {
         const struct assignor_member *m = &p.members[i];
         bool is_new = !change->group || !consumer_member_find(change->group, m->id);
@@ -221,8 +228,8 @@ void group_assignment_compute(struct group_assignment *a, const struct group_met
 {
     struct assignor_problem p;
     a->results = arena_zalloc(arena, a->view.members_count, sizeof *a->results);
-    a->failed =
-        !a->results || !target_order(&a->view, STR_NULL, arena) || !solve(metadata, &a->view, arena, &p);
+    a->failed = !a->results || !target_order(&a->view, STR_NULL, arena) ||
+                !solve(metadata, &a->view, STR_NULL, arena, &p);
     for (uint32_t i = 0; !a->failed && i < p.members_count; i++) {
         const struct assignor_member *m = &p.members[i];
         if (assignment_equal(&m->has, &m->gets))

@@ -106,6 +106,34 @@ bool target_same_topics(const struct target_member *a, const struct target_membe
            same_names(a->matched, a->matched_count, b->matched, b->matched_count);
 }
 
+// The next of the names that the member subscribes to, ascending and each once; a null view: there is none.
+static struct str next_name(const struct target_member *m, int32_t *own, int32_t *matched)
+{
+    int c = *own == m->topics_count        ? 1
+            : *matched == m->matched_count ? -1
+                                           : str_compare(m->topics[*own], m->matched[*matched]);
+    if (*own == m->topics_count && *matched == m->matched_count)
+        return STR_NULL;
+    struct str name = c <= 0 ? m->topics[*own] : m->matched[*matched];
+    *own += c <= 0;
+    *matched += c >= 0;
+    return name;
+}
+
+bool target_same_names(const struct target_member *a, const struct target_member *b)
+{
+    if (target_same_topics(a, b))
+        return true;
+    int32_t a_own = 0, a_matched = 0, b_own = 0, b_matched = 0;
+    for (;;) {
+        struct str l = next_name(a, &a_own, &a_matched), r = next_name(b, &b_own, &b_matched);
+        if (!l.data || !r.data)
+            return !l.data && !r.data;
+        if (!str_equal(l, r))
+            return false;
+    }
+}
+
 static bool learn_topic(const struct group_metadata *metadata, struct target_view *v, struct str name,
                         struct arena *arena)
 {

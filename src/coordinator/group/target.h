@@ -38,6 +38,8 @@ void target_free(struct target_view *v); // the arena's memory stays
 
 // Two members that subscribe to the same, in the same order.
 bool target_same_topics(const struct target_member *a, const struct target_member *b);
+// The same, however they are split into names and an expression.
+bool target_same_names(const struct target_member *a, const struct target_member *b);
 struct str target_name_at(const struct target_member *m, int32_t i);
 
 #endif

@@ -6,6 +6,7 @@ import time
 from harness.batch import CONTROL, GZIP, batch
 from harness.process import wait_until
 from harness.wire import NUMBERS, requests
+from interop.kdiff.members import HEARTBEAT, Members, member_value
 from interop.kdiff.normal import Normal
 
 # Not among them: ApiVersions, which each connection begins with.
@@ -167,9 +168,10 @@ LOADING = 14
 class Body:
     """Makes random bodies of one request in one version. '@t-a' stands for a topic's id on either side."""
 
-    def __init__(self, request, version, rnd, transactions):
-        """transactions: whether transactional ids and their coordinators may be asked for."""
+    def __init__(self, request, version, rnd, transactions, members=False):
+        """transactions: whether transactional ids and their coordinators may be asked for; members: those of consumer groups."""
         self.request, self.version, self.rnd, self.transactions = request, version, rnd, transactions
+        self.members = members
         self.api = request.name.removesuffix("Request")
 
     def make(self):
@@ -203,6 +205,8 @@ class Body:
         choice, kind = self.rnd.choice, field.type
         if field.name == "KeyType" and not self.transactions:
             return choice([0, 0, 7])
+        if self.members and (mine := member_value(field, self.rnd)) is not None:
+            return mine
         if (self.api, field.name) in BY_API:
             return choice(BY_API[self.api, field.name])
         if field.name in BY_NAME:
@@ -235,10 +239,12 @@ def apart(scram):
 
 
 class RandomRun:
-    def __init__(self, run, seed, only=()):
+    def __init__(self, run, seed, only=(), members=False):
+        """members: of consumer groups are asked for as clients would ask (members.py)."""
         self.run, self.rnd, self.only = run, random.Random(seed), set(only)
         self.norms = {side.name: Normal("\0") for side in run.sides}
         self.ids = {side.name: {} for side in run.sides}
+        self.members = Members(self.rnd) if members else None
         self.transactions = not self.only or bool(self.only & TRANSACTIONS)
         self.kinds = [0] if not self.only or self.only & GROUPS else []
         self.kinds += [1] if self.transactions else []
@@ -249,10 +255,13 @@ class RandomRun:
             self._await_coordinators(side)
         self._refresh()
         apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
+        apis += [HEARTBEAT] * 6 if self.members else []
         for number in range(count):
             api = self.rnd.choice(apis)
             version = self.rnd.choice([v for v in self.run.common(api) if v >= FIRST_VERSIONS.get(api, 0)])
-            body = Body(requests()[api], version, self.rnd, self.transactions).make()
+            body = Body(requests()[api], version, self.rnd, self.transactions, bool(self.members)).make()
+            if self.members and api == HEARTBEAT:
+                self.members.aim(body)
             client_id = self.rnd.choice(CLIENT_IDS)
             if api == "JoinGroup" and client_id is None:  # Kafka cannot write such a member, and never answers
                 client_id = ""
@@ -264,6 +273,9 @@ class RandomRun:
             self.run.await_image(api, body, answers)
             if api in ("EndTxn", "InitProducerId") and body.get("TransactionalId"):
                 self._await_end(body["TransactionalId"])
+            if self.members and api == HEARTBEAT:
+                kafka = self.ids[self.run.kafka.name]
+                self.members.learn(body, answers[1], {topic_id: name for name, topic_id in kafka.items()})
             if api == "JoinGroup":
                 self._after_join(number, body["GroupId"], answers)
 
