@@ -132,7 +132,8 @@ struct consumer_topics consumer_see_topics(struct turn *t, const struct consumer
 // consumer_assign.c: who is to own what
 
 // Whether to assign would cost more than a reactor has to give: a worker does it (consumer_assign_aside).
-bool consumer_assigns_aside(const struct turn *t, const struct group *g, int64_t partitions);
+// cost: what comes to the members that the group has: partitions, and what a new one subscribes to.
+bool consumer_assigns_aside(const struct turn *t, const struct group *g, int64_t cost);
 // Assigns anew and writes the targets that changed. *target is that of change->id. False: out of memory.
 bool consumer_assign(struct turn *t, struct str group, const struct consumer_change *change, int32_t epoch,
                      struct assignment *target);

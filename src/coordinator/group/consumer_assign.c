@@ -130,9 +130,8 @@ struct group_assignment {
     bool failed; // out of memory
 };
 
-bool consumer_assigns_aside(const struct turn *t, const struct group *g, int64_t partitions)
+bool consumer_assigns_aside(const struct turn *t, const struct group *g, int64_t cost)
 {
-    int64_t cost = partitions;
     struct map_entry *e;
     for (size_t i = 0; g && (e = map_next(&consumer_of(g)->members, &i));) {
         const struct consumer_subscription *s = &((const struct consumer_member *)e->value)->subscription;

@@ -385,7 +385,7 @@ static bool advance_target(struct turn *t, struct heartbeat *h)
                  t->now.wall_ms - c->assignment_ms < assignment_interval_ms(t, h->q->group_id);
     if (h->epoch <= h->assignment_epoch || waits)
         return true;
-    h->assigns_aside = consumer_assigns_aside(t, h->group, h->partitions);
+    h->assigns_aside = consumer_assigns_aside(t, h->group, h->partitions + h->subscription.topics_count);
     if (h->assigns_aside)
         return true;
     const struct consumer_change change = {h->group,         h->replaced, h->member_id,
