@@ -282,6 +282,32 @@ def gone(step, version, prefix):
     describe(step, name)
 
 
+def recreated(step, version, prefix):
+    """A topic that is deleted and made again while a transaction covers it: the new one gets the marker."""
+    name, at = prefix + "x", prefix + "t"
+    raises = version >= 5
+    ready(step, name)
+    topic(step, at)
+    init(step, None, name, keep="me")
+    if not raises:
+        add(step, 3, name, "me", [(at, [0])])
+    step("Produce", 12 if raises else 11, transactional("me", at, RECORD, 0, name))
+    step("DeleteTopics", None, {"Topics": [{"Name": at}], "TimeoutMs": 10000})
+    for side in step.run.sides:
+        for _ in range(100):
+            if not side.has_partition(at):
+                break
+            time.sleep(0.05)
+    topic(step, at)
+    id_of = topic_id(step, at)
+    step("DescribeProducers", None, {"Topics": [{"Name": at, "PartitionIndexes": [0]}]})
+    end(step, version, name, "me", keep="next" if raises else None)
+    describe(step, name)
+    ignore = ("ProducerId", "BaseTimestamp", "MaxTimestamp", "CrcOk")
+    step("Fetch", 12, fetch(at, id_of, [fetch_partition(0, 0)], IsolationLevel=1), ignore=ignore)
+    step("DescribeProducers", None, {"Topics": [{"Name": at, "PartitionIndexes": [0]}]}, ignore=("LastTimestamp",))
+
+
 def marker(step, version, producer, topics, commit=True, coordinator_epoch=0, transaction_version=0, bump=0):
     def body(context):
         producer_id, epoch = who(producer, bump)(context)
@@ -475,6 +501,7 @@ SCENARIOS = [
     ("ends", "EndTxn", ends),
     ("mixed transactions", "EndTxn", mixed),
     ("partition gone", "EndTxn", gone),
+    ("topic made again", "EndTxn", recreated),
     ("markers", "WriteTxnMarkers", markers),
     ("markers beside records", "WriteTxnMarkers", idempotent),
 ]

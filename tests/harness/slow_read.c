@@ -1,0 +1,42 @@
+// Loaded into a broker (LD_PRELOAD): a read of a log whose path holds the word in SLOW_IN waits as long as the
+// file SLOW_WHILE exists.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+static void be_slow(int fd)
+{
+    char link[64], path[4096];
+    const char *word = getenv("SLOW_IN"), *obstacle = getenv("SLOW_WHILE");
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t size = word && obstacle ? readlink(link, path, sizeof path - 1) : -1;
+    if (size < 4)
+        return;
+    path[size] = 0;
+    if (!strstr(path, word) || strcmp(path + size - 4, ".log") != 0)
+        return;
+    struct timespec pause = {0, 10 * 1000 * 1000};
+    while (access(obstacle, F_OK) == 0)
+        nanosleep(&pause, NULL);
+}
+
+ssize_t pread(int fd, void *to, size_t size, off_t offset)
+{
+    static ssize_t (*real)(int, void *, size_t, off_t);
+    if (!real)
+        real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
+    be_slow(fd);
+    return real(fd, to, size, offset);
+}
+
+ssize_t pread64(int fd, void *to, size_t size, off_t offset)
+{
+    return pread(fd, to, size, offset);
+}
