@@ -166,7 +166,9 @@ def cut_last_batch(broker, topic, partition):
 
 
 def has_skipped(broker):
-    """Kafka 4.3.1 drops the markers of what it finds decided when it does not know the partitions' leaders yet, as it starts."""
+    """Kafka 4.3.1 may lose markers as it starts after a kill. Its coordinators begin at once, for in the metadata the partitions
+    still have the leader from before; the broker itself takes no requests yet, and is fenced meanwhile. Where the markers' sender
+    looks at the partitions just then, they have no leader: it takes them for deleted, and completes the transaction without."""
     return broker.kind == "kafka" and "Couldn't find leader endpoint for partitions" in broker.log_text()
 
 

@@ -10,6 +10,10 @@ A record is [key, value, timestamp or null, [[header, value]...]], bytes in base
     {"do": "consume", "topic": t, "partition": p, "offset": o, "count": n}               -> {"records": [...]}
     {"do": "consume_group", "group": g, "topics": [t...], "count": n, "protocol": "classic" or "consumer"}
                   until n records came, commits, leaves                    -> {"records": [[topic, partition, record]...]}
+    {"do": "process", "group": g, "from": t, "topic": u, "partitions": [p...], "transactional_id": x, "count": n, "die": bool}
+                  reads n records of t in its group and writes each into the same partition of u, in transactions with their
+                  offsets; the second one is aborted, and its records are read again; with "die", the program ends at once in
+                  the third, with the status 9                                                                          -> {}
 
 and administration, what the library offers of it:
 
@@ -78,9 +82,16 @@ class Program(Client):
         for attribute, value in more.items():
             setattr(self, attribute, value)
 
+    def _words(self, bootstrap):
+        return [*self._command(toolchains.prepare(self.language)), bootstrap]
+
+    def die(self, bootstrap, job):
+        """Does a job in which the program is to end on its own."""
+        run_noting(self._words(bootstrap), 170, json.dumps([job]).encode(), ok=(9,))
+
     def do(self, bootstrap, jobs, may_complain=False):
         """Does the jobs and returns their results; an AssertionError where the client complained of anything."""
-        command = [*self._command(toolchains.prepare(self.language)), bootstrap]
+        command = self._words(bootstrap)
         out, said = run_noting(command, 170, json.dumps(jobs).encode())
         if "CLIENT_LOG" in os.environ:  # the program writes all that its library logs
             print(f"-- {self.name}: {', '.join(job['do'] for job in jobs)}\n{said}")

@@ -15,6 +15,7 @@ var franzGo = library{
 	"produce":       franzProduce,
 	"consume":       franzConsume,
 	"consume_group": franzConsumeGroup,
+	"process":       franzProcess,
 
 	"create_topics":             administered(franzCreateTopics),
 	"delete_topics":             administered(franzDeleteTopics),
@@ -139,6 +140,54 @@ func franzConsumeGroup(bootstrap string, j *job) (object, error) {
 		err = client.LeaveGroupContext(context.Background())
 	}
 	return object{"records": records}, err
+}
+
+func franzProcess(bootstrap string, j *job) (object, error) {
+	session, err := kgo.NewGroupTransactSession(
+		kgo.SeedBrokers(bootstrap), kgo.TransactionalID(j.TransactionalID), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ConsumerGroup(j.Group), kgo.ConsumeTopics(j.From), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.SessionTimeout(6*time.Second),
+		kgo.WithLogger(kgo.BasicLogger(os.Stderr, kgo.LogLevelError, nil)),
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer session.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
+	defer cancel()
+	number := 0
+	for left := j.Count; left > 0; {
+		fetches := session.PollRecords(ctx, processedSize)
+		if err := fetches.Err(); err != nil {
+			return nil, fmt.Errorf("%d records are left: %w", left, err)
+		}
+		if fetches.NumRecords() == 0 {
+			continue
+		}
+		number++
+		if err := session.Begin(); err != nil {
+			return nil, err
+		}
+		promise := kgo.AbortingFirstErrPromise(session.Client())
+		fetches.EachRecord(func(r *kgo.Record) {
+			out := &kgo.Record{Topic: j.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
+			session.Produce(ctx, out, promise.Promise())
+		})
+		if err := promise.Err(); err != nil {
+			return nil, err
+		}
+		if number == deadlyNumber && j.Die {
+			os.Exit(deathStatus)
+		}
+		committed, err := session.End(ctx, kgo.TransactionEndTry(number != abortedNumber))
+		if err != nil {
+			return nil, err
+		}
+		if committed {
+			left -= fetches.NumRecords()
+		}
+	}
+	return nil, nil
 }
 
 // administered makes a job of what needs an admin client.

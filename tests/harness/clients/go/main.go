@@ -12,6 +12,14 @@ import (
 
 const timeout = 30 * time.Second
 
+// Of a processor's transactions: which one is aborted, in which one it may die, and how.
+const (
+	abortedNumber = 2
+	deadlyNumber  = 3
+	deathStatus   = 9
+	processedSize = 7 // records of a transaction
+)
+
 // record is [key, value, timestamp or null, [[header, value]...]]; encoding/json has bytes in base64 and nil as null.
 type record struct {
 	key, value []byte
@@ -72,6 +80,10 @@ type job struct {
 	Before      int64           `json:"before"`
 	Group       string          `json:"group"`
 	Protocol    string          `json:"protocol"`
+	// of a processor
+	From            string `json:"from"`
+	TransactionalID string `json:"transactional_id"`
+	Die             bool   `json:"die"`
 	// what to set and what to delete of a topic's settings
 	Set    map[string]string `json:"set"`
 	Delete []string          `json:"delete"`

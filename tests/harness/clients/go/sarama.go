@@ -16,6 +16,7 @@ var saramaLibrary = library{
 	"produce":       saramaProduce,
 	"consume":       saramaConsume,
 	"consume_group": saramaConsumeGroup,
+	"process":       saramaProcess,
 
 	"create_topics":             saramaAdministered(saramaCreateTopics),
 	"delete_topics":             saramaAdministered(saramaDeleteTopics),
@@ -186,6 +187,134 @@ func saramaConsumeGroup(bootstrap string, j *job) (object, error) {
 		}
 	}
 	return object{"records": records}, errors.Join(err, group.Close())
+}
+
+// saramaProcessor takes one partition after the other, from where its group has come to.
+type saramaProcessor struct {
+	job      *job
+	producer sarama.SyncProducer
+	consumer sarama.Consumer
+	number   int
+}
+
+func saramaProcess(bootstrap string, j *job) (object, error) {
+	config := saramaConfig()
+	config.Producer.Return.Successes = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Producer.Idempotent = true
+	config.Producer.Transaction.ID = j.TransactionalID
+	config.Net.MaxOpenRequests = 1
+	config.Consumer.IsolationLevel = sarama.ReadCommitted
+	client, err := sarama.NewClient([]string{bootstrap}, config)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	p := saramaProcessor{job: j}
+	if p.producer, err = sarama.NewSyncProducerFromClient(client); err != nil {
+		return nil, err
+	}
+	defer p.producer.Close()
+	if p.consumer, err = sarama.NewConsumerFromClient(client); err != nil {
+		return nil, err
+	}
+	defer p.consumer.Close()
+	fetched, err := saramaCommitted(bootstrap, j)
+	if err != nil {
+		return nil, err
+	}
+	for _, partition := range j.Partitions {
+		end, err := client.GetOffset(j.From, partition, sarama.OffsetNewest)
+		if err == nil {
+			err = p.process(partition, max(fetched[partition], 0), end)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func saramaCommitted(bootstrap string, j *job) (map[int32]int64, error) {
+	admin, err := sarama.NewClusterAdmin([]string{bootstrap}, saramaConfig())
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	fetched, err := admin.ListConsumerGroupOffsets(j.Group, map[string][]int32{j.From: j.Partitions})
+	if err != nil {
+		return nil, err
+	}
+	offsets := map[int32]int64{}
+	for _, partition := range j.Partitions {
+		offsets[partition] = fetched.Blocks[j.From][partition].Offset
+	}
+	return offsets, nil
+}
+
+func (p *saramaProcessor) process(partition int32, next, end int64) error {
+	for next < end {
+		messages, err := p.read(partition, next, int(min(end-next, processedSize)))
+		if err != nil {
+			return err
+		}
+		p.number++
+		committed, err := p.transact(partition, messages)
+		if err != nil {
+			return err
+		}
+		if committed {
+			next += int64(len(messages))
+		}
+	}
+	return nil
+}
+
+func (p *saramaProcessor) read(partition int32, from int64, count int) ([]*sarama.ConsumerMessage, error) {
+	reader, err := p.consumer.ConsumePartition(p.job.From, partition, from)
+	if err != nil {
+		return nil, err
+	}
+	var messages []*sarama.ConsumerMessage
+	for deadline := time.After(timeout); err == nil && len(messages) < count; {
+		select {
+		case message := <-reader.Messages():
+			messages = append(messages, message)
+		case <-deadline:
+			err = fmt.Errorf("%d of %d records", len(messages), count)
+		}
+	}
+	return messages, errors.Join(err, reader.Close())
+}
+
+func (p *saramaProcessor) transact(partition int32, messages []*sarama.ConsumerMessage) (bool, error) {
+	if err := p.producer.BeginTxn(); err != nil {
+		return false, err
+	}
+	var out []*sarama.ProducerMessage
+	for _, m := range messages {
+		one := &sarama.ProducerMessage{Topic: p.job.Topic, Partition: partition, Value: sarama.ByteEncoder(m.Value)}
+		if m.Key != nil {
+			one.Key = sarama.ByteEncoder(m.Key)
+		}
+		out = append(out, one)
+	}
+	if err := p.producer.SendMessages(out); err != nil {
+		return false, err
+	}
+	next := messages[len(messages)-1].Offset + 1
+	offsets := map[string][]*sarama.PartitionOffsetMetadata{p.job.From: {{Partition: partition, Offset: next}}}
+	if err := p.producer.AddOffsetsToTxn(offsets, p.job.Group); err != nil {
+		return false, err
+	}
+	if p.number == deadlyNumber && p.job.Die {
+		os.Exit(deathStatus)
+	}
+	if p.number == abortedNumber {
+		return false, p.producer.AbortTxn()
+	}
+	return true, p.producer.CommitTxn()
 }
 
 // saramaAdministered makes a job of what needs an admin client.

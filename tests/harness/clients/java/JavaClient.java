@@ -46,6 +46,7 @@ public final class JavaClient {
             case "produce" -> produce(job);
             case "consume" -> consume(job);
             case "consume_group" -> consumeGroup(job);
+            case "process" -> JavaProcessor.process(properties(), job);
             default -> {
                 try (JavaAdmin admin = new JavaAdmin(properties())) {
                     yield admin.result(job);

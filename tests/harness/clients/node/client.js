@@ -61,6 +61,51 @@ async function consumeGroup(consumer, job, commit, subscription = {}) {
   return { records };
 }
 
+/** Reads job.count records in the group and writes each in a transaction with its offset: the second one is aborted at first, and
+ * in the third the process may end. sendOffsets says which the library wants to know the group by. */
+async function processGroup(consumer, producer, job, group, subscription = {}) {
+  let [number, left] = [0, job.count];
+  await producer.connect();
+  await consumer.connect();
+  try {
+    let enough;
+    let failed;
+    const done = new Promise((resolve, reject) => { [enough, failed] = [resolve, reject]; });
+    const transact = async (partition, got) => {
+      number += 1;
+      const transaction = await producer.transaction();
+      await transaction.send({ topic: job.topic, messages: [{ key: got.key, value: got.value, partition }] });
+      const offset = String(BigInt(got.offset) + 1n);
+      await transaction.sendOffsets({ ...group, topics: [{ topic: job.from, partitions: [{ partition, offset }] }] });
+      if (number === 3 && job.die) process.exit(9);
+      if (number === 2) {
+        await transaction.abort();
+        await transact(partition, got);
+      } else {
+        await transaction.commit();
+      }
+    };
+    await consumer.subscribe({ topics: [job.from], ...subscription });
+    await consumer.run({
+      eachMessage: async ({ partition, message: got }) => {
+        if (left <= 0) return;
+        try {
+          await transact(partition, got);
+        } catch (problem) {
+          failed(problem);
+          return;
+        }
+        left -= 1;
+        if (left <= 0) enough();
+      },
+    });
+    if (left > 0) await within(done, () => `${left} records are left`);
+  } finally {
+    await consumer.disconnect();
+    await producer.disconnect();
+  }
+}
+
 async function main() {
   const [library, bootstrap] = process.argv.slice(2);
   if (!['kafkajs', 'confluent'].includes(library) || !bootstrap) {
@@ -79,7 +124,7 @@ async function main() {
   require('fs').writeSync(1, JSON.stringify(results));
 }
 
-module.exports = { TIMEOUT_MS, bytes, text, message, record, within, consumeGroup };
+module.exports = { TIMEOUT_MS, bytes, text, message, record, within, consumeGroup, processGroup };
 
 if (require.main === module) {
   main().then(() => process.exit(0), (problem) => {

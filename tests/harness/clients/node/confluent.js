@@ -4,7 +4,7 @@
 // callbacks (RdKafka) read from assigned partitions.
 
 const { KafkaJS: { Kafka }, KafkaConsumer } = require('@confluentinc/kafka-javascript');
-const { message, record, within, consumeGroup, TIMEOUT_MS } = require('./client.js');
+const { message, record, within, consumeGroup, processGroup, TIMEOUT_MS } = require('./client.js');
 
 module.exports = (bootstrap) => {
   const complain = (label) => (text, more) => console.error(label, text, more ? JSON.stringify(more) : '');
@@ -79,6 +79,11 @@ module.exports = (bootstrap) => {
         kafkaJS: { groupId: job.group, autoCommit: false, fromBeginning: true },
       });
       return consumeGroup(consumer, job, (offsets) => consumer.commitOffsets(offsets));
+    },
+    process(job) {
+      const consumer = kafka.consumer({ kafkaJS: { groupId: job.group, autoCommit: false, fromBeginning: true, sessionTimeout: 6000 } });
+      const producer = kafka.producer({ kafkaJS: { transactionalId: job.transactional_id } });
+      return processGroup(consumer, producer, job, { consumer });
     },
 
     create_topics: administered(async (admin, job) => {

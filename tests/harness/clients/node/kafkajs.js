@@ -5,7 +5,7 @@
 process.env.KAFKAJS_NO_PARTITIONER_WARNING = '1';
 
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel, ConfigResourceTypes } = require('kafkajs');
-const { message, consumeGroup, TIMEOUT_MS } = require('./client.js');
+const { message, consumeGroup, processGroup, TIMEOUT_MS } = require('./client.js');
 
 CompressionCodecs[CompressionTypes.Snappy] = require('kafkajs-snappy');
 
@@ -49,6 +49,11 @@ module.exports = (bootstrap) => {
     consume_group(job) {
       const consumer = kafka.consumer({ groupId: job.group, maxWaitTimeInMs: 100 });
       return consumeGroup(consumer, job, (offsets) => consumer.commitOffsets(offsets), { fromBeginning: true });
+    },
+    process(job) {
+      const consumer = kafka.consumer({ groupId: job.group, maxWaitTimeInMs: 100, sessionTimeout: 6000, heartbeatInterval: 1000 });
+      const producer = kafka.producer({ transactionalId: job.transactional_id, idempotent: true, maxInFlightRequests: 1 });
+      return processGroup(consumer, producer, job, { consumerGroupId: job.group }, { fromBeginning: true });
     },
 
     create_topics: administered(async (admin, job) => {
