@@ -1,5 +1,5 @@
-// Loaded into a broker (LD_PRELOAD): a read of a log whose path holds the word in SLOW_IN waits as long as the
-// file SLOW_WHILE exists.
+// Loaded into a broker (LD_PRELOAD): a read of a log whose path holds the word in SLOW_IN waits as long as
+// the file SLOW_WHILE exists.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
