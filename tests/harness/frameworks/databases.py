@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 from harness.broker import free_port
-from harness.frameworks.runner import Runner
+from harness.frameworks.runner import PATIENCE_S, Runner
 from harness.process import run
 
 PASSWORD = "odradek"
@@ -62,13 +62,13 @@ class PostgreSQL(Database):
         bin_folder = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
         data = self.directory / "data"
         make = [bin_folder / "initdb", "-D", data, "-U", self.user, "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-        run([*self.as_user, *make], 60)
+        run([*self.as_user, *make], PATIENCE_S)
         settings = ["wal_level=logical", "fsync=off", f"port={self.port}", f"unix_socket_directories={self.directory}"]
         return [bin_folder / "postgres", "-D", data, *(word for setting in settings for word in ("-c", setting))]
 
     def ask(self, statements):
         command = ["psql", "-h", "127.0.0.1", "-p", self.port, "-U", self.user, "-d", "postgres", "-XqAt", "-F", "\t"]
-        out = run([*command, "-v", "ON_ERROR_STOP=1", "-f", "-"], 60, statements.encode()).decode()
+        out = run([*command, "-v", "ON_ERROR_STOP=1", "-f", "-"], PATIENCE_S, statements.encode()).decode()
         return [line.split("\t") for line in out.splitlines()]
 
 
@@ -78,7 +78,7 @@ class MariaDB(Database):
     def make(self):
         data = self.directory / "data"
         common = ["--no-defaults", f"--datadir={data}"]
-        run([*self.as_user, "mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"], 90)
+        run([*self.as_user, "mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"], PATIENCE_S)
         more = [f"--port={self.port}", "--bind-address=127.0.0.1", f"--socket={self._socket}", f"--pid-file={self.directory}/pid"]
         binlog = ["--server-id=1", "--log-bin=binlog", "--binlog-format=ROW", "--binlog-row-image=FULL"]
         quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=8M"]
@@ -99,5 +99,5 @@ class MariaDB(Database):
 
     def ask(self, statements):
         command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "-u", "root", "--batch", "--skip-column-names"]
-        out = run([*command, "--default-character-set=utf8mb4"], 60, statements.encode()).decode()
+        out = run([*command, "--default-character-set=utf8mb4"], PATIENCE_S, statements.encode()).decode()
         return [line.split("\t") for line in out.splitlines()]

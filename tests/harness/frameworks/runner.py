@@ -1,11 +1,14 @@
 """A process beside the brokers of a test, which keeps its name and its log over stop, kill and start."""
 
+import contextlib
 import os
+import re
+import signal
 
 from harness.process import Process, wait_until
 
 
-PATIENCE_S = 240  # a framework has a dozen timers of its own, and the machine may be busy
+PATIENCE_S = 400  # a framework has a dozen timers of its own, and the machine may be busy
 
 
 class Runner:
@@ -79,3 +82,25 @@ class Runner:
 
 class JavaRunner(Runner):
     clean_exit = (0, 143)  # the JVM's own way of ending on SIGTERM
+
+
+class PythonRunner(Runner):
+    """Python with a JVM of its own, whose process id it prints after "JVM"."""
+
+    def start(self):
+        self._said_before = len(self.log_text())
+        return super().start()
+
+    def kill(self):
+        """kill -9 of both of its processes, the one that works first."""
+        self.check_runs()
+        self.discard()
+
+    def discard(self):
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        for number in re.findall(r"JVM (\d+)", self.log_text()[self._said_before :]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(number), signal.SIGKILL)
+        process.kill()

@@ -13,7 +13,7 @@ from harness.frameworks.runner import PATIENCE_S, JavaRunner, Runner
 from harness.process import run, wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("cassandra"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("cassandra"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 3
 EXPORTS = [
@@ -71,7 +71,8 @@ class Cassandra(JavaRunner):
         return "Starting listening for CQL clients" in self.log_text()
 
     def rows(self):
-        return [tuple(json.loads(line)) for line in run(framework("cassandra").script("feed.py", "rows", self.port)).splitlines()]
+        lines = run(framework("cassandra").script("feed.py", "rows", self.port), PATIENCE_S).splitlines()
+        return [tuple(json.loads(line)) for line in lines]
 
 
 def test_a_table_from_a_topic(brokers, directory):

@@ -7,7 +7,7 @@ from harness.frameworks.runner import PATIENCE_S
 from harness.process import wait_until
 from harness.topics import create_topics, end_of, read_topic
 
-pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1800)]
 
 FILE = "org.apache.kafka.connect.file.FileStream"
 

@@ -13,7 +13,7 @@ from harness.frameworks.runner import PATIENCE_S
 from harness.process import wait_until
 from harness.topics import read_topic
 
-pytestmark = [pytest.mark.needs("connect", "debezium", "postgresql", "mariadb"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("connect", "debezium", "postgresql", "mariadb"), pytest.mark.timeout(1800)]
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
 COLUMNS = "id INTEGER PRIMARY KEY, customer VARCHAR(100) NOT NULL, amount INTEGER NOT NULL, note VARCHAR(200)"

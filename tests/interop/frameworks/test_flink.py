@@ -1,38 +1,29 @@
 """Flink's tables over topics: sums by key and a copy of each record, from a checkpoint on after a kill."""
 
 import json
-import os
 import pathlib
 import random
-import re
-import signal
 from collections import Counter
 
 import pytest
 
 from harness import java
 from harness.frameworks.framework import framework
-from harness.frameworks.runner import PATIENCE_S, Runner
+from harness.frameworks.runner import PATIENCE_S, PythonRunner
 from harness.process import wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("flink"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("flink"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 3
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
 
 
-class Flink(Runner):
+class Flink(PythonRunner):
     def __init__(self, directory, broker, guarantee):
         (jar,) = pathlib.Path(framework("flink").libs).glob("flink-sql-connector-kafka-*.jar")
         command = framework("flink").script("flink_app.py", broker.bootstrap, directory / "checkpoints", jar, guarantee, java.LOG_CONFIG)
         super().__init__("flink", directory, command)
-
-    def kill(self):
-        """kill -9 of both of its processes, the one that works first."""
-        os.kill(int(re.findall(r"JVM (\d+)", self.log_text())[-1]), signal.SIGKILL)
-        process, self.process = self.process, None
-        process.kill()
 
     def checkpoints(self):
         """The number of the newest one."""

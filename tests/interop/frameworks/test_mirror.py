@@ -10,7 +10,7 @@ from harness.process import wait_until
 from harness.records import binary_records
 from harness.topics import create_topics, read_topic
 
-pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 2
 CONFIGS = {"retention.ms": "-1", "max.message.bytes": "2000000"}

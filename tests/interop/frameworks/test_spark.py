@@ -1,41 +1,33 @@
 """Spark Structured Streaming: a batch read, and sums in windows from topic to topic that go on after a kill."""
 
 import json
-import os
 import pathlib
 import random
 import re
-import signal
 import time
 from collections import Counter, defaultdict
 
 import pytest
 
 from harness.frameworks.framework import framework
-from harness.frameworks.runner import PATIENCE_S, Runner
+from harness.frameworks.runner import PATIENCE_S, PythonRunner
 from harness.process import wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("spark"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("spark"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 3
 # The rest of what they depend on comes with pyspark.
 JARS = ("spark-sql-kafka", "spark-token-provider", "kafka-clients", "commons-pool2")
 
 
-class Spark(Runner):
+class Spark(PythonRunner):
     def __init__(self, directory, broker, mode):
         jars = [path for path in sorted(pathlib.Path(framework("spark").libs).iterdir()) if path.name.startswith(JARS)]
         command = framework("spark").script(
             "spark_app.py", mode, broker.bootstrap, directory / "checkpoint", ",".join(map(str, jars))
         )
         super().__init__(f"spark-{mode}", directory, command)
-
-    def kill(self):
-        """kill -9 of both of its processes, the one that works first."""
-        os.kill(int(re.findall(r"JVM (\d+)", self.log_text())[-1]), signal.SIGKILL)
-        process, self.process = self.process, None
-        process.kill()
 
 
 class Events:
@@ -71,7 +63,7 @@ def test_batch_read(brokers, directory):
     events = Events(broker)
     events.write(3000)
     spark = brokers.add(Spark(directory, broker, "batch")).start()
-    spark.wait(150)
+    spark.wait(PATIENCE_S)
     counts, sums, by_key = Counter(), Counter(), defaultdict(int)
     for key, amount, _, partition in events.all:
         counts[partition] += 1

@@ -13,7 +13,7 @@ from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 from harness.topics import create_topics, write_topic
 
-pytestmark = [pytest.mark.needs("storm", "hbase"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("storm", "hbase"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 3
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
@@ -33,7 +33,7 @@ class HBase(JavaRunner):
         return "SERVES" in self.log_text()
 
     def rows(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports()[0]}/", timeout=60) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports()[0]}/", timeout=PATIENCE_S) as answer:
             return dict(line.split("\t") for line in answer.read().decode().splitlines())
 
 

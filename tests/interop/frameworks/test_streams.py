@@ -13,7 +13,7 @@ from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import run, wait_until
 from harness.topics import create_topics, read_topic, write_topic
 
-pytestmark = [pytest.mark.needs("streams"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("streams"), pytest.mark.timeout(1800)]
 
 PARTITIONS = 4
 WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter", "leaves", "star", "wood"]
@@ -173,7 +173,7 @@ def test_smoke(brokers, directory, guarantee, keys, seconds, kills):
     """Kafka Streams' own: a dozen operators and stores, over records that its driver writes and whose results it verifies."""
     broker = brokers.start()
     streams = framework("streams")
-    run(streams.java("Smoke", "topics", broker.bootstrap, PARTITIONS))
+    run(streams.java("Smoke", "topics", broker.bootstrap, PARTITIONS), PATIENCE_S)
     apps = [
         brokers.add(App(directory, broker, "Smoke", "process", name, processing_guarantee=guarantee, application_id="SmokeTest"))
         for name in ("one", "other")
@@ -199,5 +199,5 @@ def test_smoke(brokers, directory, guarantee, keys, seconds, kills):
         return driver.process.returncode is not None or any(map(App.check_runs, apps))
 
     wait_until(driven, seconds + 2 * PATIENCE_S, "the driver to verify", 0.2)
-    driver.wait(10)
+    driver.wait(PATIENCE_S)
     assert "SUCCESS" in driver.log_text()
