@@ -31,7 +31,12 @@ USUAL = [
         "Streams and Connect look for the topics that they make",
     ),
     (r"Error: (CONCURRENT_TRANSACTIONS|NOT_ENOUGH_REPLICAS)", "the producer's transaction before is still ending; it asks again"),
-    (r"consumer poll timeout has expired", "the application was slow"),
+    (r"WARN.*\b\w*Coordinator\b", "members are late, and topics still to be made, on a busy machine; what comes of that the tests see"),
+    (
+        "UNKNOWN_MEMBER_ID|ILLEGAL_GENERATION|REBALANCE_IN_PROGRESS|RebalanceInProgress|CommitFailed|UnknownMemberId|ProducerFenced"
+        "|PRODUCER_FENCED|InvalidProducerEpoch|INVALID_PRODUCER_EPOCH",
+        "whoever was missed for longer than its session is fenced",
+    ),
     (r"Not updating high watermark .* no longer assigned", "Debezium's reader of its history has ended"),
     (r"Close timed out with \d+ pending requests to coordinator", "Connect, when it is stopped, does not wait for the group"),
     (r"Aborting producer batches due to fatal error", "of which the task or the application then fails, which the tests see"),
