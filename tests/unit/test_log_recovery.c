@@ -310,6 +310,43 @@ static void a_recovery_that_fails_can_be_repeated(void **state)
     fixture_stop(&f);
 }
 
+static struct file_fault note_index(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    (void)fd, (void)size;
+    *(int *)arg += call == FILE_CALL_OPEN && strstr(path, "index");
+    return (struct file_fault){0};
+}
+
+// Index files that are longer than they should be are cut at the stop; others are not even opened, as many logs
+// may have been recovered.
+static void a_stop_after_a_recovery_opens_no_index_for_nothing(void **state)
+{
+    static const char *const suffixes[] = {".index", ".timeindex"};
+    (void)state;
+    for (int longer = 0; longer < 2; longer++) {
+        struct log_fixture f;
+        char path[256];
+        int opened = 0;
+        fixture_start(&f);
+        fixture_open(&f, true, 0);
+        append_ok(f.log, BATCH_SPEC(0), 0);
+        log_close(f.log, false);
+        for (int i = 0; longer && i < 2; i++) { // as Kafka leaves them behind
+            snprintf(path, sizeof path, "%s/t-0/%020d%s", f.root, 0, suffixes[i]);
+            assert_int_equal(truncate(path, 10 << 20), 0);
+        }
+        fixture_open(&f, false, 0);
+        file_set_fault(note_index, &opened);
+        assert_int_equal(log_close(f.log, true), 0);
+        file_set_fault(NULL, NULL);
+        f.log = NULL;
+        assert_int_equal(opened, longer ? 2 : 0);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(size_of(f.root, 0, suffixes[i]), 0);
+        fixture_stop(&f);
+    }
+}
+
 // ---------------------------------------------------------------- power loss: what was not synced may be
 // gone
 
@@ -488,6 +525,7 @@ int main(void)
         cmocka_unit_test(old_magic_in_what_a_start_does_not_read_stops_the_log),
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
+        cmocka_unit_test(a_stop_after_a_recovery_opens_no_index_for_nothing),
         cmocka_unit_test(a_loss_between_segments_ends_the_log_there),
         cmocka_unit_test(after_power_loss_everything_flushed_is_there),
     };
