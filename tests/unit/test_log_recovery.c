@@ -317,8 +317,8 @@ static struct file_fault note_index(void *arg, enum file_call call, int fd, cons
     return (struct file_fault){0};
 }
 
-// Index files that are longer than they should be are cut at the stop; others are not even opened, as many logs
-// may have been recovered.
+// Index files that are longer than they should be are cut at the stop; others are not even opened, as many
+// logs may have been recovered.
 static void a_stop_after_a_recovery_opens_no_index_for_nothing(void **state)
 {
     static const char *const suffixes[] = {".index", ".timeindex"};
