@@ -255,9 +255,10 @@ void sampler_free(struct sampler *s)
         return;
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
+    bool started = s->life != IDLE;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    if (s->life != IDLE)
+    if (started)
         thread_join(&s->thread);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
