@@ -18,7 +18,7 @@ static void close_unknown(struct request *r)
     request_close(r, "the request names an unknown resource, pattern, operation or permission");
 }
 
-static int16_t refusal(struct request *r, int operation, struct str *message)
+static int16_t refusal(struct request *r, enum acl_operation operation, struct str *message)
 {
     bool allowed = request_authorize(r, operation, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME);
     int16_t error = allowed ? E_SECURITY_DISABLED : E_CLUSTER_AUTHORIZATION_FAILED;
