@@ -41,10 +41,20 @@ def _ports():
     return 20000 + number * share, 20000 + (number + 1) * share - 1
 
 
+_given = set()
+
+
 def free_port():
-    """A port nobody listens on, outside the range that outgoing connections take theirs from."""
+    """A port nobody listens on and that was given to nobody yet, as he may listen on it only later, outside the range that
+    outgoing connections take theirs from."""
+    first, last = _ports()
     while True:
-        port = random.randint(*_ports())
+        if len(_given) > (last - first) // 2:
+            _given.clear()
+        port = random.randint(first, last)
+        if port in _given:
+            continue
+        _given.add(port)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
