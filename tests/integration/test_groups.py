@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.broker import memory_bytes, sanitized
+from harness.members import await_group
 from harness.process import least_s, wait_until
 from harness.requests import connect, create_topic
 
@@ -15,15 +16,6 @@ GROUPS = 2_000 if sanitized() else 10_000
 MEMBERS = 200 if sanitized() else 1_000
 AT_ONCE = 500
 BYTES_PER_GROUP = 2_000
-
-
-def await_coordinator(broker, group):
-    def ready():
-        with connect(broker) as connection:
-            found = connection.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": [group]})
-            return found["Coordinators"][0]["ErrorCode"] == 0
-
-    wait_until(ready, 20, "the groups' topic")
 
 
 def commit_body(group, offset):
@@ -63,7 +55,7 @@ def test_ten_thousand_groups(brokers):
     broker = brokers.start()
     create_topic(broker, "t")
     names = [f"group-{number}" for number in range(GROUPS)]
-    await_coordinator(broker, names[0])
+    await_group(broker.port, names[0])
     with connect(broker) as connection:
         ask_all(connection, "OffsetCommit", 8, [commit_body(names[0], 0)])
         before = memory_bytes(broker)
@@ -96,7 +88,7 @@ def test_ten_thousand_groups(brokers):
 def test_a_thousand_members(brokers):
     """One rebalance, one generation, and each member gets its own assignment."""
     broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "3000"})
-    await_coordinator(broker, "g")
+    await_group(broker.port, "g")
     connections = [connect(broker, 40) for _ in range(MEMBERS)]
     join = {
         "GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "MemberId": "",
@@ -129,7 +121,7 @@ def test_a_thousand_members(brokers):
 def test_stop_answers_who_waits(brokers):
     """A join that waits for others is answered when the broker stops, and does not hold it up."""
     broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "60000"})
-    await_coordinator(broker, "g")
+    await_group(broker.port, "g")
     join = {
         "GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "MemberId": "",
         "ProtocolType": "consumer", "Protocols": [{"Name": "range", "Metadata": b""}],
@@ -150,7 +142,7 @@ def test_stop_answers_who_waits(brokers):
             took_s = time.monotonic() - started
             assert receive(connection, "JoinGroup", 3)["ErrorCode"] == 15  # COORDINATOR_NOT_AVAILABLE
         broker.start()
-        await_coordinator(broker, "g")
+        await_group(broker.port, "g")
         return took_s
 
     assert least_s(stop_under_a_join) < 3
@@ -194,8 +186,8 @@ def test_a_great_request_costs_what_it_is_long(brokers, what):
     api, version, body = GREAT_REQUESTS[what]
     broker = brokers.start(settings={"num.network.threads": "1"})
     create_topic(broker, "t")
-    await_coordinator(broker, "g")
-    await_coordinator(broker, "j")
+    await_group(broker.port, "g")
+    await_group(broker.port, "j")
     with connect(broker) as client, connect(broker) as witness:
         ask_all(client, "OffsetCommit", 8, [commit_body("g", 0)])
         before, cpu_before = memory_bytes(broker), cpu_ms(broker)
@@ -225,7 +217,7 @@ def test_an_offset_that_is_to_be_kept_for_ever(brokers):
     """Older clients say how long; the longest time there is does not end at once."""
     broker = brokers.start(settings={"offsets.retention.check.interval.ms": "100"})
     create_topic(broker, "t")
-    await_coordinator(broker, "g")
+    await_group(broker.port, "g")
     body = {**commit_body("g", 7), "RetentionTimeMs": 2**63 - 1}
     wanted = {"GroupId": "g", "Topics": [{"Name": "t", "PartitionIndexes": [0]}]}
     with connect(broker) as connection:
