@@ -38,10 +38,11 @@ BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's
 
 
 class Normal:
-    """Replaces ids by the order in which they were first seen, drops what differs by nature, sorts lists."""
+    """Replaces ids by the order in which they were first seen, drops what differs by nature, sorts lists. own: of all groups that
+    are listed, only those of the prefix count; what becomes of others' members, and when, is not asked."""
 
-    def __init__(self, prefix):
-        self.seen, self.prefix = {}, prefix
+    def __init__(self, prefix, own=False):
+        self.seen, self.prefix, self.own = {}, prefix, own
 
     def __call__(self, obj, key=None):
         if isinstance(obj, dict):
@@ -57,6 +58,8 @@ class Normal:
         if key == "Partitions" and isinstance(obj, list) and all(isinstance(x, int) for x in obj):
             return sorted(obj)  # of a transaction: Kafka has them in a hash set
         if isinstance(obj, list):
+            if self.own and key == "Groups":
+                obj = [x for x in obj if "ProtocolType" not in x or "Members" in x or x["GroupId"].startswith(self.prefix)]
             return self._sorted([self(x, key) for x in sorted(obj, key=self._order)])
         if isinstance(obj, bytes):
             return self(parse(obj)) if key == "Records" else obj.hex()

@@ -206,7 +206,7 @@ class Step:
     def __init__(self, run, title, api, version):
         self.run, self.title, self.varied, self.version = run, title, api, version
         self.prefix = f"{title.replace(' ', '-')[:24]}.{version}."
-        self.norms = {side.name: Normal(self.prefix) for side in run.sides}
+        self.norms = {side.name: Normal(self.prefix, own=True) for side in run.sides}
         for side in run.sides:
             side.context = {}
 
