@@ -300,31 +300,14 @@ static int delete_all(struct topic_call *t)
     return status;
 }
 
-static const struct option delete_options[] = {TOPIC_OPTIONS, {NULL, 0, false}};
-
 static int run_delete(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, argc, argv);
-    struct topic_call t;
-    int status = topic_start(&t, self, argc), option;
-    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
-        if (option == OPTION_HELP || option == OPTION_BAD)
-            return topic_finish(&t, options_status(option));
-        if (!topic_option(&t, &o, option))
-            status = EXIT_USAGE;
-    }
-    if (status == EXIT_OK && t.names_count == 0)
-        status = cli_misuse(self, "no group is named");
-    if (status == EXIT_OK)
-        status = topic_connect(&t);
-    if (status == EXIT_OK)
-        status = delete_all(&t);
-    return topic_finish(&t, status);
+    return topic_run_names(self, argc, argv, "no group is named", delete_all);
 }
 
 static const struct command delete_command = {.name = "group delete",
                                               .summary = "delete groups",
                                               .help = delete_help,
-                                              .options = delete_options,
+                                              .options = topic_names_options,
                                               .argument = ARGUMENT_GROUP,
                                               .run = run_delete};

@@ -329,45 +329,17 @@ static int describe(struct topic_call *t, struct str group, bool first)
 
 static int describe_all(struct topic_call *t)
 {
-    int status = EXIT_OK;
-    bool first = true;
-    if (t->json)
-        buffer_byte(&t->out, '[');
-    for (int32_t i = 0; i < t->names_count; i++) {
-        int one = describe(t, t->names[i], first);
-        first &= one != EXIT_OK;
-        status = one != EXIT_OK ? one : status;
-    }
-    if (t->json)
-        buffer_text(&t->out, "]\n");
-    return status;
+    return topic_describe_each(t, describe);
 }
-
-static const struct option known[] = {TOPIC_OPTIONS, {NULL, 0, false}};
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct options o = options_start(self, argc, argv);
-    struct topic_call t;
-    int status = topic_start(&t, self, argc), option;
-    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
-        if (option == OPTION_HELP || option == OPTION_BAD)
-            return topic_finish(&t, options_status(option));
-        if (!topic_option(&t, &o, option))
-            status = EXIT_USAGE;
-    }
-    if (status == EXIT_OK && t.names_count == 0)
-        status = cli_misuse(self, "no group is named");
-    if (status == EXIT_OK)
-        status = topic_connect(&t);
-    if (status == EXIT_OK)
-        status = describe_all(&t);
-    return topic_finish(&t, status);
+    return topic_run_names(self, argc, argv, "no group is named", describe_all);
 }
 
 const struct command group_describe_command = {.name = "group describe",
                                                .summary = "describe groups: members, offsets, lag",
                                                .help = help,
-                                               .options = known,
+                                               .options = topic_names_options,
                                                .argument = ARGUMENT_GROUP,
                                                .run = run};

@@ -51,6 +51,16 @@ int topic_connect(struct topic_call *t);
 // Asks for the metadata of the named topics (of all without names). EXIT_OK, or EXIT_FAILED and said so.
 int topic_metadata(struct topic_call *t, struct metadata_response *out);
 
+// What a command does that takes names and TOPIC_OPTIONS alone: reads them, connects, calls all(). `missing`
+// is said where nothing is named.
+int topic_run_names(const struct command *self, int argc, char **argv, const char *missing,
+                    int (*all)(struct topic_call *t));
+extern const struct option topic_names_options[];
+
+// Describes each name; in JSON as one array. EXIT_OK, or the last failure.
+int topic_describe_each(struct topic_call *t,
+                        int (*describe)(struct topic_call *t, struct str name, bool first));
+
 // Writes what was printed, closes, frees; returns `status`, or EXIT_FAILED when writing failed.
 int topic_finish(struct topic_call *t, int status);
 

@@ -75,6 +75,46 @@ int topic_finish(struct topic_call *t, int status)
     return status == EXIT_OK && !written ? cli_fail(t->command, "standard output cannot be written") : status;
 }
 
+const struct option topic_names_options[] = {TOPIC_OPTIONS, {NULL, 0, false}};
+
+int topic_run_names(const struct command *self, int argc, char **argv, const char *missing,
+                    int (*all)(struct topic_call *t))
+{
+    struct options o = options_start(self, argc, argv);
+    struct topic_call t;
+    int status = topic_start(&t, self, argc), option;
+    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
+        if (option == OPTION_HELP || option == OPTION_BAD)
+            return topic_finish(&t, options_status(option));
+        if (!topic_option(&t, &o, option))
+            status = EXIT_USAGE;
+    }
+    if (status == EXIT_OK && t.names_count == 0)
+        status = cli_misuse(self, "%s", missing);
+    if (status == EXIT_OK)
+        status = topic_connect(&t);
+    if (status == EXIT_OK)
+        status = all(&t);
+    return topic_finish(&t, status);
+}
+
+int topic_describe_each(struct topic_call *t,
+                        int (*describe)(struct topic_call *t, struct str name, bool first))
+{
+    int status = EXIT_OK;
+    bool first = true;
+    if (t->json)
+        buffer_byte(&t->out, '[');
+    for (int32_t i = 0; i < t->names_count; i++) {
+        int one = describe(t, t->names[i], first);
+        first &= one != EXIT_OK;
+        status = one != EXIT_OK ? one : status;
+    }
+    if (t->json)
+        buffer_text(&t->out, "]\n");
+    return status;
+}
+
 int topic_refused(struct topic_call *t, struct str name, int16_t code, struct str message)
 {
     if (!message.data || message.size == 0)

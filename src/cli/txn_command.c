@@ -227,52 +227,20 @@ static int describe(struct topic_call *t, struct str id, bool first)
 
 static int describe_all(struct topic_call *t)
 {
-    int status = EXIT_OK;
-    bool first = true;
-    if (t->json)
-        buffer_byte(&t->out, '[');
-    for (int32_t i = 0; i < t->names_count; i++) {
-        int one = describe(t, t->names[i], first);
-        first &= one != EXIT_OK;
-        status = one != EXIT_OK ? one : status;
-    }
-    if (t->json)
-        buffer_text(&t->out, "]\n");
-    return status;
+    return topic_describe_each(t, describe);
 }
 
-static const struct option options[] = {TOPIC_OPTIONS, {NULL, 0, false}};
-
-// What describe and abort do with each id.
-static int run_each(const struct command *self, int argc, char **argv, int (*all)(struct topic_call *t))
-{
-    struct options o = options_start(self, argc, argv);
-    struct topic_call t;
-    int status = topic_start(&t, self, argc), option;
-    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
-        if (option == OPTION_HELP || option == OPTION_BAD)
-            return topic_finish(&t, options_status(option));
-        if (!topic_option(&t, &o, option))
-            status = EXIT_USAGE;
-    }
-    if (status == EXIT_OK && t.names_count == 0)
-        status = cli_misuse(self, "no transactional id is named; `odradek txn list` lists them");
-    if (status == EXIT_OK)
-        status = topic_connect(&t);
-    if (status == EXIT_OK)
-        status = all(&t);
-    return topic_finish(&t, status);
-}
+#define MISSING "no transactional id is named; `odradek txn list` lists them"
 
 static int run_describe(const struct command *self, int argc, char **argv)
 {
-    return run_each(self, argc, argv, describe_all);
+    return topic_run_names(self, argc, argv, MISSING, describe_all);
 }
 
 static const struct command describe_command = {.name = "txn describe",
                                                 .summary = "describe transactions",
                                                 .help = describe_help,
-                                                .options = options,
+                                                .options = topic_names_options,
                                                 .run = run_describe};
 
 // ---- abort
@@ -349,11 +317,11 @@ static int abort_all(struct topic_call *t)
 
 static int run_abort(const struct command *self, int argc, char **argv)
 {
-    return run_each(self, argc, argv, abort_all);
+    return topic_run_names(self, argc, argv, MISSING, abort_all);
 }
 
 static const struct command abort_command = {.name = "txn abort",
                                              .summary = "abort transactions",
                                              .help = abort_help,
-                                             .options = options,
+                                             .options = topic_names_options,
                                              .run = run_abort};
