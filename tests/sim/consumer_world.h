@@ -3,6 +3,8 @@
 #ifndef CONSUMER_WORLD_H
 #define CONSUMER_WORLD_H
 
+#include "seeded.h"
+
 #include "../unit/group_fixture.h"
 #include "coordinator/group/assignment.h"
 
@@ -11,26 +13,6 @@
 #define TOPICS          6 // "a" to "f"
 #define MOST_PARTITIONS 5
 #define MOST_PARTS      128 // those of topics that were there before among them
-
-static uint64_t seed_now, rng;
-
-static uint64_t roll(uint64_t below)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng % below;
-}
-
-#define CHECK(condition, ...)                                                             \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "seed %llu: %s: ", (unsigned long long)seed_now, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                                 \
-            fputc('\n', stderr);                                                          \
-            exit(1);                                                                      \
-        }                                                                                 \
-    } while (0)
 
 // Topics
 

@@ -6,6 +6,8 @@
 // generation.
 //
 //     sim_groups [SEED]      one seed; without it, many. A failure prints its seed.
+#include "seeded.h"
+
 #include "../unit/group_fixture.h"
 #include "base/map.h"
 
@@ -18,26 +20,6 @@
 #define QUIET_TURNS   240
 #define GENERATIONS   4096
 #define SEEDS         3000
-
-static uint64_t seed_now, rng;
-
-static uint64_t roll(uint64_t below)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng % below;
-}
-
-#define CHECK(condition, ...)                                                             \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "seed %llu: %s: ", (unsigned long long)seed_now, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                                 \
-            fputc('\n', stderr);                                                          \
-            exit(1);                                                                      \
-        }                                                                                 \
-    } while (0)
 
 // What a leader gives a member: who assigned, and which part.
 struct part {

@@ -7,6 +7,8 @@
 // load; each request is answered once.
 //
 //     sim_shard [SEED]      one seed; without it, many. A failure prints its seed.
+#include "seeded.h"
+
 #include "coordinator/shard.h"
 #include "os/file.h"
 #include "protocol/errors.h"
@@ -28,26 +30,6 @@
 #define MOST      4 // records of one request
 #define BIG_BYTES 40000
 #define SEEDS     150
-
-static uint64_t seed_now, rng;
-
-static uint64_t roll(uint64_t below)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng % below;
-}
-
-#define CHECK(condition, ...)                                                             \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "seed %llu: %s: ", (unsigned long long)seed_now, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                                 \
-            fputc('\n', stderr);                                                          \
-            exit(1);                                                                      \
-        }                                                                                 \
-    } while (0)
 
 // The machine: it counts records. What a decision saw is in its answer.
 

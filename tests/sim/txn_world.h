@@ -4,6 +4,8 @@
 #ifndef TXN_WORLD_H
 #define TXN_WORLD_H
 
+#include "seeded.h"
+
 #include "base/map.h"
 #include "coordinator/transaction/transaction.h"
 #include "protocol/errors.h"
@@ -18,26 +20,6 @@
 #define PRODUCERS  1024 // producer ids that are given out, from 0
 #define SERIALS    4096 // transactions of an id
 #define NO_SERIAL  0
-
-static uint64_t seed_now, rng;
-
-static uint64_t roll(uint64_t below)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng % below;
-}
-
-#define CHECK(condition, ...)                                                             \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "seed %llu: %s: ", (unsigned long long)seed_now, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                                 \
-            fputc('\n', stderr);                                                          \
-            exit(1);                                                                      \
-        }                                                                                 \
-    } while (0)
 
 enum { GONE = -1, EMPTY, ONGOING, PREPARE_COMMIT, PREPARE_ABORT, COMPLETE_COMMIT, COMPLETE_ABORT };
 enum decision { OPEN, COMMITTED, ABORTED };
