@@ -18,6 +18,13 @@ def serves(connection):
     return connection.call("ApiVersions", 0, {})["ErrorCode"] == 0
 
 
+def still_serves(connection):
+    try:
+        return serves(connection)
+    except (OSError, EOFError):
+        return False
+
+
 def is_closed(connection):
     """Whether the broker has closed it."""
     connection.socket.setblocking(False)
@@ -108,9 +115,10 @@ def test_num_network_threads(brokers):
     open_ones = [connect(broker.port) for _ in range(8)]
     assert all(map(serves, open_ones))
     alter(broker, BROKER, "", num_network_threads=None)
-    wait_until(lambda: sum(map(is_closed, open_ones)) >= 2, DEADLINE_S, "those of two reactors to be closed")
-    left = [connection for connection in open_ones if not is_closed(connection)]
-    assert left and all(map(serves, left))
+    wait_until(lambda: any(map(is_closed, open_ones)), DEADLINE_S, "those of two reactors to be closed")
+    # Which reactors have gone and which are about to, nobody is told: who is answered may be closed after it.
+    assert any(map(still_serves, open_ones))
+    wait_until(lambda: sum(map(is_closed, open_ones)) >= 2, DEADLINE_S, "one of each reactor to be closed")
     assert all(serves(connect(broker.port)) for _ in range(4))
     broker.stop()
     broker.start()
