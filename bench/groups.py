@@ -87,17 +87,22 @@ def memory(broker, plan):
     def open_transactions():
         broker.load.run("open-transactions", broker.port, topic="open", partitions=1, count=OPEN_TRANSACTIONS, batch_bytes=100)
 
+    def members(count):
+        return broker.load.started("members", broker.port, topic="members", count=count, partitions=MEMBERS,
+                                   pause_us=HEARTBEAT_US)
+
+    with members(1) as first:
+        first.ends()
+    before = broker.held_bytes()
+    with members(MEMBERS) as joined:
+        figures = {"bytes_a_member": (broker.held_bytes() - before) / MEMBERS}
+        joined.ends()
     for partitions in (1, OFFSETS_A_GROUP):
         fill(1, partitions)
-    figures = {"bytes_a_group": bytes_each(broker, GROUPS, lambda: fill(GROUPS, 1)),
-               "bytes_an_offset": bytes_each(broker, FULL_GROUPS * OFFSETS_A_GROUP, lambda: fill(FULL_GROUPS, OFFSETS_A_GROUP))}
+    figures |= {"bytes_a_group": bytes_each(broker, GROUPS, lambda: fill(GROUPS, 1)),
+                "bytes_an_offset": bytes_each(broker, FULL_GROUPS * OFFSETS_A_GROUP, lambda: fill(FULL_GROUPS, OFFSETS_A_GROUP))}
     if broker.advertises(KEY_ADD_PARTITIONS_TO_TXN):
         figures["bytes_an_open_transaction"] = bytes_each(broker, OPEN_TRANSACTIONS, open_transactions)
-    with broker.load.started("members", broker.port, topic="members", count=MEMBERS, partitions=MEMBERS,
-                             pause_us=HEARTBEAT_US) as members:
-        held = broker.held_bytes()
-        members.ends()
-    figures["bytes_a_member"] = (held - broker.held_bytes()) / MEMBERS
     return figures
 
 
