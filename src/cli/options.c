@@ -34,6 +34,11 @@ static int take_value(struct options *o, const char *attached, const char *shown
     return 0;
 }
 
+static bool is_called(const char *name, const char *given, size_t size)
+{
+    return strlen(name) == size && memcmp(name, given, size) == 0;
+}
+
 static int next_long(struct options *o, const char *word)
 {
     const char *equals = strchr(word, '=');
@@ -42,7 +47,9 @@ static int next_long(struct options *o, const char *word)
         return help(o);
     for (int i = 0; o->command->options[i].name; i++) {
         const struct option *known = &o->command->options[i];
-        if (strlen(known->name) != size - 2 || memcmp(known->name, word + 2, size - 2) != 0)
+        // Hands that know Kafka's tools type their name of it.
+        const char *kafkas = strcmp(known->name, "bootstrap") == 0 ? "bootstrap-server" : known->name;
+        if (!is_called(known->name, word + 2, size - 2) && !is_called(kafkas, word + 2, size - 2))
             continue;
         if (!known->takes_value && equals)
             return bad(o, "no value belongs behind", word);

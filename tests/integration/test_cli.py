@@ -100,8 +100,8 @@ def test_a_file_is_checked_without_starting(tmp_path):
 
 
 def test_nobody_answers():
-    for words in (["topic", "list"], ["produce", "t", "-t", "1"], ["consume", "t", "-t", "1"]):
-        out, error = odradek(*words, "-b", "127.0.0.1:1", stdin=b"x\n", status=1)
+    for words in (["topic", "list", "-b"], ["topic", "list", "--bootstrap-server"], ["produce", "t", "-t", "1", "--bootstrap"], ["consume", "t", "-t", "1", "-b"]):
+        out, error = odradek(*words, "127.0.0.1:1", stdin=b"x\n", status=1)
         assert out == "" and error.count("\n") == 1 and "Connection refused" in error
 
 
