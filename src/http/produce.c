@@ -1,9 +1,9 @@
 // Produce one record.
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/murmur2.h"
 #include "base/uuid.h"
 #include "http/keys.h"
-#include "http/murmur2.h"
 #include "http/offsets.h"
 #include "http/route.h"
 #include "protocol/errors.h"

@@ -1,10 +1,10 @@
 // What the HTTP room decides without a broker: queries, positions, filters, the overview, who gives way.
 #include "unit.h"
 
+#include "base/murmur2.h"
 #include "http/attention.h"
 #include "http/filter.h"
 #include "http/guests.h"
-#include "http/murmur2.h"
 #include "http/records.h"
 #include "os/socket.h"
 

@@ -1,6 +1,6 @@
 // MurmurHash2 of 32 bits with the seed of Kafka's clients: by it they choose the partition of a key.
-#ifndef HTTP_MURMUR2_H
-#define HTTP_MURMUR2_H
+#ifndef BASE_MURMUR2_H
+#define BASE_MURMUR2_H
 
 #include "base/bytes.h"
 

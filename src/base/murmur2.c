@@ -1,4 +1,4 @@
-#include "http/murmur2.h"
+#include "base/murmur2.h"
 
 #define SEED   0x9747b28cu
 #define FACTOR 0x5bd1e995u
