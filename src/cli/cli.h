@@ -34,7 +34,7 @@ struct command {
 
 extern const struct command odradek_command, server_command, format_command, topic_command, config_command,
     produce_command, consume_command, log_command, quota_command, group_command, txn_command, cluster_command,
-    top_command, completion_command, man_command;
+    top_command, demo_command, completion_command, man_command;
 
 // Runs the command, or the one of the family that argv[0] names; the list of them where it names none.
 int command_run(const struct command *self, int argc, char **argv);

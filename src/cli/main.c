@@ -19,6 +19,7 @@ static const char help[] =
     "txn       list, describe and abort transactions\n"
     "cluster   describe the cluster\n"
     "top       show live what the cluster does\n"
+    "demo      a made-up shop's traffic, counted as it happens\n"
     "produce   write records from standard input or files\n"
     "consume   read records\n"
     "log       look into the files of a log directory\n"
@@ -29,9 +30,10 @@ static const char help[] =
     "`odradek COMMAND --help` says more; `odradek --version` tells the version.\n";
 
 static const struct command *const commands[] = {
-    &server_command,  &format_command,  &topic_command,      &config_command, &quota_command,
-    &produce_command, &consume_command, &group_command,      &txn_command,    &cluster_command,
-    &top_command,     &log_command,     &completion_command, &man_command,    NULL};
+    &server_command, &format_command,     &topic_command,   &config_command,
+    &quota_command,  &produce_command,    &consume_command, &group_command,
+    &txn_command,    &cluster_command,    &top_command,     &demo_command,
+    &log_command,    &completion_command, &man_command,     NULL};
 
 const struct command odradek_command = {.name = "",
                                         .summary = "an Apache Kafka-compatible event-streaming platform",

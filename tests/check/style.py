@@ -17,7 +17,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = [
     ["cli"],
     ["server"],
-    ["http", "registry", "connect", "sql", "security"],
+    ["http", "registry", "connect", "sql", "security", "demo"],
     ["client"],
     ["controller", "coordinator", "quota"],
     ["replication"],
