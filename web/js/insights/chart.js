@@ -34,7 +34,7 @@ function topTable(caption) {
 
 /** insightChart(chart, { actions }): { element, destroy }. */
 export function insightChart(chart, { actions } = {}) {
-  const series = new Series(chart), ending = new AbortController();
+  const series = new Series(chart), ending = new AbortController(), delayMs = 1000 * (chart.delaySeconds ?? 0);
   const isTop = chart.measure === "top", step = bucketMs(chart.windowSeconds);
   const time = chart.windowSeconds > 21_600 ? (ms) => moment(ms).slice(5, 16) : clock;
   const name = isTop ? "" : chart.measure === "count" || chart.measure === "sum" ? `per ${duration(step)}` : `each ${duration(step)}`;
@@ -44,7 +44,7 @@ export function insightChart(chart, { actions } = {}) {
   const foot = h("footer", { class: "insight-foot" }, h("span", {}, total, ` ${isTop ? "values" : "in all"}, ${duration(chart.windowSeconds * 1000)}`), note);
   const element = view?.element ?? h("section", { class: "panel chart" }, h("header", {}, h("h2", {}, chart.title), h("div", { class: "row" }, actions)), top.element);
   element.append(foot);
-  let reading = { atEnd: false };
+  let reading = { atEnd: false }, readUntil = 0; // what is not read yet is not nothing
 
   function say() {
     if (reading.problem) return reading.problem.unreachable ? "the broker does not answer" : reading.problem.message;
@@ -54,9 +54,9 @@ export function insightChart(chart, { actions } = {}) {
   }
 
   function draw() {
-    const now = Date.now();
+    const now = Date.now() - delayMs;
     if (view) {
-      view.show(series.points(now), now - series.windowMs, now);
+      view.show(series.points(now).map(([at, value]) => [at, at + step <= readUntil ? value : null]), now - series.windowMs, now);
       text(total, short(series.total(now)));
     } else {
       const found = series.top(now, MOST_TOP);
@@ -66,8 +66,9 @@ export function insightChart(chart, { actions } = {}) {
     text(note, say());
   }
 
-  readFrom(chart.topic, Date.now() - series.windowMs, { signal: ending.signal, take: (record) => series.add(record.timestamp, record.value?.text ?? null), state: (now) => {
+  readFrom(chart.topic, Date.now() - delayMs - series.windowMs, { signal: ending.signal, take: (record) => series.add(record.timestamp, record.value?.text ?? null), state: (now) => {
     reading = now;
+    if (!now.problem) readUntil = now.atEnd ? Infinity : now.until ?? readUntil;
   } });
   const timer = setInterval(draw, DRAW_MS);
   requestAnimationFrame(draw);

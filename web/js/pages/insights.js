@@ -1,6 +1,6 @@
 // Charts of what the records say, put together here and kept on boards.
 import { get } from "../api.js";
-import { h, icon } from "../dom.js";
+import { h, icon, unique } from "../dom.js";
 import { deleteBoard, loadBoards, saveBoard, topicsAre } from "../insights/boards.js";
 import { builder } from "../insights/builder.js";
 import { insightChart } from "../insights/chart.js";
@@ -72,12 +72,20 @@ export default async function insights(context) {
     }
     for (const chart of board.charts) if (!views.has(chart.id)) add(chart);
     nothing.hidden = board.charts.length > 0;
+    if (!nothing.hidden) build(true);
   }
 
   const make = builder({ signal, names: topics.map(({ name }) => name), keep: async (chart) => {
     await save((charts) => [...charts, chart]);
     toast(`${chart.title} is on the board ${board.name}.`);
   } });
+  make.element.id = unique("builder");
+  const starts = h("button", { class: "button", type: "button", "aria-controls": make.element.id, onclick: () => build(make.element.hidden) }, icon("plus"), "New chart");
+  function build(open) {
+    make.element.hidden = !open;
+    starts.setAttribute("aria-expanded", String(open));
+  }
+  build(board.charts.length === 0);
   onLeave(() => {
     make.destroy();
     for (const view of views.values()) view.destroy();
@@ -89,6 +97,7 @@ export default async function insights(context) {
       if (location.hash === "#/insights") again();
       else location.hash = "#/insights";
     } }) }, icon("trash"), "Delete this board");
-  first.replaceWith(make.element, h("div", { class: "row between boards" }, tabs, h("div", { class: "row" }, drop, h("button", { class: "button", type: "button", onclick: () => newBoard(boards) }, icon("plus"), "New board"))), grid, nothing);
+  first.replaceWith(h("div", { class: "row between boards" }, tabs, h("div", { class: "row" }, drop, starts, h("button", { class: "button", type: "button", onclick: () => newBoard(boards) }, icon("plus"), "New board"))),
+    make.element, grid, nothing);
   show();
 }
