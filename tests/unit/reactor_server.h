@@ -29,7 +29,7 @@
 #include "server/reactor.h"
 #include "server/request.h"
 
-#define DEADLINE_MS 10000
+#define DEADLINE_MS 30000
 
 // ---- the server's side
 

@@ -254,7 +254,7 @@ static void snapshots_replace_the_log(void **state)
             assert_int_equal(node_create(&n, name), E_NONE);
         }
         struct quorum_status status;
-        int64_t deadline_ms = clock_monotonic_ms() + 10000;
+        int64_t deadline_ms = clock_monotonic_ms() + 60000;
         do { // written by a thread of its own
             node_beat(&n, false);
             quorum_status(n.quorum, &status);
