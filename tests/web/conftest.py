@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from harness.broker import free_port
+from harness.members import await_group
 from harness.process import wait_until
 from harness.requests import create_topic
 from web.browser import Browser
@@ -52,6 +53,7 @@ def shop(module_brokers):
         create_topic(broker, topic, partitions=partitions)
     for partition in range(3):
         made.produce("orders", [order(n) for n in range(partition, ORDERS, 3)], partition, [("source", b"web"), ("trace", b"\x00\xff")])
+    await_group(broker.port, "billing")
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "billing"})
     committed = wait_until(lambda: consumer.commit(offsets=[TopicPartition("orders", 0, 30)], asynchronous=False), 30, "a commit")
     assert committed[0].error is None

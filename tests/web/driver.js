@@ -6,7 +6,7 @@ const readline = require("node:readline");
 const { chromium } = require("playwright-core");
 
 const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const LIMIT_MS = 30_000, POLL_MS = 50;
+const LIMIT_MS = 60_000, POLL_MS = 50;
 
 let browser, context, page, problems, transferred;
 
