@@ -9,10 +9,10 @@ from interop.kdiff import members
 from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
-from interop.kdiff.scenarios import SCENARIOS
+from interop.kdiff.scenarios import SCENARIOS, consumer_protocol
 from interop.kdiff.scenarios.static_voters import STATIC_VOTERS
 
-TIMEOUT_S = 10
+TIMEOUT_S = 20
 
 
 class Pair:
@@ -44,7 +44,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(module_brokers):
-    return Pair(module_brokers)
+    return Pair(module_brokers, settings=consumer_protocol.SETTINGS)
 
 
 def test_versions_and_features(pair):

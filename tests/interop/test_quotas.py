@@ -8,6 +8,7 @@ both: a throttle time is reckoned over the window as it is, which a moment later
 samples that makes about a third.
 """
 
+import itertools
 import threading
 import time
 
@@ -42,6 +43,17 @@ def pair(module_brokers):
 
 def near(value, wanted, tolerance=TOLERANCE):
     return abs(value - wanted) <= wanted * tolerance
+
+
+def agree(check, times=3):
+    """What is measured here hangs on the machine's other work, too: it holds in one of some tries. What is wrong holds in none."""
+    for left in reversed(range(times)):
+        try:
+            return check()
+        except AssertionError as problem:
+            if not left:
+                raise
+            print(f"once more: {problem}")
 
 
 def both(pair, flow):
@@ -80,29 +92,36 @@ def assert_agree(ours, kafka):
 def test_producers_are_throttled_as_by_kafka(pair):
     for broker in pair.values():
         set_quota(broker, SLOW, producer_byte_rate=QUOTA)
-    ours, kafka = both(pair, lambda broker: produce_flow(broker, "slow", "limited", SECONDS))
-    assert_agree(ours, kafka)
+    agree(lambda: assert_agree(*both(pair, lambda broker: produce_flow(broker, "slow", "limited", SECONDS))))
 
 
 def test_consumers_are_throttled_as_by_kafka(pair):
     for broker in pair.values():
         set_quota(broker, SLOW, consumer_byte_rate=QUOTA)
-    ours, kafka = both(pair, lambda broker: fetch_flow(broker, "slow", "read", SECONDS))
-    assert_agree(ours, kafka)
-    for flow in (ours, kafka):  # who is throttled gets nothing
-        assert {size for _, size, throttle, _ in flow.steps if throttle} == {0}
+
+    def compare():
+        ours, kafka = both(pair, lambda broker: fetch_flow(broker, "slow", "read", SECONDS))
+        assert_agree(ours, kafka)
+        for flow in (ours, kafka):  # who is throttled gets nothing
+            assert {size for _, size, throttle, _ in flow.steps if throttle} == {0}
+
+    agree(compare)
 
 
 def test_others_are_not_slowed(pair):
     for broker in pair.values():
         set_quota(broker, SLOW, producer_byte_rate=QUOTA)
-    for kind, broker in pair.items():
-        limited = threading.Thread(target=produce_flow, args=(broker, "slow", "limited", 3))
+
+    def is_not_slowed(kind):
+        limited = threading.Thread(target=produce_flow, args=(pair[kind], "slow", "limited", 3))
         limited.start()
-        free = produce_flow(broker, "free", "limited", 2)
+        free = produce_flow(pair[kind], "free", "limited", 2)
         limited.join()
         assert free.throttles() == [], kind
         assert free.rate(0, 2) > 10 * QUOTA, (kind, describe(free))
+
+    for kind in pair:
+        agree(lambda: is_not_slowed(kind))  # noqa: B023
 
 
 STRICT = {"CreateTopics": 6, "DeleteTopics": 5, "CreatePartitions": 3}
@@ -125,37 +144,48 @@ def results(answer):
 @pytest.mark.parametrize("api", STRICT)
 def test_controller_mutations_are_limited_as_by_kafka(pair, api):
     """2 partitions a second, of which 22 may come at once: 26 exhaust it for two seconds."""
-    outcomes = {}
-    for kind, broker in pair.items():
-        for version in VERSIONS[api]:
-            client, name = f"{api}.{version}", f"{api}.{version}"
-            create_topic(broker, f"{name}.there")
-            set_quota(broker, {"client-id": client}, controller_mutation_rate=2)
-            with Connection("127.0.0.1", broker.port, client_id=client) as connection:
-                many = {"Name": f"{name}.many", "NumPartitions": 26, "ReplicationFactor": 1}
-                first = connection.call("CreateTopics", 7, {"Topics": [many], "TimeoutMs": 20000})
-                assert first["ThrottleTimeMs"] == 0 and results(first)[0][0] == 0
-                before = time.monotonic()
-                second = connection.call(api, version, mutation(api, name if api == "CreateTopics" else f"{name}.there", version))
-                told_s = second.get("ThrottleTimeMs", 0) / 1000
-                connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
-                assert time.monotonic() - before > told_s - 0.01, "not muted"
-                throttled = 1 < told_s < 3 if version < STRICT[api] else 0.5 < told_s <= 2
-                outcomes.setdefault(version, {})[kind] = results(second), throttled
-    for version, by in outcomes.items():
-        assert by["odradek"] == by["kafka"], (version, by)
-        assert by["odradek"][1], (version, by)
-        assert by["odradek"][0][0][0] == (THROTTLED if version >= STRICT[api] else 0), (version, by)
+    for version in VERSIONS[api]:
+        tries = itertools.count()
+
+        def compare():
+            name = f"{api}.{version}.{next(tries)}"  # noqa: B023
+            by = {kind: over_the_limit(broker, api, version, name) for kind, broker in pair.items()}  # noqa: B023
+            assert by["odradek"] == by["kafka"], (version, by)  # noqa: B023
+            assert by["odradek"][1], (version, by)  # noqa: B023
+            assert by["odradek"][0][0][0] == (THROTTLED if version >= STRICT[api] else 0), (version, by)  # noqa: B023
+
+        agree(compare)
+
+
+def over_the_limit(broker, api, version, name):
+    """What a client of this name hears when it asks for more, and whether it is told to wait for as long as it should be."""
+    create_topic(broker, f"{name}.there")
+    set_quota(broker, {"client-id": name}, controller_mutation_rate=2)
+    with Connection("127.0.0.1", broker.port, client_id=name) as connection:
+        many = {"Name": f"{name}.many", "NumPartitions": 26, "ReplicationFactor": 1}
+        first = connection.call("CreateTopics", 7, {"Topics": [many], "TimeoutMs": 20000})
+        assert first["ThrottleTimeMs"] == 0 and results(first)[0][0] == 0
+        before = time.monotonic()
+        second = connection.call(api, version, mutation(api, name if api == "CreateTopics" else f"{name}.there", version))
+        told_s = second.get("ThrottleTimeMs", 0) / 1000
+        connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
+        assert time.monotonic() - before > told_s - 0.01, "not muted"
+        return results(second), 1 < told_s < 3 if version < STRICT[api] else 0.5 < told_s <= 2
 
 
 def test_addresses_make_as_many_connections_as_with_kafka(pair):
     """2 a second, of which two samples' worth may come at once."""
-    made = {}
-    for kind, broker in pair.items():
-        set_quota(broker, {"ip": "127.0.0.2"}, connection_creation_rate=2)
-        made[kind] = try_connections(broker, 8)
-        assert all(answered for answered, _ in try_connections(broker, 8, "127.0.0.3")), kind
-    answered = {kind: [a for a, _ in them] for kind, them in made.items()}
-    assert answered["odradek"] == answered["kafka"] == [True] * 4 + [False] * 4, made
-    for kind, them in made.items():  # closed after the throttle time, at most a second
-        assert all(0.2 < after < 2.5 for a, after in them if not a), (kind, them)
+    sources = itertools.count(10)
+
+    def compare():
+        made, source = {}, f"127.0.0.{next(sources)}"
+        for kind, broker in pair.items():
+            set_quota(broker, {"ip": source}, connection_creation_rate=2)
+            made[kind] = try_connections(broker, 8, source)
+            assert all(answered for answered, _ in try_connections(broker, 8, "127.0.0.3")), kind
+        answered = {kind: [a for a, _ in them] for kind, them in made.items()}
+        assert answered["odradek"] == answered["kafka"] == [True] * 4 + [False] * 4, made
+        for kind, them in made.items():  # closed after the throttle time, at most a second
+            assert all(0.2 < after < 2.5 for a, after in them if not a), (kind, them)
+
+    agree(compare)

@@ -161,7 +161,7 @@ RECORDS = [
     batch([(b"k", b"x" * 1100000)], ts=NOW),
 ]
 TOPICS = (("t-a", 1), ("t-b", 3))
-METADATA_LAG_S = 5.0
+METADATA_LAG_S = 10.0
 LOADING = 14
 
 
@@ -322,7 +322,7 @@ class RandomRun:
                 return "_" in answer or ready(answer)
 
             try:
-                wait_until(asked, 10, f"{side.name}'s coordinators", every_s=0.1)
+                wait_until(asked, 60, f"{side.name}'s coordinators", every_s=0.1)
             except TimeoutError:
                 pass  # the comparison will say what is wrong
 

@@ -1,5 +1,6 @@
 """The two sides, and a run that asks both the same and keeps count of the differences."""
 
+import contextlib
 import socket
 
 from harness.process import wait_until
@@ -11,6 +12,12 @@ SETTLING_ERRORS = (3, 5, 6)  # unknown topic, leader not available, not leader: 
 IMAGE_CHANGES = ("AlterClientQuotas", "AlterUserScramCredentials", "IncrementalAlterConfigs", "AlterConfigs")
 CLIENT_METRICS = 16
 ASK_VERSIONS = {"ClientSoftwareName": "kdiff", "ClientSoftwareVersion": "1"}
+
+
+def give_time(condition, timeout_s=30, every_s=0.05):
+    """Waits until it is so. Where it does not come to be, the comparison says what is different."""
+    with contextlib.suppress(TimeoutError):
+        wait_until(condition, timeout_s, "what both are asked next", every_s)
 
 
 class Side:
@@ -90,7 +97,7 @@ class Side:
                 answer = self.call("DescribeConfigs", 4, wanted)
                 return "_" in answer or value in [c["Value"] for c in answer["Results"][0]["Configs"]]
 
-            wait_until(shows, 30, f"{self.name} to follow a change")
+            wait_until(shows, 60, f"{self.name} to follow a change")
 
 
 class Run:
@@ -165,10 +172,7 @@ class Run:
     def settle(self, topic, partitions):
         """Waits until both brokers lead every partition of a topic just created."""
         for side in self.sides:
-            try:
-                wait_until(lambda: side.settled(topic, partitions), 10, "the topic")
-            except TimeoutError:
-                pass  # where the topic was not to be created, the comparison says so
+            give_time(lambda: side.settled(topic, partitions))  # noqa: B023
 
     def await_image(self, api, body, answers):
         """Waits until both brokers know what this changed."""

@@ -1,7 +1,6 @@
 """Groups: the classic protocol, committed offsets, what administrators ask."""
 
-import time
-
+from interop.kdiff.run import give_time
 from interop.kdiff.scenarios.parts import topic, topic_id
 
 LOADING = (14, 15, 16)
@@ -11,14 +10,15 @@ SUBSCRIPTION = b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"
 def ready(step, *groups):
     """Waits until both sides coordinate these groups."""
     for side in step.run.sides:
-        for _ in range(300):
+
+        def coordinates(side=side):
             found = side.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": list(groups)})
             described = side.call("DescribeGroups", 5, {"Groups": list(groups)})
-            if all(c["ErrorCode"] == 0 for c in found["Coordinators"]) and not any(
+            return all(c["ErrorCode"] == 0 for c in found["Coordinators"]) and not any(
                 g["ErrorCode"] in LOADING for g in described["Groups"]
-            ):
-                break
-            time.sleep(0.1)
+            )
+
+        give_time(coordinates, every_s=0.1)
 
 
 def protocols(*names, metadata=SUBSCRIPTION):
@@ -392,12 +392,9 @@ def topic_gone(step, version, prefix):
     at = (name, topic_id(step, name))
     step("OffsetCommit", None, commit(10, group, {at: [(0, 5, "m")]}))
     step("DeleteTopics", None, {"Topics": [{"Name": name}], "TimeoutMs": 10000})
+    wanted = {"Groups": [{"GroupId": group, "Topics": None}]}
     for side in step.run.sides:
-        for _ in range(100):
-            answer = side.call("OffsetFetch", 9, {"Groups": [{"GroupId": group, "Topics": None}]})
-            if not answer["Groups"][0]["Topics"]:
-                break
-            time.sleep(0.05)
+        give_time(lambda side=side: not side.call("OffsetFetch", 9, wanted)["Groups"][0]["Topics"])
     step("OffsetFetch", version, fetch_offsets(version, group, {at: [0]}))
 
 

@@ -10,7 +10,7 @@ def shows(step, group, what):
     """Waits until both brokers' description of the group does."""
     for side in step.run.sides:
         ask = {"GroupIds": [group]}
-        wait_until(lambda: what(side.call("ConsumerGroupDescribe", 1, ask)["Groups"][0]), 15, f"{group} on {side.name}")
+        wait_until(lambda: what(side.call("ConsumerGroupDescribe", 1, ask)["Groups"][0]), 60, f"{group} on {side.name}")
 
 
 def epoch(at_least):

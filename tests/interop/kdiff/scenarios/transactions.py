@@ -3,6 +3,7 @@
 import time
 
 from harness.batch import batch
+from interop.kdiff.run import give_time
 from interop.kdiff.scenarios import groups
 from interop.kdiff.scenarios.parts import fetch, fetch_partition, produce, topic, topic_id
 
@@ -18,30 +19,36 @@ def ready(step, *ids):
     """Waits until both sides coordinate these transactional ids."""
     for side in step.run.sides:
         for name in ids:
-            for _ in range(200):
+
+            def coordinates(side=side, name=name):
                 found = side.call("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": [name]})
                 ended = side.call("EndTxn", 4, {"TransactionalId": name, "ProducerId": 1 << 40, "ProducerEpoch": 0, "Committed": True})
-                if found["Coordinators"][0]["ErrorCode"] == 0 and ended["ErrorCode"] not in LOADING:
-                    break
-                time.sleep(0.05)
+                return found["Coordinators"][0]["ErrorCode"] == 0 and ended["ErrorCode"] not in LOADING
+
+            give_time(coordinates)
         await_producer_ids(side)
 
 
 def await_producer_ids(side):
-    for _ in range(200):
-        if side.call("InitProducerId", 4, {"TransactionalId": None, "TransactionTimeoutMs": 1}).get("ErrorCode") not in LOADING:
-            break
-        time.sleep(0.05)
+    asked = {"TransactionalId": None, "TransactionTimeoutMs": 1}
+    give_time(lambda: side.call("InitProducerId", 4, asked).get("ErrorCode") not in LOADING)
+
+
+def deleted(step, name):
+    """Waits until both sides have let go of a topic that was deleted."""
+    for side in step.run.sides:
+        give_time(lambda side=side: not side.has_partition(name))
 
 
 def settled(step, name):
     """Waits until both sides have carried through what they decided of this id."""
     for side in step.run.sides:
-        for _ in range(200):
+
+        def carried_through(side=side):
             state = side.call("DescribeTransactions", 0, {"TransactionalIds": [name]})
-            if "_" in state or state["TransactionStates"][0]["TransactionState"] not in UNSETTLED:
-                break
-            time.sleep(0.02)
+            return "_" in state or state["TransactionStates"][0]["TransactionState"] not in UNSETTLED
+
+        give_time(carried_through, every_s=0.02)
 
 
 def describe(step, name):
@@ -273,11 +280,7 @@ def gone(step, version, prefix):
     init(step, None, name, keep="me")
     add(step, 4 if version >= 5 else 3, name, "me", [(at, [0]), (other, [0])])
     step("DeleteTopics", None, {"Topics": [{"Name": at}], "TimeoutMs": 10000})
-    for side in step.run.sides:
-        for _ in range(100):
-            if not side.has_partition(at):
-                break
-            time.sleep(0.05)
+    deleted(step, at)
     end(step, version, name, "me")
     describe(step, name)
 
@@ -293,11 +296,7 @@ def recreated(step, version, prefix):
         add(step, 3, name, "me", [(at, [0])])
     step("Produce", 12 if raises else 11, transactional("me", at, RECORD, 0, name))
     step("DeleteTopics", None, {"Topics": [{"Name": at}], "TimeoutMs": 10000})
-    for side in step.run.sides:
-        for _ in range(100):
-            if not side.has_partition(at):
-                break
-            time.sleep(0.05)
+    deleted(step, at)
     topic(step, at)
     id_of = topic_id(step, at)
     step("DescribeProducers", None, {"Topics": [{"Name": at, "PartitionIndexes": [0]}]})
