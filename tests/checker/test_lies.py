@@ -6,7 +6,7 @@ from checker.checks import violations
 from checker.lies import LIES
 from checker.world import SETTINGS, World
 
-SECONDS = 3
+SECONDS = 3  # of the first try, and so much more with each
 TRIES = 4  # a lie may happen to do no harm: to be about records that nobody compares
 
 
@@ -18,11 +18,10 @@ def test_a_lie_is_found(brokers, number, lie):
         broker = brokers.start(settings=SETTINGS)
         world = World(broker, seed, told, pace_s=0.01)
         world.faults.none()
-        world.run(SECONDS)
-        assert told.told > 0, "the lie was never told"
+        world.run(SECONDS * seed)
         found = violations(world.history.calls, world.logs)
         if number in {one for one, _ in found}:
             return
-        tried.append((found[:3], world.problems))
+        tried.append((f"told {told.told} times", found[:3], world.problems))
         broker.stop()
     raise AssertionError(tried)
