@@ -1,11 +1,14 @@
 """A broker under test: Odradek, or Apache Kafka 4.3.1 in its place, started from the same server.properties."""
 
 import contextlib
+import fcntl
+import functools
 import os
 import pathlib
 import random
 import socket
 import struct
+import tempfile
 import time
 
 from harness import java
@@ -33,28 +36,34 @@ def sanitized():
     return "ODRADEK_SANITIZED" in os.environ
 
 
+FIRST_PORT, BLOCKS, BLOCK_PORTS = 10000, 22, 1000  # below the range that outgoing connections take theirs from
+
+
+@functools.cache
 def _ports():
-    """The first and the last port to choose from: of tests that run side by side, each process has its own."""
-    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    share = 12000 // count
-    return 20000 + number * share, 20000 + (number + 1) * share - 1
+    """The ports to choose from: of all tests that run on this machine, each process has a block of its own, which it has locked."""
+    for block in random.sample(range(BLOCKS), BLOCKS):
+        lock = os.open(f"{tempfile.gettempdir()}/odradek-test-ports-{block}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # for as long as the process lives
+            break
+        except BlockingIOError:
+            os.close(lock)
+    return range(FIRST_PORT + block * BLOCK_PORTS, FIRST_PORT + (block + 1) * BLOCK_PORTS)
 
 
-_given = set()
+_given = {}
 
 
 def free_port():
-    """A port nobody listens on and that was given to nobody yet, as he may listen on it only later, outside the range that
-    outgoing connections take theirs from."""
-    first, last = _ports()
+    """A port nobody listens on and that was given to nobody lately, as he may listen on it only later, or again."""
     while True:
-        if len(_given) > (last - first) // 2:
-            _given.clear()
-        port = random.randint(first, last)
+        if len(_given) > BLOCK_PORTS * 3 // 4:
+            _given.pop(next(iter(_given)))
+        port = random.choice(_ports())
         if port in _given:
             continue
-        _given.add(port)
+        _given[port] = True
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -68,7 +77,7 @@ def answers(port):
     """True where a broker on this port answers ApiVersions."""
     body = struct.pack(">hhih", 18, 0, 1, -1)
     try:
-        with socket.create_connection(("127.0.0.1", port), 1) as connection:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
             connection.sendall(struct.pack(">i", len(body)) + body)
             return len(connection.recv(4)) == 4
     except OSError:
@@ -86,8 +95,8 @@ class Broker:
 
     kind = None
     clean_exit = (0,)
-    start_timeout_s = 30
-    stop_timeout_s = 30
+    start_timeout_s = 60
+    stop_timeout_s = 60
 
     def __init__(self, directory, settings=None, data=None):
         self.directory = pathlib.Path(directory)
@@ -130,7 +139,7 @@ class Broker:
     def log_text(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def connect(self, timeout_s=10):
+    def connect(self, timeout_s=20):
         return socket.create_connection(("127.0.0.1", self.port), timeout_s)
 
     def thread_names(self):

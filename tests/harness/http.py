@@ -77,7 +77,7 @@ class Http:
     def __init__(self, port):
         self.port = port
         self.called = set()  # (method, path of the file)
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def ask(self, method, path, body=None, headers=()):
         data = json.dumps(body) if isinstance(body, dict) else body
@@ -110,10 +110,10 @@ class Stream:
 
     def __init__(self, port, path, headers=(), buffer_bytes=None):
         self.path, self.last_id = path, None
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         if buffer_bytes:
             self.connection.sock = socket.socket()
-            self.connection.sock.settimeout(20)
+            self.connection.sock.settimeout(60)
             self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
             self.connection.sock.connect(("127.0.0.1", port))
         self.connection.request("GET", path, headers=dict(headers))

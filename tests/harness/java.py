@@ -55,6 +55,6 @@ def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None, jars=None):
     return ["java", *flags, *more, f"-Dlog4j2.configurationFile={LOG_CONFIG}", "-cp", path, main_class, *map(str, args)]
 
 
-def tool(name, *args, timeout_s=60, input_bytes=None):
+def tool(name, *args, timeout_s=120, input_bytes=None):
     """Runs one of Kafka's command-line tools and returns its standard output as text."""
     return run(command(TOOLS[name], *args), timeout_s, input_bytes).decode(errors="replace")

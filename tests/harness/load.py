@@ -30,7 +30,7 @@ class Load(threading.Thread):
         self.pausing = threading.Event()
         self.problem = None
 
-    def finish(self, timeout_s=60):
+    def finish(self, timeout_s=120):
         """Stops making records, and returns when all that were made are acknowledged."""
         self.pausing.set()
         self.join(timeout_s)
@@ -43,7 +43,7 @@ class Load(threading.Thread):
         try:
             while not (self.pausing.is_set() and not self.window):
                 try:
-                    with Connection("127.0.0.1", self.port, timeout_s=20) as connection:
+                    with Connection("127.0.0.1", self.port) as connection:
                         self._session(connection)
                 except (OSError, EOFError):
                     time.sleep(0.005)  # it is down; it will be back

@@ -8,7 +8,7 @@ from harness.wire import Connection
 
 GROUP_ID_NOT_FOUND, REBALANCING, MEMBER_ID_REQUIRED, UNSTABLE = 69, 27, 79, 88
 CLASSIC = 0  # of ConsumerGroupDescribe's member types
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 def ask(connection, api, version, body, of=lambda answer: answer):
@@ -21,11 +21,16 @@ def ask(connection, api, version, body, of=lambda answer: answer):
     return again(api, once)
 
 
-def await_group(port, group):
-    """The group's coordinator is there, and has loaded."""
+def await_groups(port, groups):
+    """The coordinator of each is there, and has loaded: the partitions of their topic are loaded one after the other."""
     with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
-        ask(connection, "FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": [group]}, lambda a: a["Coordinators"][0])
-        ask(connection, "DescribeGroups", 5, {"Groups": [group]}, lambda a: a["Groups"][0])
+        for group in groups:
+            ask(connection, "FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": [group]}, lambda a: a["Coordinators"][0])
+            ask(connection, "DescribeGroups", 5, {"Groups": [group]}, lambda a: a["Groups"][0])
+
+
+def await_group(port, group):
+    await_groups(port, [group])
 
 
 # What consumers of the classic protocol tell each other through the coordinator, version 1

@@ -75,7 +75,7 @@ def fetch_flow(broker, client_id, topic, seconds, max_bytes=20500):
     return run_flow(broker, client_id, seconds, lambda: ("Fetch", 11, fetch_body(topic, max_bytes=max_bytes)), size_of)
 
 
-def try_connections(broker, count, source="127.0.0.2", timeout_s=10):
+def try_connections(broker, count, source="127.0.0.2", timeout_s=30):
     """Makes connections one after the other, asks on each, and returns (answered, seconds until answer or close) of each."""
     sockets, out = [], []
     try:

@@ -9,7 +9,7 @@ from harness.wire import Connection
 TOPIC, BROKER = 2, 4  # kinds of resources that have settings
 
 
-def connect(broker, timeout_s=20):
+def connect(broker, timeout_s=60):
     return Connection("127.0.0.1", broker.port, timeout_s)
 
 

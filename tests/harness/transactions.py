@@ -8,7 +8,8 @@ from harness.wire import Connection
 TRANSACTIONAL = 16
 ABORTED = "00000000"  # the key of such a marker
 AGAIN = (14, 15, 16, 51)  # loading, not available, not coordinator, the end before is still carried through
-TIMEOUT_S = 20
+UNKNOWN_ID = 105
+TIMEOUT_S = 60
 
 
 class Refused(Exception):
@@ -29,11 +30,23 @@ def again(api, ask):
         time.sleep(0.02)
 
 
+def await_coordinators(port, names):
+    """The coordinator of each id is there, and has loaded: the partitions of their topic are loaded one after the other."""
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
+        for name in names:
+
+            def once(name=name):
+                state = connection.call("DescribeTransactions", 0, {"TransactionalIds": [name]})["TransactionStates"][0]
+                return state, 0 if state["ErrorCode"] == UNKNOWN_ID else state["ErrorCode"]
+
+            again("DescribeTransactions", once)
+
+
 class Producer:
     """One transactional id's. Clients of transaction version 2 have nothing added by hand."""
 
     def __init__(self, port, name, version=2, timeout_ms=60000):
-        self.connection = Connection("127.0.0.1", port, 20)
+        self.connection = Connection("127.0.0.1", port, TIMEOUT_S)
         self.name, self.version, self.timeout_ms = name, version, timeout_ms
         self.producer_id, self.epoch, self.sequences = -1, -1, {}
 
@@ -43,7 +56,7 @@ class Producer:
     def reconnect(self, port):
         """Goes on with another broker, or with one that was started again."""
         self.connection.close()
-        self.connection = Connection("127.0.0.1", port, 20)
+        self.connection = Connection("127.0.0.1", port, TIMEOUT_S)
 
     def init(self, keep=False):
         """Waits for the coordinator, too: the topic is made when it is first asked for."""
@@ -128,7 +141,7 @@ class Producer:
 def records(port, topic, partition, committed=True, offset=0):
     """[(offset, key, value)] from there on, as a consumer sees them who reads committed ones only; or all."""
     out = []
-    with Connection("127.0.0.1", port, 20) as connection:
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
         while True:
             wanted = [{"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": 1 << 20}]
             body = {"MaxWaitMs": 10, "MinBytes": 0, "MaxBytes": 1 << 20, "SessionEpoch": -1, "IsolationLevel": int(committed)}
@@ -168,7 +181,7 @@ def _bytes(text):
 
 def ends(port, topic, partition=0):
     """(start, last stable offset, end) of the log."""
-    with Connection("127.0.0.1", port, 20) as connection:
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
 
         def at(timestamp, level):
             wanted = [{"Name": topic, "Partitions": [{"PartitionIndex": partition, "Timestamp": timestamp}]}]
@@ -182,7 +195,7 @@ def ends(port, topic, partition=0):
 
 def is_settled(port, topic, partitions):
     """Whether no transaction is open in any of the partitions, and the broker leads them."""
-    with Connection("127.0.0.1", port, 20) as connection:
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
         found = []
         for level in (0, 1):
             wanted = [{"Name": topic, "Partitions": [{"PartitionIndex": p, "Timestamp": -1} for p in partitions]}]

@@ -227,7 +227,7 @@ def requests():
 class Connection:
     """One connection to a broker. call() sends a request and decodes its response."""
 
-    def __init__(self, host, port, timeout_s=20, client_id="test"):
+    def __init__(self, host, port, timeout_s=60, client_id="test"):
         self.socket = socket.create_connection((host, port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.correlation_id, self.client_id = 0, client_id

@@ -9,7 +9,7 @@ from harness.process import die_with_parent
 
 
 def odradek(*words):
-    done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=30, preexec_fn=die_with_parent)
+    done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=120, preexec_fn=die_with_parent)
     assert done.returncode == 0 and not done.stderr, done
     return done.stdout
 
@@ -20,7 +20,7 @@ def shell(name, script):
     if name == "zsh":
         script = f"autoload -Uz compinit; compinit -u -D\n{script}"
     script = f'PATH="{cli_binary().parent}:$PATH"\n{script}'
-    done = subprocess.run(line, input=script, capture_output=True, text=True, timeout=60, preexec_fn=die_with_parent)
+    done = subprocess.run(line, input=script, capture_output=True, text=True, timeout=120, preexec_fn=die_with_parent)
     assert done.returncode == 0 and not done.stderr, done
     return done.stdout.split()
 
@@ -69,7 +69,7 @@ def test_topics_and_groups_are_asked_for(brokers):
 @pytest.mark.parametrize("page", [(), ("topic",), ("group",), ("server",), ("log",), ("completion",)])
 def test_every_page_is_one_that_man_reads(page):
     """Typeset without a warning, with all that --help says."""
-    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=odradek("man", *page), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=odradek("man", *page), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stderr == "", done
     assert done.stdout.startswith("ODRADEK")
     shown = set(done.stdout.replace("\u2010", "-").replace("\u2212", "-").split())
@@ -79,5 +79,5 @@ def test_every_page_is_one_that_man_reads(page):
 
 def test_what_is_no_command_is_told():
     for words, said in ((["man", "nothing"], "nothing is no command"), (["completion", "fish"], "fish is neither"), (["completion"], "no shell")):
-        done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([odradek_binary(), *words], capture_output=True, text=True, timeout=120)
         assert done.returncode == 2 and said in done.stderr and not done.stdout

@@ -13,7 +13,7 @@ from harness.process import die_with_parent
 def at(broker):
     def command(text, *words, status=0):
         words = [cli_binary(), *text.split(), "-b", broker.bootstrap, *words]
-        done = subprocess.run(words, capture_output=True, timeout=30, preexec_fn=die_with_parent)
+        done = subprocess.run(words, capture_output=True, timeout=120, preexec_fn=die_with_parent)
         assert done.returncode == status, done
         return done.stderr.decode() if status else done.stdout.decode()
 

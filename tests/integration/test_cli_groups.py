@@ -25,7 +25,7 @@ class Cli:
 
     def __call__(self, *words, status=0):
         line = [cli_binary(), *words[:2], "-b", self.broker.bootstrap, *words[2:]]
-        done = subprocess.run(line, capture_output=True, timeout=60, preexec_fn=die_with_parent)
+        done = subprocess.run(line, capture_output=True, timeout=120, preexec_fn=die_with_parent)
         assert done.returncode == status, done
         return done.stderr.decode() if status else done.stdout.decode()
 
@@ -43,7 +43,7 @@ def cli(brokers):
     for partition, count in enumerate((10, 20, 0)):
         values = b"".join(b"%d\n" % i for i in range(count))
         line = [cli_binary(), "produce", "orders", "-b", cli.broker.bootstrap, "-p", str(partition)]
-        subprocess.run(line, input=values, timeout=60, check=True, capture_output=True, preexec_fn=die_with_parent)
+        subprocess.run(line, input=values, timeout=120, check=True, capture_output=True, preexec_fn=die_with_parent)
     return cli
 
 
@@ -176,9 +176,9 @@ def top(cli, *words, env=None):
     pid, terminal = pty.fork()
     if pid == 0:
         die_with_parent()
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         os.execve(cli_binary(), ["odradek", "top", "-b", cli.broker.bootstrap, *words], {**os.environ, "TERM": "xterm", **(env or {})})
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    written, deadline = b"", time.monotonic() + 30
+    written, deadline, ends = b"", time.monotonic() + 60, "--count" in words
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.1)[0]:
             try:
@@ -186,8 +186,8 @@ def top(cli, *words, env=None):
             except OSError:  # the other side is closed
                 break
             written += got
-            if b"orders" in got and "--count" not in words:
-                os.write(terminal, b"q")
+            if b"orders" in written and not ends:
+                ends = os.write(terminal, b"q") == 1
     os.close(terminal)
     return written.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -195,7 +195,7 @@ def top(cli, *words, env=None):
 def test_top(cli):
     cli("group", "reset", "billing", "--topic", "orders", "--to", "beginning")
     line = [cli_binary(), "top", "-b", cli.broker.bootstrap, "--count", "1"]
-    plain = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True, preexec_fn=die_with_parent).stdout
+    plain = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True, preexec_fn=die_with_parent).stdout
     rows = [row.split() for row in plain.splitlines()]
     assert rows[0][:2] == ["odradek", "top"] and "\033" not in plain
     assert next(row for row in rows if row[:1] == ["orders"]) == ["orders", "0", "30", next(r[3] for r in rows if r[:1] == ["orders"]), "3"]

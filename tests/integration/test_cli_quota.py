@@ -15,7 +15,7 @@ def quota(module_brokers):
 
     def quota(command, *words, status=0):
         line = [cli_binary(), "quota", command, "-b", broker.bootstrap, *words]
-        done = subprocess.run(line, capture_output=True, timeout=30, preexec_fn=die_with_parent)
+        done = subprocess.run(line, capture_output=True, timeout=120, preexec_fn=die_with_parent)
         assert done.returncode == status, done
         return done.stderr.decode() if status else done.stdout.decode()
 

@@ -14,7 +14,7 @@ def quiet(broker):
     return broker
 
 
-def closed_by_peer(connection, timeout_s=10):
+def closed_by_peer(connection, timeout_s=20):
     """Reads until the broker closes; what it sent before that."""
     connection.settimeout(timeout_s)
     got = b""

@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from harness.broker import memory_bytes, sanitized
+from harness.members import await_groups
 from harness.process import wait_until
 from harness.requests import connect
 from harness.wire import Connection
@@ -67,7 +68,7 @@ def coordinating(broker):
     with connect(broker) as connection:
         topics = [{"Name": "t", "NumPartitions": 1, "ReplicationFactor": 1}]
         connection.call("CreateTopics", 7, {"Topics": topics, "TimeoutMs": 30000})
-        connection.call("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["g"]})
+    await_groups(broker.port, ["g", *(f"n{number}" for number in range(100))])
     return broker
 
 

@@ -30,7 +30,7 @@ def settings(data):
 def fails_to_start(data):
     """The line with which the broker refuses to start on this directory."""
     words = [word for name, value in settings(data).items() for word in ("--override", f"{name}={value}")]
-    done = subprocess.run([odradek_binary(), "server", *words], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([odradek_binary(), "server", *words], capture_output=True, text=True, timeout=60)
     said = [line for line in (done.stdout + done.stderr).split("\n") if "cannot start" in line]
     assert done.returncode == 1 and len(said) == 1, (done.returncode, done.stdout, done.stderr)
     return said[0]

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from harness.broker import memory_bytes, sanitized
-from harness.members import await_group
-from harness.process import least_s, wait_until
+from harness.members import await_group, await_groups
+from harness.process import takes_less, wait_until
 from harness.requests import connect, create_topic
 
 LOADING = 14
@@ -55,7 +55,7 @@ def test_ten_thousand_groups(brokers):
     broker = brokers.start()
     create_topic(broker, "t")
     names = [f"group-{number}" for number in range(GROUPS)]
-    await_group(broker.port, names[0])
+    await_groups(broker.port, names[:100])
     with connect(broker) as connection:
         ask_all(connection, "OffsetCommit", 8, [commit_body(names[0], 0)])
         before = memory_bytes(broker)
@@ -68,7 +68,7 @@ def test_ten_thousand_groups(brokers):
     broker.kill()
     broker.start()
     fetches = [{"GroupId": name, "Topics": [{"Name": "t", "PartitionIndexes": [0]}]} for name in names]
-    deadline, loading = time.monotonic() + 60, 0
+    deadline, loading = time.monotonic() + 120, 0
     with connect(broker) as connection:
         while fetches:
             assert time.monotonic() < deadline, f"{len(fetches)} groups are still not there"
@@ -87,7 +87,7 @@ def test_ten_thousand_groups(brokers):
 
 def test_a_thousand_members(brokers):
     """One rebalance, one generation, and each member gets its own assignment."""
-    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "3000"})
+    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "6000"})
     await_group(broker.port, "g")
     connections = [connect(broker, 40) for _ in range(MEMBERS)]
     join = {
@@ -145,7 +145,7 @@ def test_stop_answers_who_waits(brokers):
         await_group(broker.port, "g")
         return took_s
 
-    assert least_s(stop_under_a_join) < 3
+    takes_less(3, stop_under_a_join)
 
 
 REPEATED = 20_000

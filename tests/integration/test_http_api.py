@@ -53,6 +53,7 @@ def test_every_operation_is_there_and_answers_as_the_file_says(web, served):
     web.json("PATCH", "/api/v1/topics/all/configs", {"retention.ms": 100000})
     web.json("POST", "/api/v1/groups/all-group/offsets?validateOnly=true", {"to": "earliest"})
     consumer.close()
+    wait_until(lambda: web.get("/api/v1/groups/all-group")["state"] == "Empty", 20, "the member to leave")
     web.json("POST", "/api/v1/groups/all-group/offsets", {"to": "earliest"})
     web.json("DELETE", "/api/v1/groups/all-group/offsets?topic=all")
     web.error("DELETE", "/api/v1/groups/all-group/offsets?topic=all", status=404)

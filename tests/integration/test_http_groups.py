@@ -87,8 +87,6 @@ def consumer_of(served, topic, group, protocol):
 
     settings = {"bootstrap.servers": served.bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
                 "client.id": f"client-{group}", "group.protocol": protocol}
-    if protocol == "classic":
-        settings["session.timeout.ms"] = 6000
     consumer = Consumer(settings)
     consumer.subscribe([topic])
     return consumer

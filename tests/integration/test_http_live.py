@@ -49,7 +49,9 @@ def until(stream, name, condition):
     raise AssertionError(f"no event '{name}' as expected; the last: {data}")
 
 
-def test_the_overview_tells_what_clients_do(web, served):
+def test_the_overview_tells_what_clients_do(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})  # for which nobody else asks anything
+    web = Http(port_of(served))
     create_topic(served, "busy", partitions=2)
     stream = web.stream("/api/v1/live")
     first = stream.next("overview")
@@ -65,17 +67,19 @@ def test_the_overview_tells_what_clients_do(web, served):
     thread = threading.Thread(target=load)
     thread.start()
     try:
-        seen = until(stream, "overview", lambda o: o["messagesInPerSecond"] and o["requests"] and "busy" in [t["name"] for t in o["busiestTopics"]])
+        # With the load alone: our own questions are not counted, and those from before the stream not for long.
+        seen = until(stream, "overview", lambda o: o["messagesInPerSecond"] and o["busiestTopics"] and [one["api"] for one in o["requests"]] == ["Produce"])
         topic = next(t for t in seen["busiestTopics"] if t["name"] == "busy")
         assert topic["bytesInPerSecond"] > 500 * topic["messagesInPerSecond"]
         asked = {one["api"]: one for one in seen["requests"]}
         assert asked["Produce"]["requestsPerSecond"] > 0 and 0 < asked["Produce"]["latency"]["p50"] <= asked["Produce"]["latency"]["max"]
-        assert seen["produceLatency"] == asked["Produce"]["latency"] and set(asked) == {"Produce"}, "our own questions are not counted"
+        assert seen["produceLatency"] == asked["Produce"]["latency"]
         assert seen["networkInPerSecond"] > 0 and 0.2 < seen["intervalSeconds"] < 20
-        detail = web.get("/api/v1/topics/busy")
-        assert detail["rates"]["messagesInPerSecond"] > 0 and detail["rates"]["bytesInTotal"] > 10_000 and detail["sizeBytes"] > 10_000
+        detail = wait_until(lambda: (d := web.get("/api/v1/topics/busy"))["rates"]["messagesInPerSecond"] and d, 60, "the topic's rates")
+        assert detail["rates"]["bytesInTotal"] > 10_000 and detail["sizeBytes"] > 10_000
         assert sum(p["rates"]["messagesInTotal"] for p in detail["partitions"]) == detail["rates"]["messagesInTotal"]
-        assert next(t for t in web.get("/api/v1/topics")["topics"] if t["name"] == "busy")["rates"]["messagesInPerSecond"] > 0
+        busy = lambda: next(t for t in web.get("/api/v1/topics")["topics"] if t["name"] == "busy")  # noqa: E731
+        wait_until(lambda: busy()["rates"]["messagesInPerSecond"], 60, "its rate among the topics")
         assert web.get("/api/v1/overview")["topics"] >= 1
     finally:
         stop.set()
@@ -150,10 +154,10 @@ def test_the_tail_shows_what_comes(web, served):
     stream = web.stream("/api/v1/topics/tailed/tail")
     wait_until(lambda: next_id(stream), 20, "the first position")
     put(web, "tailed", *map(str, range(5)), partition=0)
+    assert [stream.next("record")["value"]["text"] for _ in range(5)] == ["0", "1", "2", "3", "4"]
     put(web, "tailed", "six", partition=1, key="k", headers=[{"key": "h", "value": "x"}])
-    seen = [stream.next("record") for _ in range(6)]
-    assert [record["value"]["text"] for record in seen] == ["0", "1", "2", "3", "4", "six"]
-    assert seen[5]["key"]["text"] == "k" and seen[5]["headers"][0]["value"]["text"] == "x"
+    six = stream.next("record")
+    assert (six["value"]["text"], six["key"]["text"], six["headers"][0]["value"]["text"]) == ("six", "k", "x")
     stream.close()
 
 
@@ -280,7 +284,7 @@ def test_a_reader_that_does_not_read_is_ended(brokers):
     path = "/api/v1/topics/big/tail?from=earliest&maxBytes=900000"
     late, never = (Http(port).stream(path, buffer_bytes=4096) for _ in range(2))
     assert late.status == never.status == 200 and readers_of(broker) == 2
-    time.sleep(15)  # the time is what counts: ten seconds are slow
+    time.sleep(20)  # the time is what counts: ten seconds are slow, from when the socket is full
     assert late.next("end")["reason"] == "slow"
     wait_until(lambda: readers_of(broker) == 0, 120, "both readers' threads to end")
     never.close()

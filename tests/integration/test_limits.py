@@ -47,7 +47,7 @@ def test_max_connections_in_total(small):
     for _ in late:
         inside.pop().close()
     for connection in late:
-        connection.settimeout(10)
+        connection.settimeout(20)
         assert connection.recv(1)
     assert served(waiting)
     for connection in (*late, waiting):

@@ -58,7 +58,7 @@ class Two:
 
     def is_off_line(self, connection):
         for i in self.bad:
-            wait_until(lambda i=i: try_produce(connection, i) == STORAGE_ERROR, 10, f"partition {i} to be off line")
+            wait_until(lambda i=i: try_produce(connection, i) == STORAGE_ERROR, 20, f"partition {i} to be off line")
         for i in self.bad:
             assert fetch(connection, "t", 0, partition=i)[0] == STORAGE_ERROR
             assert error(end_offset(connection, "t", i)) == STORAGE_ERROR
@@ -70,7 +70,7 @@ class Two:
     def told(self):
         """What the metadata says of the partitions once the controller knows."""
         with connect(self.broker) as connection:
-            wait_until(lambda: metadata_of(connection)[self.bad[0]]["LeaderId"] == -1, 10, "the leader to go")
+            wait_until(lambda: metadata_of(connection)[self.bad[0]]["LeaderId"] == -1, 20, "the leader to go")
             found = metadata_of(connection)
         for i in self.bad:
             assert (found[i]["ErrorCode"], found[i]["OfflineReplicas"]) == (LEADER_NOT_AVAILABLE, [1]), found[i]
@@ -80,10 +80,10 @@ class Two:
     def serves_all(self):
         with connect(self.broker) as connection:
             for i in self.good + self.bad:
-                wait_until(lambda i=i: try_produce(connection, i) == 0, 10, f"partition {i}")
+                wait_until(lambda i=i: try_produce(connection, i) == 0, 20, f"partition {i}")
                 code, batches = fetch(connection, "t", 0, partition=i)
                 assert code == 0 and values(batches)[0] == b"first %d" % i
-            wait_until(lambda: all(one["LeaderId"] == 1 for one in metadata_of(connection).values()), 10, "leaders")
+            wait_until(lambda: all(one["LeaderId"] == 1 for one in metadata_of(connection).values()), 20, "leaders")
 
 
 def test_a_disk_that_breaks_down_takes_its_partitions_off_line_alone(brokers, disks):
@@ -296,7 +296,7 @@ def test_the_broker_ends_when_all_log_dirs_fail(brokers, disks):
 
 
 def refuses_to_start(broker):
-    done = subprocess.run([odradek_binary(), "server", broker.properties_path], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([odradek_binary(), "server", broker.properties_path], capture_output=True, text=True, timeout=60)
     said = [line for line in (done.stdout + done.stderr).split("\n") if "cannot start" in line]
     assert done.returncode == 1 and len(said) == 1, (done.returncode, done.stdout, done.stderr)
     return said[0]

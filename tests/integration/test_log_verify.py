@@ -16,7 +16,7 @@ RECORDS = 300
 
 
 def verify(path, *words):
-    done = subprocess.run([odradek_binary(), "log", "verify", "--json", *words, path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([odradek_binary(), "log", "verify", "--json", *words, path], capture_output=True, text=True, timeout=120)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return done.returncode, lines[:-1], lines[-1] if lines else None
 

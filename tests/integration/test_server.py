@@ -10,7 +10,7 @@ import pytest
 
 from harness.batch import batch
 from harness.broker import answers, free_port, odradek_binary
-from harness.process import Process, least_s, run, wait_until
+from harness.process import Process, run, takes_less, wait_until
 from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce, produce_body, values
 from harness.wire import Connection
 
@@ -26,7 +26,7 @@ ours = pytest.mark.ours
 
 def refused(*args):
     """Runs a server that must not start; returns its exit status and its lines."""
-    done = subprocess.run([odradek_binary(), "server", *args], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([odradek_binary(), "server", *args], capture_output=True, text=True, timeout=60)
     return done.returncode, [line for line in (done.stdout + done.stderr).split("\n") if line]
 
 
@@ -40,7 +40,7 @@ def test_version_and_help():
 
 @ours
 def test_unknown_command():
-    done = subprocess.run([odradek_binary(), "sever"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([odradek_binary(), "sever"], capture_output=True, text=True, timeout=60)
     assert done.returncode != 0 and "sever" in done.stderr
 
 
@@ -140,7 +140,7 @@ def test_starts_and_stops_fast(brokers):
         broker.start()
         broker.stop()
 
-    assert least_s(start_and_stop) < 4  # generous: sanitizers and busy machines; ./dev bench has the figures
+    takes_less(4, start_and_stop)  # generous: sanitizers; ./dev bench has the figures
     wait_until(lambda: broker.log_text().count("stopp") >= 2, 20, "the lines that say that it stops")
 
 
@@ -188,7 +188,7 @@ def test_sigterm_lets_waiting_requests_go(brokers):
             broker.stop()
             return time.monotonic() - began
 
-    assert least_s(stop_under_a_poll) < 4
+    takes_less(4, stop_under_a_poll)
 
 
 def test_a_long_poll_ends_with_the_next_record(brokers):
@@ -250,9 +250,10 @@ def test_segments_roll_and_old_ones_are_deleted(brokers):
         for i in range(60):
             assert error(produce(connection, "rolled", [(None, b"%08d" % i + b"x" * 100_000)])) == 0
         folder = broker.partition_directory("rolled")
-        wait_until(lambda: len(list(folder.glob("*.log*"))) <= 4, 30, "old segments to go")
-        start = min(int(path.stem) for path in folder.glob("*.log"))
-        assert start > 0 and end_offset(connection, "rolled", timestamp=-2)["Offset"] == start
+        start = 30  # of six segments the last three hold as much as is to be kept
+        wait_until(lambda: end_offset(connection, "rolled", timestamp=-2)["Offset"] == start, 30, "old segments to be given up")
+        kept = [f"{base:020}.log" for base in (30, 40, 50)]
+        wait_until(lambda: sorted(path.name for path in folder.glob("*.log*")) == kept, 30, "their files to go")
         assert fetch(connection, "rolled", 0)[0] == 1  # OFFSET_OUT_OF_RANGE
         batches = fetch(connection, "rolled", start, max_bytes=1)[1]
         assert values(batches)[0].startswith(b"%08d" % start)

@@ -1,6 +1,7 @@
 """Settings that are changed while the broker runs count at once, for logs and connections that are there already:
 a topic's own, the cluster's default behind it, and the broker's. docs/storage.md names these tests."""
 
+import itertools
 import socket
 
 import pytest
@@ -96,17 +97,16 @@ def test_segment_ms(log):
 
 
 def test_segment_jitter_ms(log):
-    """Segments are sealed every 10 s; with as much jitter, every 5 s in the mean."""
+    """Segments are sealed every 10 s; with as much jitter, every 5 to 6 s in the mean."""
     log.create(segment_ms="10000")
-    start = now_ms() - HOUR_MS
-    counts = []
-    for first in (0, 150):
+    second, counts = itertools.count((now_ms() - HOUR_MS) // 1000), []
+    for seconds in (150, 300):
         before = len(log.bases())
-        for second in range(first, first + 150):
-            assert log.send(100, ts=start + second * 1000) == 0
+        for _ in range(seconds):
+            assert log.send(100, ts=next(second) * 1000) == 0
         counts.append(len(log.bases()) - before)
         log.change("segment.jitter.ms", "10000")
-    assert counts[0] <= 15 and counts[1] > 18, counts
+    assert counts[0] <= 15 and counts[1] > 34, counts  # fewer than that: one in a million times
 
 
 def test_segment_index_bytes(log):
@@ -297,11 +297,23 @@ def test_connections(brokers):
             for one in opened:
                 one.close()
 
+    def change(name, **settings):
+        """Its own connection may come before the broker has noticed that others have gone."""
+
+        def let_in():
+            try:
+                alter(broker, BROKER, name, **settings)
+                return True
+            except (OSError, EOFError):
+                return False
+
+        wait_until(let_in, 20, "a place for a connection")
+
     assert closed_at_once(4) == 0
-    alter(broker, BROKER, "", max_connections_per_ip="2")
+    change("", max_connections_per_ip="2")
     wait_until(lambda: closed_at_once(4) == 2, 30, "the limit of connections")
-    alter(broker, BROKER, "1", max_connections_per_ip_overrides="127.0.0.1:3")
+    change("1", max_connections_per_ip_overrides="127.0.0.1:3")
     wait_until(lambda: closed_at_once(4) == 1, 30, "the limit of this address")
-    alter(broker, BROKER, "1", max_connections_per_ip_overrides=None)
-    alter(broker, BROKER, "", max_connections_per_ip=None)
+    change("1", max_connections_per_ip_overrides=None)
+    change("", max_connections_per_ip=None)
     wait_until(lambda: closed_at_once(4) == 0, 30, "no limit any more")

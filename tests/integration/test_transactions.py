@@ -9,7 +9,7 @@ import pytest
 from harness.broker import odradek_binary
 from harness.process import wait_until
 from harness.topics import create_topics
-from harness.transactions import Producer, Refused, is_settled, read
+from harness.transactions import Producer, Refused, await_coordinators, is_settled, read
 from harness.wire import Connection
 
 PRODUCER_FENCED, INVALID_TXN_STATE, INVALID_MAPPING, LOADING = 90, 48, 49, 14
@@ -21,7 +21,7 @@ def test_timeout_aborts(brokers, version):
     """An open transaction holds up readers until its timeout, no longer; its producer is fenced, and may go on."""
     broker = brokers.start(settings={"transaction.abort.timed.out.transaction.cleanup.interval.ms": "50"})
     create_topics(broker.bootstrap, ["t"])
-    producer = Producer(broker.port, "x", version, timeout_ms=3000).init()
+    producer = Producer(broker.port, "x", version, timeout_ms=6000).init()
     if version < 2:
         producer.add("t", [0])
     producer.produce("t", 0, b"late")
@@ -91,7 +91,8 @@ def test_two_producers_of_one_id(broker):
     for rival in rivals:
         rival.start()
     for rival in rivals:
-        rival.join(60)
+        rival.join(120)
+    assert not any(rival.is_alive() for rival in rivals), "a rival hangs"
     assert not problems, problems
     Producer(broker.port, "one").init().close()
     wait_until(lambda: is_settled(broker.port, "rivals", [0]), 20, "every transaction to end")
@@ -115,6 +116,7 @@ def test_while_it_loads(brokers):
     broker = brokers.start()
     Producer(broker.port, "x").init().close()
     names = [f"id-{number}" for number in range(IDS)]
+    await_coordinators(broker.port, names[:100])
     with Connection("127.0.0.1", broker.port, 20) as connection:
         known = {name: answer for name, answer in zip(names, init_all(connection, names))}
     assert all(answer["ErrorCode"] == 0 for answer in known.values())
@@ -146,6 +148,7 @@ def test_one_transaction_right_after_another(broker):
     producer.close()
 
 
+@pytest.mark.timeout(1200)
 def test_one_right_after_the_other(brokers):
     """The next transaction's batches come while the markers of the one before are still written: they wait for them, whenever
     between the partition's guard and the coordinator's answer a marker comes into the log."""
@@ -153,6 +156,6 @@ def test_one_right_after_the_other(brokers):
     load = [odradek_binary().parent / "bench/odradek-load", "transactions", "--address", broker.bootstrap, "--topic", "t"]
     load += ["--partitions", "10", "--connections", "10", "--record-bytes", "100", "--batch-bytes", "1161", "--count", "2000"]
     for _ in range(8):
-        ended = subprocess.run(load, capture_output=True, text=True, timeout=60, check=False)
+        ended = subprocess.run(load, capture_output=True, text=True, timeout=200, check=False)
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout)["transactions"] == 2000
