@@ -250,7 +250,7 @@ def fetch_request(topic):
 
 def test_slow_readers_of_large_fetches(broker, witness):
     create_topic(broker, "slow")
-    records = batch([(None, bytes(900_000))])
+    records = batch([(None, bytes(900_000))], ts=int(time.time() * 1000))  # so that retention leaves it
     topic = {"Name": "slow", "PartitionData": [{"Index": 0, "Records": records}]}
     with Connection("127.0.0.1", broker.port) as client:
         for _ in range(FETCH_BYTES // len(records) + 1):

@@ -37,7 +37,7 @@ def committed(web, group):
 
 
 def test_offsets_are_reset_and_deleted(web, served):
-    create_topic(served, "resets", partitions=2)
+    create_topic(served, "resets", partitions=2, retention_ms="-1")  # for the records' times are old
     create_topic(served, "others", partitions=1)
     write(web, "resets", 10, partition=0, timestamp=1_000_000)
     write(web, "resets", 4, partition=1, timestamp=1_000_000)
@@ -95,7 +95,7 @@ def consumer_of(served, topic, group, protocol):
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_members_their_assignment_and_lag(web, served, protocol):
     topic, group = f"read-{protocol}", f"group-{protocol}"
-    create_topic(served, topic, partitions=2)
+    create_topic(served, topic, partitions=2, retention_ms="-1")
     write(web, topic, 5, partition=0, timestamp=1_000_000)
     consumer = consumer_of(served, topic, group, protocol)
     try:

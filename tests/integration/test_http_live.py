@@ -118,7 +118,7 @@ def test_what_goes_out_and_how_long_it_takes(web, served):
 
 
 def test_a_group_that_falls_behind_is_told_of(web, served):
-    create_topic(served, "behind", partitions=1)
+    create_topic(served, "behind", partitions=1, retention_ms="-1")
     put(web, "behind", "1", "2", timestamp=1_000_000)
     web.json("POST", "/api/v1/groups/sleeper/offsets", {"to": "earliest", "topic": "behind"})
     stream = web.stream("/api/v1/live")

@@ -26,11 +26,13 @@ def fill(served, topic, count, partitions=3, compression=None, value=lambda n: b
     """Record n has the key k<n % 10> and the time TIME + n * step_ms, and lies in partition n % partitions."""
     from kafka import KafkaProducer
 
-    create_topic(served, topic, partitions=partitions)
+    create_topic(served, topic, partitions=partitions, retention_ms="-1")  # for their times are old
     producer = KafkaProducer(bootstrap_servers=served.bootstrap, compression_type=compression, linger_ms=20)
-    for n in range(count):
+    sent = [
         producer.send(topic, value(n), key=b"k%d" % (n % 10), partition=n % partitions, timestamp_ms=TIME + n * step_ms, headers=[("n", b"%d" % n)])
-    producer.flush()
+        for n in range(count)
+    ]
+    assert [future.get(120).offset for future in sent] == [n // partitions for n in range(count)]
     producer.close()
 
 
