@@ -75,6 +75,10 @@ bool message_set_int32(const struct message_type *type, void *message, const cha
 // Whether the first field that the version sends has this JSON name.
 bool message_begins_with(const struct message_type *type, int16_t version, const char *name);
 
+// Calls `each` for every "errorCode" in the message, at any depth, that is not 0 (E_NONE).
+void message_each_error(const struct message_type *type, const void *message,
+                        void (*each)(void *arg, int16_t code), void *arg);
+
 // `count` elements of `size` bytes, each a copy of *defaults; NULL when out of memory or when count is
 // negative. The generated X_new functions call it.
 void *message_array_new(struct arena *arena, const void *defaults, size_t size, int32_t count);

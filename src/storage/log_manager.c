@@ -348,11 +348,18 @@ void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
     *out = (struct log_manager_counts){.open_files = file_cache_open_count(m->files),
                                        .flushes = atomic_load(&m->flushes),
                                        .slow_flushes = atomic_load(&m->slow_flushes),
-                                       .flush_us_total = atomic_load(&m->flush_us)};
+                                       .flush_us_total = atomic_load(&m->flush_us),
+                                       .cleanings = atomic_load(&m->cleaning.rounds),
+                                       .failed_cleanings = atomic_load(&m->cleaning.failures),
+                                       .cleaner_read_bytes = atomic_load(&m->cleaning.read_bytes),
+                                       .cleaner_written_bytes = atomic_load(&m->cleaning.written_bytes),
+                                       .cleaner_us_total = atomic_load(&m->cleaning.total_us)};
     pthread_mutex_lock(&m->lock);
     out->logs = m->count;
-    for (size_t i = 0; i < m->count; i++)
+    for (size_t i = 0; i < m->count; i++) {
         out->offline_logs += !m->logs[i]->log || log_is_offline(m->logs[i]->log);
+        out->uncleanable_logs += atomic_load(&m->logs[i]->uncleanable);
+    }
     pthread_mutex_unlock(&m->lock);
 }
 

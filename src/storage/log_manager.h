@@ -122,7 +122,9 @@ struct uuid log_manager_directory_id(struct log_manager *manager, const struct l
 
 struct log_manager_counts {
     size_t logs, offline_logs, open_files;
+    size_t uncleanable_logs; // that no cleaner tries again
     uint64_t flushes, slow_flushes, flush_us_total;
+    uint64_t cleanings, failed_cleanings, cleaner_read_bytes, cleaner_written_bytes, cleaner_us_total;
 };
 
 void log_manager_counts(struct log_manager *manager, struct log_manager_counts *out);

@@ -142,26 +142,39 @@ static void rest(struct log_manager *m, struct managed_log *managed)
     atomic_store(&managed->rests_until_ms, clock_monotonic_ms() + ms);
 }
 
+static void count_round(struct cleaning *c, const struct cleaner_stats *s)
+{
+    atomic_fetch_add(&c->rounds, 1);
+    atomic_fetch_add(&c->read_bytes, (uint64_t)s->bytes_read);
+    atomic_fetch_add(&c->written_bytes, (uint64_t)s->bytes_written);
+    atomic_fetch_add(&c->total_us, (uint64_t)s->total_us);
+}
+
 static void settle(struct log_manager *m, struct managed_log *managed, int rc,
                    const struct cleaner_stats *stats)
 {
     switch (rc) {
     case 0:
         report(managed->log, stats);
+        count_round(&m->cleaning, stats);
         (void)log_manager_checkpoint(m);
         break;
     case ERR_AGAIN: // another round begins anew
     case ERR_CLOSED:
     case ERR_STOPPED:
+        break;
     case ERR_IO: // the directory is off line by now
+        atomic_fetch_add(&m->cleaning.failures, 1);
         break;
     case ERR_NO_SPACE:
     case ERR_NOMEM:
         log_limited(LOG_LEVEL_WARN, "storage", "%s: compaction stopped: %s; another round will try again",
                     log_name(managed->log), err_text(rc));
+        atomic_fetch_add(&m->cleaning.failures, 1);
         rest(m, managed);
         break;
     default:
+        atomic_fetch_add(&m->cleaning.failures, 1);
         give_up(managed, rc);
         break;
     }

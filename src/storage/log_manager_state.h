@@ -47,6 +47,7 @@ struct cleaning {                // log_manager_clean.c
     uint64_t version; // of the configuration
     bool started, stopping;
     struct cleaner_throttle throttle;
+    atomic_uint_fast64_t rounds, failures, read_bytes, written_bytes, total_us; // of any thread
 };
 
 struct log_manager {
