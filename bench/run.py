@@ -20,10 +20,11 @@ import groups
 import many
 import measure
 import report
+import watched
 from brokers import BenchError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed", "compact", "groups"]
+PARTS = ["start", "memory", "produce", "fetch", "stream", "latency", "java-latency", "java-perf", "keyed", "compact", "groups", "watched"]
 SIDES = ["kafka", "odradek", "limit"]
 TOUCH_BYTES = 12 << 30
 KEEP_FREE_BYTES = 3 << 30
@@ -116,6 +117,8 @@ def broker_round(broker, plan):
             figures.update(compaction.compact(broker, plan))
         if "groups" in plan.only:
             figures.update(groups.all_of_it(broker, plan))
+        if "watched" in plan.only and broker.name == "odradek":
+            figures.update(watched.watched(broker, plan))
         if plan.partitions:
             broker.make_directory()
             broker.start()

@@ -70,22 +70,26 @@ static size_t utf8_sequence(uint8_t lead, uint8_t *low, uint8_t *high)
     return 0;
 }
 
+size_t utf8_front(const uint8_t *data, size_t size)
+{
+    uint8_t low, high;
+    if (data[0] < 0x80)
+        return 1;
+    size_t n = utf8_sequence(data[0], &low, &high);
+    if (n == 0 || n > size || data[1] < low || data[1] > high)
+        return 0;
+    for (size_t k = 2; k < n; k++)
+        if ((data[k] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
 bool utf8_valid(const uint8_t *data, size_t size)
 {
-    size_t i = 0;
-    while (i < size) {
-        if (data[i] < 0x80) {
-            i++;
-            continue;
-        }
-        uint8_t low, high;
-        size_t n = utf8_sequence(data[i], &low, &high);
-        if (n == 0 || n > size - i || data[i + 1] < low || data[i + 1] > high)
+    for (size_t i = 0, n; i < size; i += n) {
+        n = data[i] < 0x80 ? 1 : utf8_front(data + i, size - i);
+        if (n == 0)
             return false;
-        for (size_t k = 2; k < n; k++)
-            if ((data[i + k] & 0xc0) != 0x80)
-                return false;
-        i += n;
     }
     return true;
 }

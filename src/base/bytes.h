@@ -184,4 +184,7 @@ static inline size_t varlong_size(int64_t v)
 // Whether the bytes are well-formed UTF-8 (no overlong forms, no surrogates, at most U+10FFFF).
 bool utf8_valid(const uint8_t *data, size_t size);
 
+// The size of the well-formed character in front of these bytes (one at least), or 0.
+size_t utf8_front(const uint8_t *data, size_t size);
+
 #endif

@@ -369,6 +369,7 @@ static int load_connections(struct broker_config *c, struct str *message)
     c->controller_quota_window_num = int_of(c, "controller.quota.window.num");
     c->controller_quota_window_size_seconds = int_of(c, "controller.quota.window.size.seconds");
     c->fetch_max_bytes = int_of(c, "fetch.max.bytes");
+    c->telemetry_max_bytes = int_of(c, "telemetry.max.bytes");
     c->fetch_session_slots = int_of(c, "max.incremental.fetch.session.cache.slots");
     int err = load_ip_limits(c, message);
     if (err)

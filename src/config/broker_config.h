@@ -131,6 +131,7 @@ struct broker_config {
 
     int32_t fetch_max_bytes;
     int32_t fetch_session_slots;
+    int32_t telemetry_max_bytes;
 
     // Everything that was set, as it was written: what DescribeConfigs calls static broker configuration.
     struct properties properties;

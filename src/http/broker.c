@@ -1,7 +1,4 @@
-// Health, metrics, the cluster.
-#include <inttypes.h>
-
-#include "base/buffer.h"
+// Health, the cluster.
 #include "http/keys.h"
 #include "http/openapi.h"
 #include "http/route.h"
@@ -65,35 +62,6 @@ void http_brokers(struct http_request *r)
     struct describe_cluster_response response;
     if (describe_cluster(r, &response))
         http_answer(r, 200, json_pack("{s:o}", "brokers", brokers_json(&response)));
-}
-
-static void metric(struct buffer *out, const char *name, const char *type, const char *help, uint64_t value)
-{
-    buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name, value);
-}
-
-// The text format of Prometheus, version 0.0.4.
-void http_metrics(struct http_request *r)
-{
-    struct http_counters c;
-    struct buffer out = BUFFER_INIT;
-    r->broker->counters(r->broker->context, &c);
-    metric(&out, "odradek_connections", "gauge", "Connections of clients that are open.", c.connections_open);
-    metric(&out, "odradek_connections_accepted_total", "counter", "Connections accepted.",
-           c.connections_accepted);
-    metric(&out, "odradek_connections_refused_total", "counter", "Connections refused because of a limit.",
-           c.connections_refused);
-    metric(&out, "odradek_requests_total", "counter", "Requests received.", c.requests);
-    metric(&out, "odradek_responses_total", "counter", "Responses sent.", c.responses);
-    metric(&out, "odradek_network_receive_bytes_total", "counter", "Bytes received from clients.",
-           c.bytes_received);
-    metric(&out, "odradek_network_transmit_bytes_total", "counter", "Bytes sent to clients.", c.bytes_sent);
-    metric(&out, "odradek_network_sendfile_bytes_total", "counter",
-           "Bytes sent to clients straight from files, part of those sent.", c.bytes_sent_file);
-    if (!out.failed)
-        http_answer_text(r, 200, "text/plain; version=0.0.4; charset=utf-8", (const char *)out.data,
-                         out.size);
-    buffer_free(&out);
 }
 
 void http_openapi(struct http_request *r)

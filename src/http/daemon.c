@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "http/guests.h"
+#include "http/metrics.h"
 #include "http/route.h"
 #include "http/sampler.h"
 #include "http/static.h"
@@ -40,6 +41,7 @@
 struct http {
     struct http_params params;
     struct sampler *sampler;
+    struct metrics metrics;
     struct streams streams;
     struct guests guests;
     sem_t scans; // how many more there may be at once
@@ -307,6 +309,7 @@ static struct pending *pending_new(struct http *h, const char *path)
                                        .path = path,
                                        .client.fd = -1,
                                        .sampler = h->sampler,
+                                       .metrics = &h->metrics,
                                        .streams = &h->streams,
                                        .scans = &h->scans};
     arena_init(&p->request.arena, 0);
@@ -428,6 +431,7 @@ int http_start(struct http **out, const struct http_params *params, char *reason
     streams_init(&h->streams);
     guests_init(&h->guests, HTTP_CONNECTIONS, HTTP_CONNECTIONS + YOUNG_CONNECTIONS);
     sem_init(&h->scans, 0, SCANS);
+    metrics_init(&h->metrics);
     h->sampler = sampler_new(&h->params);
     int err = h->sampler ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < params->listener_count && !err; i++)
@@ -453,6 +457,7 @@ void http_stop(struct http *h)
     for (size_t i = 0; i < h->count; i++)
         MHD_stop_daemon(h->listeners[i].daemon); // closes the socket, too
     sampler_free(h->sampler);
+    metrics_free(&h->metrics);
     streams_free(&h->streams);
     guests_free(&h->guests);
     sem_destroy(&h->scans);

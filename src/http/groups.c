@@ -281,12 +281,13 @@ static int by_lag(const void *left, const void *right)
     return a->lag != b->lag ? (a->lag < b->lag) - (a->lag > b->lag) : (a->at > b->at) - (a->at < b->at);
 }
 
-json_t *groups_load(struct http_request *r, int32_t most, int32_t *total)
+json_t *groups_load(struct http_request *r, int32_t most, int32_t *total, int64_t *others_lag)
 {
     struct all_groups all = {0};
     struct ends ends = {.request = r};
     json_t *loads = NULL;
     *total = 0;
+    *others_lag = 0;
     struct place *places = NULL;
     if (!read_all(r, &ends, &all) ||
         !(places = arena_alloc(&r->arena, ((size_t)all.count + 1) * sizeof *places)))
@@ -308,6 +309,8 @@ json_t *groups_load(struct http_request *r, int32_t most, int32_t *total)
                                         d->id.data ? json_integer(d->members_count) : json_null(), "lag",
                                         http_number(o->lag), "lagSeconds", seconds_json(o->lag_seconds)));
     }
+    for (int32_t i = most; i < all.count; i++)
+        *others_lag += places[i].lag > 0 ? places[i].lag : 0;
 out:
     ends_free(&ends);
     return loads;

@@ -70,7 +70,8 @@ bool group_offsets_assigned(struct ends *ends, const struct group *g, struct gro
 void group_offsets_age(struct http_request *r, struct group_offsets *o, int most, int64_t deadline_ms);
 
 // All groups with their lag, at most `most` of them, greatest lag first; in the form of GroupLoad. *total:
-// how many groups there are. NULL when the request is answered.
-json_t *groups_load(struct http_request *r, int32_t most, int32_t *total);
+// how many groups there are; *others_lag: the lag of those left out, in records. NULL when the request is
+// answered.
+json_t *groups_load(struct http_request *r, int32_t most, int32_t *total, int64_t *others_lag);
 
 #endif

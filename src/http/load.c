@@ -35,7 +35,8 @@ static void take(void *arg, const struct http_partition *p)
         l->failed = true;
         return;
     }
-    t->partitions[p->partition] = (struct load){.messages_in = p->messages_in,
+    t->partitions[p->partition] = (struct load){.is_here = true,
+                                                .messages_in = p->messages_in,
                                                 .bytes_in = p->bytes_in,
                                                 .bytes_out = p->bytes_out,
                                                 .size_bytes = p->size_bytes,

@@ -9,6 +9,7 @@
 struct load {
     uint64_t messages_in, bytes_in, bytes_out;
     int64_t size_bytes, records;
+    bool is_here;  // this broker has the partition
     bool measured; // the rates are: per second
     double messages_in_rate, bytes_in_rate, bytes_out_rate;
 };

@@ -116,13 +116,6 @@ void http_fail_with(struct http_request *r, int16_t code, struct str message, co
     http_answer(r, status_of(code), json_pack("{s:o}", "error", error));
 }
 
-// The size of the well-formed UTF-8 character at the front, or 0.
-static size_t utf8_front(const uint8_t *at, size_t left)
-{
-    size_t size = at[0] < 0x80 ? 1 : at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    return size <= left && utf8_valid(at, size) ? size : 0;
-}
-
 json_t *http_text(struct str s)
 {
     static const char replacement[] = "\xef\xbf\xbd";

@@ -26,6 +26,8 @@ void http_brokers(struct http_request *r);
 void http_broker_configs(struct http_request *r);
 void http_broker_alter(struct http_request *r);
 void http_logdirs(struct http_request *r);
+void http_clients(struct http_request *r);
+void http_client(struct http_request *r);
 void http_topics(struct http_request *r);
 void http_topic(struct http_request *r);
 void http_topic_create(struct http_request *r);

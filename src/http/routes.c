@@ -16,6 +16,8 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/brokers/{broker}/configs", http_broker_configs, NULL},
     {HTTP_PATCH, "/api/v1/brokers/{broker}/configs", http_broker_alter, "validateOnly"},
     {HTTP_GET, "/api/v1/logdirs", http_logdirs, NULL},
+    {HTTP_GET, "/api/v1/clients", http_clients, NULL},
+    {HTTP_GET, "/api/v1/clients/{client}", http_client, NULL},
     {HTTP_GET, "/api/v1/topics", http_topics, NULL},
     {HTTP_POST, "/api/v1/topics", http_topic_create, "validateOnly"},
     {HTTP_GET, "/api/v1/topics/{topic}", http_topic, NULL},

@@ -128,13 +128,14 @@ static void read_slow(struct sampler *s)
 {
     struct http_request r = {.broker = s->broker, .client.fd = -1};
     int32_t groups = 0;
+    int64_t others_lag;
     arena_init(&r.arena, 0);
     drop_slow(&s->slow);
     read_topics(&r, &s->slow);
     read_brokers(&r, &s->slow);
     read_transactions(&r, &s->slow);
     s->slow.log_dirs = http_logdirs_json(&r);
-    s->slow.groups = groups_load(&r, GROUPS_SHOWN, &groups);
+    s->slow.groups = groups_load(&r, GROUPS_SHOWN, &groups, &others_lag);
     s->slow.group_count = groups;
     client_close(&r.client);
     arena_free(&r.arena);

@@ -8,26 +8,20 @@
 #define FIRST_POWER 6
 #define LAST_POWER  25
 
+#define REPLACEMENT "\xef\xbf\xbd" // U+FFFD
+
 void exposition_family(struct exposition *e, const char *name, const char *type, const char *help)
 {
     e->family = name;
     buffer_printf(e->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-// The bytes of the UTF-8 character that begins here; 0: none does.
-static size_t character_bytes(const uint8_t *at, size_t left)
-{
-    size_t n = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    return n <= left && utf8_valid(at, n) ? n : 0;
-}
-
 static void put_value(struct buffer *out, struct str value)
 {
-    for (size_t i = 0, n; i < value.size; i += n) {
-        n = character_bytes((const uint8_t *)value.data + i, value.size - i);
-        if (n == 0) {
-            buffer_text(out, "\xef\xbf\xbd");
-            n = 1;
+    for (size_t i = 0, n; i < value.size; i += n ? n : 1) {
+        n = utf8_front((const uint8_t *)value.data + i, value.size - i);
+        if (n == 0 || value.data[i] == 0) {
+            buffer_text(out, REPLACEMENT);
         } else if (value.data[i] == '\n') {
             buffer_text(out, "\\n");
         } else {
@@ -58,7 +52,7 @@ static void put_name(struct exposition *e, const char *suffix, const struct metr
 static void put_number(struct buffer *out, double value)
 {
     bool whole = fabs(value) < 0x1p53 && floor(value) == value;
-    buffer_printf(out, whole ? "%.0f\n" : "%.9g\n", value);
+    buffer_printf(out, whole ? "%.0f\n" : "%.15g\n", value);
 }
 
 void exposition_add(struct exposition *e, const struct metric_label *labels, size_t count, double value)

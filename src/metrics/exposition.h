@@ -7,7 +7,7 @@
 
 struct metric_label {
     const char *name;
-    struct str value; // any bytes: what is no UTF-8 in it is replaced
+    struct str value; // any bytes: what is no UTF-8 in it, or a zero, is replaced
 };
 
 struct exposition {

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +50,22 @@ int process_stat_read(const char *text, double ticks_per_second, uint64_t page_b
     return 0;
 }
 
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static double
+    boot_seconds; // since 1970. Found out once: as the wall clock is set, its distance from the boot changes
+
+static void find_boot(void)
+{
+    struct timespec wall, since_boot;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_BOOTTIME, &since_boot);
+    boot_seconds =
+        (double)(wall.tv_sec - since_boot.tv_sec) + (double)(wall.tv_nsec - since_boot.tv_nsec) / 1e9;
+}
+
 static void read_stat(struct process_usage *out)
 {
     char text[STAT_BYTES];
-    struct timespec wall, since_boot;
     double start;
     int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -61,9 +75,8 @@ static void read_stat(struct process_usage *out)
     text[size > 0 ? size : 0] = 0;
     if (process_stat_read(text, (double)sysconf(_SC_CLK_TCK), (uint64_t)sysconf(_SC_PAGESIZE), out, &start))
         return;
-    clock_gettime(CLOCK_REALTIME, &wall);
-    clock_gettime(CLOCK_BOOTTIME, &since_boot);
-    out->start_seconds = (double)wall.tv_sec - (double)since_boot.tv_sec + start;
+    pthread_once(&once, find_boot);
+    out->start_seconds = round((boot_seconds + start) * 100) / 100;
 }
 
 static uint64_t count_open_files(void)

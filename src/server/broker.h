@@ -12,8 +12,10 @@
 #include "server/fetch_session.h"
 #include "server/request.h"
 
+struct client_quotas;
 struct directories;
 struct quorum;
+struct telemetry;
 
 struct broker {
     const struct broker_config *config; // as the node was started: for settings that no change at run time
@@ -30,7 +32,9 @@ struct broker {
     struct producer_ids *producer_ids;
     struct coordinator *groups; // __consumer_offsets
     struct group_config group_config;
-    _Atomic(int64_t) topics_version;  // of the metadata when a topic last came to be
+    _Atomic(int64_t) topics_version; // of the metadata when a topic last came to be
+    struct telemetry *telemetry;
+    struct client_quotas *quotas;
     struct coordinator *transactions; // __transaction_state
     struct transaction_config transaction_config;
     struct transaction_ends *transaction_ends; // decided, and not carried through yet

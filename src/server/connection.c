@@ -178,6 +178,8 @@ void connection_destroy(struct connection *c)
         request_free(state, request);
     }
     connection_drop_input(c);
+    if (c->end)
+        c->end->gone(c->end);
     free(c->software);
     counter_add(&state->counters.closed, 1);
     atomic_fetch_sub(&state->connection_count, 1);

@@ -8,6 +8,7 @@
 #ifndef SERVER_CONNECTION_H
 #define SERVER_CONNECTION_H
 
+#include "metrics/error_counts.h"
 #include "metrics/histogram.h"
 #include "os/readahead.h"
 #include "os/socket.h"
@@ -35,7 +36,7 @@ static inline void counter_add(counter *c, uint64_t n)
 
 struct reactor_counters {
     counter closed, requests, responses, bytes_received, bytes_sent, bytes_sent_file, cold_reads, parked,
-        input_bytes;
+        in_flight, throttled, throttle_ms, input_bytes;
 };
 
 #define REQUESTS_KEPT 32 // per reactor, with their arena's block
@@ -59,8 +60,9 @@ struct reactor_state {
     bool ending;            // the loop ends when the last one has left
     unsigned orphans;       // requests whose connection is gone, but another thread still works for them
     struct reactor_counters counters;
-    struct histogram *latency; // API_KEY_LIMIT of them: from a request to its response, in us
-    struct histogram delivery; // from a record's append to its leaving to who waits for it
+    struct histogram *latency;   // API_KEY_LIMIT of them: from a request to its response, in us
+    struct error_counts *errors; // of responses to clients; any thread adds
+    struct histogram delivery;   // from a record's append to its leaving to who waits for it
 };
 
 struct connection {
@@ -84,12 +86,13 @@ struct connection {
     bool serving;            // in connection_serve
     bool closing;            // destroyed at the end of the turn
     bool corked;
-    bool one_at_a_time; // a quota concerns it: a request is handled when the one before is answered
-    bool timed;         // its client's time is limited, and measured
-    int64_t sending_us; // of responses, while it is timed
-    struct mute *mute;  // NULL: it is not
-    bool reading;       // the next response waits for the disk
-    bool is_own;        // of this process: not counted among what clients do
+    bool one_at_a_time;         // a quota concerns it: a request is handled when the one before is answered
+    bool timed;                 // its client's time is limited, and measured
+    int64_t sending_us;         // of responses, while it is timed
+    struct mute *mute;          // NULL: it is not
+    struct connection_end *end; // NULL: nobody is told
+    bool reading;               // the next response waits for the disk
+    bool is_own;                // of this process: not counted among what clients do
     struct socket_peer peer;
 };
 

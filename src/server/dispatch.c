@@ -147,6 +147,9 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     list_push_back(&c->requests, &request->node);
     c->in_flight++;
     counter_add(&c->state->counters.requests, 1);
+    request->is_counted = !c->is_own;
+    if (request->is_counted)
+        counter_add(&c->state->counters.in_flight, 1);
     if (!handler->collects)
         reactor_settle(request->reactor);
     throttle_begin(request);

@@ -1,10 +1,17 @@
 #include "server/http_server.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "base/qsbr.h"
 #include "metrics/histogram.h"
 #include "protocol/api.h"
+#include "quota/client_quotas.h"
+#include "server/quorum.h"
 #include "server/reactor.h"
+#include "storage/log_manager.h"
+
+#include <stdio.h>
 
 static int connect_to_broker(void *context)
 {
@@ -20,11 +27,18 @@ static void read_counters(void *context, struct http_counters *out)
     *out = (struct http_counters){.connections_accepted = s.connections_accepted,
                                   .connections_refused = s.connections_refused,
                                   .connections_open = s.connections_open,
+                                  .connections_closed = s.connections_closed,
                                   .requests = s.requests,
                                   .responses = s.responses,
+                                  .in_flight = s.in_flight,
+                                  .waiting = s.parked,
+                                  .buffer_bytes = s.input_bytes_held,
+                                  .throttled = s.throttled,
+                                  .throttle_ms = s.throttle_ms,
                                   .bytes_received = s.bytes_received,
                                   .bytes_sent = s.bytes_sent,
-                                  .bytes_sent_file = s.bytes_sent_file};
+                                  .bytes_sent_file = s.bytes_sent_file,
+                                  .cold_reads = s.cold_reads};
 }
 
 struct partition_visit {
@@ -70,6 +84,92 @@ static bool read_latency(void *context, int16_t api_key, struct histogram_values
     return true;
 }
 
+static void read_errors(void *context, struct error_counts *out)
+{
+    struct broker *b = context;
+    reactors_errors(b->reactors, out);
+}
+
+static void read_image(const struct image *image, struct http_state *out)
+{
+    struct hamt_walk w = hamt_walk(&image->topics_by_name);
+    out->topics = image_topics_count(image);
+    out->partitions = image->partitions_count;
+    for (const struct image_topic *t; (t = hamt_next(&w));)
+        for (uint32_t p = 0; p < t->partitions_count; p++) {
+            out->partitions_offline += t->partitions[p]->leader == IMAGE_NO_LEADER;
+            out->partitions_under_replicated +=
+                t->partitions[p]->isr_count < t->partitions[p]->replicas_count;
+        }
+    out->brokers = image->brokers_count;
+    for (uint32_t i = 0; i < image->brokers_count; i++)
+        out->brokers_fenced += image->brokers[i]->fenced;
+}
+
+static uint64_t not_negative(int64_t v)
+{
+    return v > 0 ? (uint64_t)v : 0;
+}
+
+static void read_storage(const struct broker *b, struct http_state *out)
+{
+    struct log_manager_counts c;
+    log_manager_counts(b->logs, &c);
+    out->logs = c.logs;
+    out->logs_offline = c.offline_logs;
+    out->logs_uncleanable = c.uncleanable_logs;
+    out->open_files = c.open_files;
+    out->flushes = c.flushes;
+    out->slow_flushes = c.slow_flushes;
+    out->flush_us = c.flush_us_total;
+    out->cleanings = c.cleanings;
+    out->failed_cleanings = c.failed_cleanings;
+    out->cleaner_read_bytes = c.cleaner_read_bytes;
+    out->cleaner_written_bytes = c.cleaner_written_bytes;
+    out->cleaner_us = c.cleaner_us_total;
+}
+
+static void read_state(void *context, struct http_state *out)
+{
+    struct broker *b = context;
+    struct qsbr_thread thread;
+    struct quorum_status quorum;
+    struct telemetry_counts clients;
+    *out = (struct http_state){.node_id = b->config->node_id};
+    snprintf(out->cluster_id, sizeof out->cluster_id, "%s", b->cluster_id);
+    qsbr_register(&thread);
+    struct image *image = image_ref(image_current());
+    qsbr_unregister(&thread);
+    read_image(image, out);
+    image_unref(image);
+    quorum_status(b->quorum, &quorum);
+    out->quorum_leads = quorum.leader_id == b->config->node_id;
+    out->quorum_epoch = not_negative(quorum.leader_epoch);
+    out->quorum_high_watermark = not_negative(quorum.high_watermark);
+    out->quorum_end_offset = not_negative(quorum.log_end_offset);
+    out->quorum_snapshot_offset = not_negative(quorum.snapshot_offset);
+    read_storage(b, out);
+    telemetry_count(b->telemetry, clock_monotonic_ms(), &clients);
+    out->fetch_sessions = fetch_session_cache_count(b->fetch_sessions);
+    out->quota_clients = client_quotas_count(b->quotas);
+    out->client_instances = clients.clients;
+    out->client_pushes = clients.pushes;
+    out->client_push_bytes = clients.push_bytes;
+}
+
+static int read_clients(void *context, struct arena *arena, struct telemetry_clients *out)
+{
+    struct broker *b = context;
+    return telemetry_list(b->telemetry, clock_monotonic_ms(), arena, out);
+}
+
+static int read_client(void *context, const struct uuid *id, struct arena *arena,
+                       struct telemetry_client *out)
+{
+    struct broker *b = context;
+    return telemetry_find(b->telemetry, id, clock_monotonic_ms(), arena, out);
+}
+
 int http_server_start(struct http **out, struct broker *broker, char *message, size_t message_bytes)
 {
     const struct broker_config *c = broker->config;
@@ -88,6 +188,10 @@ int http_server_start(struct http **out, struct broker *broker, char *message, s
                                  .counters = read_counters,
                                  .partitions = read_partitions,
                                  .latency = read_latency,
+                                 .errors = read_errors,
+                                 .state = read_state,
+                                 .clients = read_clients,
+                                 .client = read_client,
                                  .context = broker};
     int err = listeners ? http_start(out, &params, message, message_bytes) : ERR_NOMEM;
     if (!err)

@@ -61,10 +61,19 @@ static size_t head_bytes(const struct api *api, int16_t version)
     return api_response_header_version(api, version) >= 1 ? 9 : 8;
 }
 
+static void count_error(void *arg, int16_t code)
+{
+    struct request *request = arg;
+    struct reactor_state *state = container_of(request->reactor, struct reactor_state, reactor);
+    error_counts_add(state->errors, request->api->api_key, code, 1);
+}
+
 int output_encode(struct request *request, const void *response)
 {
     const struct api *api = api_find(request->api->api_key);
     const struct message_type *type = api->response;
+    if (!request->is_own)
+        message_each_error(type, response, count_error, request);
     size_t inline_bytes, external_bytes;
     int err = message_size(type, request->version, response, &inline_bytes, &external_bytes);
     if (err)

@@ -183,8 +183,12 @@ int reactor_init(struct reactor_state *state, struct reactors *group, unsigned i
     state->reactor.index = index;
     state->limits = &group->config.limits;
     state->latency = calloc(API_KEY_LIMIT, sizeof *state->latency);
-    if (!state->latency)
+    state->errors = calloc(1, sizeof *state->errors);
+    if (!state->latency || !state->errors) {
+        free(state->latency);
+        free(state->errors);
         return ERR_NOMEM;
+    }
     list_init(&state->connections);
     list_init(&state->free_requests);
     list_init(&state->memory_waiters);
@@ -196,8 +200,10 @@ int reactor_init(struct reactor_state *state, struct reactors *group, unsigned i
     state->trim_timer.fire = on_trim_timer;
     state->drain_timer.fire = on_drain_timer;
     int err = loop_init(&state->reactor.loop, NULL);
-    if (err)
+    if (err) {
         free(state->latency);
+        free(state->errors);
+    }
     return err;
 }
 
@@ -210,6 +216,7 @@ void reactor_free(struct reactor_state *state)
     }
     input_pool_trim(&state->inputs);
     free(state->latency);
+    free(state->errors);
     loop_free(&state->reactor.loop);
 }
 

@@ -143,11 +143,13 @@ bool reactor_is_mine(const struct reactor *reactor);
 // Counters over all reactors, for metrics and tests. Any thread; not one instant's picture.
 struct reactors_stats {
     uint64_t connections_accepted, connections_refused, connections_closed, connections_open;
-    uint64_t requests, responses, parked; // parked: now
-    uint64_t bytes_received, bytes_sent;  // on the wire
-    uint64_t bytes_sent_file;             // of bytes_sent, by sendfile
-    uint64_t cold_reads;                  // pieces of responses that were not in the page cache
-    uint64_t input_bytes_held;            // request buffers in use now
+    uint64_t requests, responses;
+    uint64_t in_flight, parked;      // now: received and not sent; of these, those that wait for something
+    uint64_t throttled, throttle_ms; // requests whose client had to be silent, and for how long
+    uint64_t bytes_received, bytes_sent; // on the wire
+    uint64_t bytes_sent_file;            // of bytes_sent, by sendfile
+    uint64_t cold_reads;                 // pieces of responses that were not in the page cache
+    uint64_t input_bytes_held;           // request buffers in use now
 };
 void reactors_stats(struct reactors *group, struct reactors_stats *out);
 
@@ -156,5 +158,9 @@ void reactors_stats(struct reactors *group, struct reactors_stats *out);
 struct histogram_values;
 void reactors_latency(struct reactors *group, int16_t api_key, struct histogram_values *out);
 void reactors_delivery(struct reactors *group, struct histogram_values *out);
+
+// Adds the errors in responses to clients, by API and code. Any thread.
+struct error_counts;
+void reactors_errors(struct reactors *group, struct error_counts *out);
 
 #endif

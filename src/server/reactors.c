@@ -298,6 +298,12 @@ void reactors_delivery(struct reactors *group, struct histogram_values *out)
         histogram_read(&group->states[i]->delivery, out);
 }
 
+void reactors_errors(struct reactors *group, struct error_counts *out)
+{
+    for (unsigned i = 0, made = atomic_load(&group->made); i < made; i++)
+        error_counts_merge(group->states[i]->errors, out);
+}
+
 void reactors_stats(struct reactors *group, struct reactors_stats *out)
 {
     *out = (struct reactors_stats){.connections_accepted = group->accepted,
@@ -308,7 +314,10 @@ void reactors_stats(struct reactors *group, struct reactors_stats *out)
         out->connections_closed += state->counters.closed;
         out->requests += state->counters.requests;
         out->responses += state->counters.responses;
+        out->in_flight += state->counters.in_flight;
         out->parked += state->counters.parked;
+        out->throttled += state->counters.throttled;
+        out->throttle_ms += state->counters.throttle_ms;
         out->bytes_received += state->counters.bytes_received;
         out->bytes_sent += state->counters.bytes_sent;
         out->bytes_sent_file += state->counters.bytes_sent_file;

@@ -32,6 +32,7 @@ struct request *request_new(struct connection *c)
     request->reactor = &state->reactor;
     request->connection = c;
     request->listener = c->listener;
+    request->is_own = c->is_own;
     request->context = reactors_context(state->reactor.group);
     request->received_ms = loop_now_ms(&state->reactor.loop);
     request->received_us = clock_monotonic_us();
@@ -51,6 +52,8 @@ static void drop_input(struct request *request)
 
 void request_free(struct reactor_state *state, struct request *request)
 {
+    if (request->is_counted)
+        counter_add(&state->counters.in_flight, (uint64_t)-1);
     drop_input(request);
     if (state->free_request_count < REQUESTS_KEPT) {
         arena_reset(&request->arena);
@@ -235,9 +238,32 @@ void request_release_input(struct request *request)
     drop_input(request);
 }
 
+struct connection_end *request_connection_end(const struct request *request)
+{
+    return request->connection->end;
+}
+
+void request_set_connection_end(struct request *request, struct connection_end *end)
+{
+    request->connection->end = end;
+}
+
 const char *request_peer(const struct request *request)
 {
     return request->offload ? request->offload->peer.text : request->connection->peer.text;
+}
+
+struct str request_client_address(const struct request *request, int32_t *port)
+{
+    struct str peer = str_from(request_peer(request));
+    const char *colon = peer.size ? memrchr(peer.data, ':', peer.size) : NULL;
+    if (port)
+        *port = colon ? (int32_t)strtol(colon + 1, NULL, 10) : 0;
+    if (!colon)
+        return peer;
+    struct str address = {peer.data, (size_t)(colon - peer.data)};
+    bool in_brackets = address.size > 1 && address.data[0] == '[';
+    return in_brackets ? (struct str){address.data + 1, address.size - 2} : address;
 }
 
 void request_delivered(struct request *request, struct partition_traffic *traffic, size_t bytes, bool waited)

@@ -74,6 +74,8 @@ struct request {
     // The connection's own from here on.
     int64_t started_us, used_us; // while a handler is measured; before that
     bool time_charged;
+    bool is_own;      // this process asked
+    bool is_counted;  // among those in flight
     struct list node; // in the connection's requests, in order of arrival
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
@@ -144,8 +146,18 @@ void request_delivered(struct request *request, struct partition_traffic *traffi
 // afterwards (client_id stays valid). The arena stays.
 void request_release_input(struct request *request);
 
+// Told once, on the reactor's thread, when the request's connection is gone. Who made it is told what to
+// free.
+struct connection_end {
+    void (*gone)(struct connection_end *end);
+};
+struct connection_end *request_connection_end(const struct request *request); // NULL: nobody is told
+void request_set_connection_end(struct request *request, struct connection_end *end);
+
 // Who sent it.
 const char *request_peer(const struct request *request); // "127.0.0.1:40312"
+// Its address alone ("127.0.0.1", "::1"), a view; *port (may be NULL) beside it.
+struct str request_client_address(const struct request *request, int32_t *port);
 const struct listener *request_listener(const struct request *request);
 const struct api_table *request_apis(const struct request *request);
 struct str request_principal(const struct request *request); // "User:ANONYMOUS" until security is built

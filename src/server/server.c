@@ -18,6 +18,7 @@
 #include "server/registration.h"
 #include "storage/log_dir.h"
 #include "storage/log_manager.h"
+#include "telemetry/telemetry.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -42,7 +43,6 @@ struct server {
     const struct broker_config *config;
     struct broker broker;
     struct api_table apis;
-    struct client_quotas *quotas;
     struct directories dirs;
     struct listeners listeners;
     struct registration registration;
@@ -73,6 +73,17 @@ static void log_settings(void *arg, const char *topic, struct log_config *out)
     topic_config(s, s->loading ? s->loading : image_current(), str_from(topic), out);
 }
 
+static void follow_client_metrics(struct server *s, const struct image_changes *changes)
+{
+    bool changed = false;
+    for (uint32_t i = 0; i < changes->configs_count; i++) {
+        const struct image_config_delta *d = &changes->configs[i];
+        changed |= (d->after ? d->after : d->before)->key.type == IMAGE_RESOURCE_CLIENT_METRICS;
+    }
+    if (changed && telemetry_follow(s->broker.telemetry, changes->after))
+        log_error("server", "out of memory: a change of client metrics subscriptions does not count");
+}
+
 static void on_metadata_change(void *context, const struct image_changes *changes)
 {
     struct server *s = context;
@@ -80,6 +91,7 @@ static void on_metadata_change(void *context, const struct image_changes *change
     bool defaults_changed = live_config_follow(&s->broker, changes);
     if (changes->quotas)
         reactors_limit_ips(s->broker.reactors, changes->after);
+    follow_client_metrics(s, changes);
     if (s->hosting) {
         replica_manager_apply(s->broker.replicas, changes, defaults_changed);
         coordinators_apply(&s->broker, changes);
@@ -142,6 +154,7 @@ static int start_live_config(struct server *s)
     qsbr_quiescent(&s->main_thread);
     int rc = live_config_start(&s->broker, image_current());
     reactors_limit_ips(s->broker.reactors, image_current());
+    rc = rc ? rc : telemetry_follow(s->broker.telemetry, image_current());
     pthread_mutex_unlock(&s->following);
     return rc;
 }
@@ -257,8 +270,9 @@ static int open_listeners(struct server *s)
         snprintf(s->message, sizeof s->message, "max.connections.per.ip.overrides: %s is no IP address",
                  wrong);
     handlers_register(&s->apis);
-    config.quotas = s->quotas = new_quotas(c);
-    if (!s->quotas)
+    config.quotas = s->broker.quotas = new_quotas(c);
+    s->broker.telemetry = telemetry_new(c->telemetry_max_bytes);
+    if (!s->broker.quotas || !s->broker.telemetry)
         rc = ERR_NOMEM;
     rc = rc ? rc : reactors_create(&s->broker.reactors, &config);
     server_limits_free(&config.limits);
@@ -342,7 +356,8 @@ static int stop(struct server *s)
     if (s->broker.reactors)
         reactors_free(s->broker.reactors);
     coordinators_free(&s->broker);
-    client_quotas_free(s->quotas);
+    client_quotas_free(s->broker.quotas);
+    telemetry_free(s->broker.telemetry);
     live_config_stop(&s->broker);
     listeners_free(&s->listeners);
     return rc;

@@ -112,6 +112,8 @@ void throttle_forget(struct connection *c)
 static void mute(struct connection *c, int32_t throttle_ms)
 {
     struct loop *loop = &c->state->reactor.loop;
+    counter_add(&c->state->counters.throttled, 1);
+    counter_add(&c->state->counters.throttle_ms, (uint64_t)throttle_ms);
     int64_t due_ms = loop_now_ms(loop) + throttle_ms;
     if (!c->mute) {
         c->mute = calloc(1, sizeof *c->mute);

@@ -19,7 +19,7 @@ LAYERS = [
     ["server"],
     ["http", "registry", "connect", "sql", "security", "demo"],
     ["client"],
-    ["controller", "coordinator", "quota"],
+    ["controller", "coordinator", "quota", "telemetry"],
     ["replication"],
     ["raft"],
     ["metadata"],

@@ -7,7 +7,7 @@ import pytest
 
 from harness.http import CHANGES, Http, OPENAPI, Stream, openapi, operation_of, port_of, quoted
 from harness.process import wait_until
-from harness.requests import create_topic
+from harness.requests import connect, create_topic
 
 pytestmark = pytest.mark.ours
 
@@ -46,7 +46,11 @@ def test_every_operation_is_there_and_answers_as_the_file_says(web, served):
     consumer = KafkaConsumer("all", bootstrap_servers=served.bootstrap, group_id="all-group", auto_offset_reset="earliest", enable_auto_commit=False)
     wait_until(lambda: consumer.poll(200), 20, "records")
     consumer.commit()
-    for path in ("cluster", "overview", "brokers", "brokers/1/configs", "brokers/default/configs", "logdirs", "topics", "topics/all", "topics/all/configs",
+    with connect(served) as connection:
+        client = connection.call("GetTelemetrySubscriptions", 0, {"ClientInstanceId": "01" * 16})
+        assert client["ErrorCode"] == 0
+        web.get("/api/v1/clients/AQEBAQEBAQEBAQEBAQEBAQ")
+    for path in ("clients", "cluster", "overview", "brokers", "brokers/1/configs", "brokers/default/configs", "logdirs", "topics", "topics/all", "topics/all/configs",
                  "topics/all/records", "topics/all/partitions/0/records/0", "groups", "groups/all-group", "transactions", "openapi.json"):
         web.get("/api/v1/" + path)
     web.json("PATCH", "/api/v1/brokers/default/configs?validateOnly=true", {"log.retention.ms": 1000})

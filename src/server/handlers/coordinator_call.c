@@ -45,13 +45,8 @@ static void on_cancel(struct request *r)
 // As Java writes the client's address.
 static struct str client_host(struct request *r)
 {
-    struct str peer = str_from(request_peer(r));
-    while (peer.size > 0 && peer.data[peer.size - 1] != ':')
-        peer.size--;
-    peer.size -= peer.size > 0;
-    if (peer.size > 1 && peer.data[0] == '[')
-        peer = (struct str){peer.data + 1, peer.size - 2};
-    return arena_printf(&r->arena, "/%.*s", STR_ARG(peer));
+    struct str address = request_client_address(r, NULL);
+    return arena_printf(&r->arena, "/%.*s", STR_ARG(address));
 }
 
 struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,

@@ -53,4 +53,9 @@ APIS = [
     "DescribeAcls",
     "CreateAcls",
     "DeleteAcls",
+    "GetTelemetrySubscriptions",
+    "PushTelemetry",
 ]
+
+# What Kafka answers, but advertises only where it has a plug-in for it: the versions to ask it in.
+UNADVERTISED = {"GetTelemetrySubscriptions": (0, 0), "PushTelemetry": (0, 0)}

@@ -20,7 +20,6 @@ ORDINAL = {
     "Hmac": "hmac",
     "TokenId": "token",
     "ClientInstanceId": "client",
-    "SubscriptionId": "subscription",
 }
 MADE_UP = re.compile(r"-?\d{13,}|(?<=ember )[\w-]{22}\b|(?<=127\.0\.0\.1:)\d+")  # times, ids and ports within a message
 NO_ID = (None, "", "00" * 16, -1)

@@ -1,0 +1,193 @@
+"""/metrics: what docs/metrics.md lists, all of it and nothing else; the files for Grafana and Prometheus speak of what is there."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from harness.http import Http, port_of
+from harness.members import await_group
+from harness.process import wait_until
+from harness.prometheus import Scrape, names_in, promtool, scrape
+from harness.requests import connect, create_topic, fetch_body, produce
+from harness.topics import create_topics
+from harness.transactions import Producer
+
+pytestmark = pytest.mark.ours
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DOC = TOP / "docs" / "metrics.md"
+ALERTS = TOP / "deploy" / "prometheus" / "alerts.yml"
+DASHBOARD = TOP / "deploy" / "grafana" / "odradek.json"
+MOST_TOPICS = 100
+OTHERS = "(others)"
+
+
+@pytest.fixture(scope="module")
+def served(module_brokers):
+    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+
+
+@pytest.fixture
+def web(served):
+    return Http(port_of(served))
+
+
+def rows_of(text):
+    """{name: (type, labels, help)} of the page's tables of metrics."""
+    rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([\w, ]*) \| (.*) \|$", text, re.M)
+    assert len(rows) == len({name for name, *_ in rows})
+    return {name: (kind, set(labels.split(", ")) if labels else set(), said) for name, kind, labels, said in rows}
+
+
+@pytest.fixture(scope="module")
+def busy(served):
+    """A scrape of a broker that has had to do with everything."""
+    from kafka import KafkaConsumer
+
+    create_topic(served, "metrics")
+    with connect(served) as connection:
+        assert produce(connection, "metrics", [(None, b"x" * 100)] * 5)["ErrorCode"] == 0
+        connection.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": "nowhere", "Partitions": [{"PartitionIndex": 0, "Timestamp": -1}]}]})
+    Producer(served.port, "metrics").init().close()
+    consumer = KafkaConsumer("metrics", bootstrap_servers=served.bootstrap, group_id="metrics-group", auto_offset_reset="earliest", enable_auto_commit=False, max_poll_records=2)
+    wait_until(lambda: consumer.poll(200), 20, "records")
+    consumer.commit()
+    consumer.close()
+    web = Http(port_of(served))
+
+    def look():
+        """A scrape in which everything has series: groups and transactions are looked at now and then."""
+        now = scrape(web)
+        return {now.family_of(name) for name, _ in now.samples} == set(now.families) and now
+
+    return wait_until(look, 60, "series of every metric")
+
+
+def test_the_page_lists_what_a_scrape_has(busy):
+    rows = rows_of(DOC.read_text())
+    assert {name: kind for name, (kind, _, _) in rows.items()} == busy.families
+    help_texts = dict(re.findall(r"^# HELP (\w+) (.*)$", busy.text, re.M))
+    assert {name: said for name, (_, _, said) in rows.items()} == help_texts
+    for (name, labels), _ in busy.samples.items():
+        assert {label for label, _ in labels} - {"le"} == rows[busy.family_of(name)][1], (name, labels)
+
+
+def test_every_metric_that_the_page_speaks_of_exists(busy):
+    for name in names_in(DOC.read_text()):
+        assert busy.family_of(name), name
+
+
+def test_promtool_finds_nothing_wrong_with_a_scrape(busy):
+    assert promtool("check", "metrics", text=busy.text).strip() == ""
+
+
+def test_the_dashboard_speaks_of_metrics_that_exist(busy):
+    dashboard = json.loads(DASHBOARD.read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    expressions += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    assert len(expressions) > 30
+    for expression in expressions:
+        names = names_in(expression)
+        assert names and all(busy.family_of(name) for name in names), expression
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+def test_promtool_reads_the_dashboards_expressions(tmp_path):
+    """As rules, which it parses; Grafana's own variables become what they stand for."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    rules = [{"record": f"panel:{n}", "expr": e.replace("$__rate_interval", "1m").replace("$job", ".*").replace("$instance", ".*")} for n, e in enumerate(expressions)]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert "SUCCESS" in promtool("check", "rules", tmp_path / "rules.yml")
+
+
+def test_the_alerts_speak_of_metrics_that_exist(busy):
+    for name in names_in(ALERTS.read_text()):
+        assert busy.family_of(name), name
+
+
+def test_promtool_reads_the_alerts_and_each_is_raised_by_what_it_is_for():
+    assert "SUCCESS" in promtool("check", "rules", ALERTS)
+    assert "SUCCESS" in promtool("test", "rules", ALERTS.with_name("alerts_test.yml"))
+    raised = set(re.findall(r'alertname="(\w+)"\}', ALERTS.with_name("alerts_test.yml").read_text()))
+    assert raised == set(re.findall(r"alert: (\w+)", ALERTS.read_text()))
+
+
+def test_the_numbers_are_those_of_what_was_done(busy):
+    assert busy.value("odradek_topic_received_records_total", topic="metrics") == 5
+    assert busy.value("odradek_topic_partitions", topic="metrics") == 1
+    assert busy.value("odradek_errors_total", api="ListOffsets", error="UNKNOWN_TOPIC_OR_PARTITION") >= 1
+    assert busy.value("odradek_request_duration_seconds_count", api="Produce") >= 1
+    assert busy.value("odradek_group_lag_records", group="metrics-group") in (3, 4)
+    assert busy.value("odradek_transactions", state="Empty") == 1
+    assert busy.value("odradek_quorum_is_leader") == 1 and busy.value("odradek_brokers") == 1
+    assert busy.value("odradek_partitions_offline") == 0
+    assert 0 < busy.value("process_cpu_seconds_total") and 1e6 < busy.value("process_resident_memory_bytes")
+
+
+def test_requests_in_flight_are_those_without_an_answer(served, web):
+    create_topic(served, "metrics-wait")
+    before = scrape(web).value("odradek_requests_in_flight")
+    with connect(served) as connection:
+        connection.send("Fetch", 12, fetch_body("metrics-wait", max_wait_ms=20000, min_bytes=1))
+        wait_until(lambda: scrape(web).value("odradek_requests_in_flight") == before + 1, 20, "the request")
+        assert scrape(web).value("odradek_requests_waiting") >= 1
+    wait_until(lambda: scrape(web).value("odradek_requests_in_flight") == before, 20, "its end")
+
+
+def test_topics_are_bounded_and_the_rest_is_summed(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    web = Http(port_of(served))
+    names = [f"many-{n:03}" for n in range(MOST_TOPICS + 20)]
+    create_topics(served.bootstrap, names)
+    with connect(served) as connection:
+        for name in names:
+            wait_until(lambda name=name: produce(connection, name, [(None, b"x")])["ErrorCode"] == 0, 20, "a leader")
+        now = scrape(web)
+        records = now.by("odradek_topic_received_records_total", "topic")
+        assert len(records) == MOST_TOPICS + 1 and sum(records.values()) == len(names)
+        assert records[OTHERS] == 20 == now.value("odradek_topics_summed")
+        hidden = next(name for name in names if name not in records)
+        shown = next(name for name in names if name in records)
+        for _ in range(5):
+            produce(connection, hidden, [(None, b"x")])
+        connection.call("DeleteTopics", 6, {"Topics": [{"Name": shown, "TopicId": "00" * 16}], "TimeoutMs": 20000})
+        after = wait_until(lambda: shown not in (found := scrape(web).by("odradek_topic_received_records_total", "topic")) and found, 20, "the deletion")
+    assert after[hidden] == 6, "the busiest of the others takes the place"
+    assert after[OTHERS] >= records[OTHERS], "no counter falls"
+    assert set(after) - {hidden} == set(records) - {shown}
+
+
+def test_groups_with_names_that_are_no_labels_are_summed(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    web = Http(port_of(served))
+    create_topic(served, "t")
+    groups = [OTHERS, "a\0b", "a\0c", "\ufffd", "l" * 300, 'quoted"\\\n', ""]
+    with connect(served) as connection:
+        assert produce(connection, "t", [(None, b"x")] * 5)["ErrorCode"] == 0
+        for n, group in enumerate(groups):
+            body = {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0, "CommittedOffset": n % 4}]}]}
+            await_group(served.port, group or "any")
+            commit = lambda body=body: connection.call("OffsetCommit", 8, body)["Topics"][0]["Partitions"][0]["ErrorCode"]
+            wait_until(lambda commit=commit: commit() == 0, 20, f"a commit of {group!r}")
+        found = wait_until(lambda: (now := scrape(web)).value("odradek_groups") == len(groups) and now, 30, "all groups")
+    lags = found.by("odradek_group_lag_records", "group")
+    assert lags == {"": 3, 'quoted\\"\\\\\\n': 4, OTHERS: 5 + 4 + 3 + 2 + 5}
+    assert promtool("check", "metrics", text=found.text).strip() == ""
+
+
+def test_no_counter_falls_between_scrapes(served, web):
+    def counters(found):
+        return {key: value for key, value in found.samples.items() if found.families.get(found.family_of(key[0])) in ("counter", "histogram")}
+
+    before = counters(scrape(web))
+    create_topic(served, "metrics-grow")
+    after = counters(scrape(web))
+    assert not {key for key, value in before.items() if after.get(key, -1) < value}
+
+
+def test_the_text_is_read_as_it_is_written():
+    found = Scrape('# HELP a_total A.\n# TYPE a_total counter\na_total{x="1",y="a\\"b"} 3\n')
+    assert found.value("a_total", x="1", y='a\\"b') == 3 and found.families == {"a_total": "counter"}
