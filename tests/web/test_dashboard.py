@@ -1,11 +1,14 @@
 """The dashboard in a browser: every page, with numbers that are those of the broker."""
 
+import base64
 import json
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
 from harness.process import wait_until
+from harness.requests import connect
+from harness.telemetry import push, subscription
 from web.conftest import COUNTRIES, ORDERS
 
 pytestmark = pytest.mark.ours
@@ -21,6 +24,7 @@ PAGES = [
     ("group", "/groups/billing", "billing", "td:text-is('50')"),
     ("insights", "/insights", "Insights", ".builder"),
     ("cluster", "/cluster", "Cluster", ".badge:text-is('serves')"),
+    ("client", "/clients/{client}", "till-1", "th:text-is('org.apache.kafka.producer.queue')"),
 ]
 
 
@@ -36,12 +40,24 @@ def transaction(shop):
     producer.abort_transaction(60)
 
 
+@pytest.fixture
+def reporter(shop):
+    """The id of a client that has pushed a metric of its own."""
+    with connect(shop.broker) as connection:
+        connection.client_id = "till-1"
+        set_up = connection.call("IncrementalAlterConfigs", 1, subscription("tills", metrics="*", interval_ms="100", match="client_id=till-.*"))
+        assert set_up["Responses"][0]["ErrorCode"] == 0
+        answer = wait_until(lambda: (got := connection.call("GetTelemetrySubscriptions", 0, {"ClientInstanceId": "00" * 16}))["RequestedMetrics"] == ["*"] and got, 30, "the subscription")
+        assert connection.call("PushTelemetry", 0, push(answer, {"org.apache.kafka.producer.queue": 42.5}))["ErrorCode"] == 0
+        yield base64.urlsafe_b64encode(bytes.fromhex(answer["ClientInstanceId"])).decode().rstrip("=")
+
+
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_page_at_each_width(browser, shop, transaction, size, scheme):
+def test_each_page_at_each_width(browser, shop, transaction, reporter, size, scheme):
     browser.open(shop.port, size=size, scheme=scheme)
     for name, where, title, there in PAGES:
-        browser.go(where, title)
+        browser.go(where.format(client=reporter), title)
         browser.see(there)
         browser.screenshot(f"{name}-{size}-{scheme}")
         browser.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")  # none is wider than the screen
@@ -233,6 +249,16 @@ def test_it_is_used_without_a_mouse(browser, shop):
     browser.click("button.sort:text('Partitions')")
     browser.until("document.querySelector('.rows tbody th').innerText === 'page-views'")
     browser.until("document.querySelector('.rows thead [aria-sort]').getAttribute('aria-sort') === 'descending'")
+
+
+def test_a_client_shows_what_it_reports(browser, shop, reporter):
+    browser.open(shop.port, "/cluster")
+    browser.click(f"a[href$='{reporter}']")
+    browser.see("h1:text-is('till-1')")
+    browser.see("td:text-is('42.5')")
+    browser.until_text("main", "topic=orders")
+    browser.fill("input[type=search]", "no such metric")
+    browser.see("text=No metric here")
 
 
 def test_what_is_not_there_is_said(browser, shop):

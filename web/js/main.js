@@ -14,6 +14,7 @@ const ROUTES = [
   ["/groups/:group", "groups", () => import("./pages/group.js")],
   ["/insights", "insights", () => import("./pages/insights.js")],
   ["/cluster", "cluster", () => import("./pages/cluster.js")],
+  ["/clients/:client", "cluster", () => import("./pages/client.js")],
 ];
 
 const main = document.getElementById("main");

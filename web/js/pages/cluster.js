@@ -1,4 +1,4 @@
-// Brokers, their disks, and the transactions that are under way.
+// Brokers, their disks, the transactions that are under way, and clients that report metrics of their own.
 import { get, path, post } from "../api.js";
 import { h, text } from "../dom.js";
 import { bytes, count, duration, plural } from "../format.js";
@@ -7,6 +7,7 @@ import { head, panel } from "../parts/head.js";
 import { poll } from "../parts/poll.js";
 import { empty, toast, waiting } from "../parts/say.js";
 import { dataTable } from "../parts/table.js";
+import { clientLink, software } from "./client.js";
 
 const EVERY_MS = 3000;
 const DISK_LOW = 0.1;
@@ -57,6 +58,14 @@ const transactionColumns = (again) => [
   { name: "Action", width: "6rem", show: (one) => (one.state === "Ongoing" ? { text: "Abort…", press: () => abort(one.id, again) } : "") },
 ];
 
+const CLIENTS = [
+  { name: "Client", of: (client) => client.clientId ?? "", show: (client) => ({ text: client.clientId || client.instanceId, href: clientLink(client.instanceId) }) },
+  { name: "Software", wide: true, of: software, show: software },
+  { name: "Address", wide: true, width: "12rem", of: (client) => client.address, show: (client) => `${client.address}:${client.port}` },
+  { name: "Metrics", num: true, width: "7rem", descending: true, of: (client) => client.metricsCount, show: (client) => count(client.metricsCount) },
+  { name: "Pushed", num: true, width: "9rem", descending: true, of: (client) => client.pushedMs, show: (client) => (client.pushedMs === null ? "never" : `${duration(Math.max(0, Date.now() - client.pushedMs))} ago`) },
+];
+
 async function transactions(context) {
   const listed = (await get("/transactions", context)).transactions;
   const running = listed.filter((one) => UNDER_WAY.has(one.state)).slice(0, MOST_DETAILS);
@@ -78,18 +87,21 @@ export default async function cluster(context) {
   const dirs = dataTable({ caption: "Log directories", columns: DIRS, key: (dir) => `${dir.broker} ${dir.path}`, sort: [0, "ascending"] });
   const open = dataTable({ caption: "Transactions", columns: transactionColumns(() => again()), key: (one) => one.id, sort: [2, "descending"],
     nothing: empty("No transactions", "Producers with a transactional.id appear here.") });
-  const content = [["Brokers", brokers], ["Log directories", dirs], ["Transactions", open]].map(([title, table]) => {
+  const clients = dataTable({ caption: "Clients that report metrics", columns: CLIENTS, key: (client) => client.instanceId, sort: [0, "ascending"],
+    nothing: empty("No client reports metrics", "Clients of today ask by themselves what they are to report; a subscription of kafka-configs.sh says it.") });
+  const content = [["Brokers", brokers], ["Log directories", dirs], ["Transactions", open], ["Clients that report metrics", clients]].map(([title, table]) => {
     table.element.className = "";
     onLeave(table.destroy);
     return panel(title, table.element);
   });
   root.append(head("Cluster", { lead }), first);
   again = await poll(context, EVERY_MS, async () => {
-    const [about, disks, running] = await Promise.all([get("/cluster", context), get("/logdirs", context), transactions(context)]);
+    const [about, disks, running, reporting] = await Promise.all([get("/cluster", context), get("/logdirs", context), transactions(context), get("/clients", context)]);
     if (first.isConnected) first.replaceWith(...content);
     text(lead, `Cluster ${about.clusterId}: ${plural(about.brokers.length, "broker")}, controller ${about.controllerId}, Odradek ${about.version}`);
     brokers.show(about.brokers);
     dirs.show(disks.logDirs);
     open.show(running);
+    clients.show(reporting.clients);
   });
 }
