@@ -1,14 +1,9 @@
 // ListGroups, DescribeGroups, DeleteGroups: what administrators ask.
-#include "coordinator/group/consumer.h"
+#include "coordinator/group/kind.h"
 
 #include <strings.h>
 
 // ListGroups
-
-static const char *const type_names[] = {[GROUP_CLASSIC] = "classic",
-                                         [GROUP_CONSUMER] = "consumer",
-                                         [GROUP_SHARE] = "share",
-                                         [GROUP_STREAMS] = "streams"};
 
 static struct str trim(struct str s)
 {
@@ -41,17 +36,18 @@ void on_list(struct turn *t, struct coordinator_request *r)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(groups, &i));) {
         const struct group *g = e->value;
-        const char *state = g->consumer ? consumer_state_name(g) : group_state_name(g->state);
+        const struct group_kind *kind = kind_of(g);
+        const char *state = kind->state_name(g);
         if (!in_any_case(q->states_filter, q->states_filter_count, state, true) ||
-            !in_any_case(q->types_filter, q->types_filter_count, type_names[g->type], false))
+            !in_any_case(q->types_filter, q->types_filter_count, kind->name, false))
             continue;
         struct list_groups_response_listed_group *o = &out->groups[out->groups_count++];
         o->group_id = arena_str(&r->arena, g->id);
-        o->protocol_type = g->consumer             ? STR("consumer")
+        o->protocol_type = kind->protocol_type     ? str_from(kind->protocol_type)
                            : g->protocol_type.data ? arena_str(&r->arena, g->protocol_type)
                                                    : STR("");
         o->group_state = str_from(state);
-        o->group_type = str_from(type_names[g->type]);
+        o->group_type = str_from(kind->name);
     }
     answer(t, r, out);
 }
@@ -121,10 +117,9 @@ void on_delete(struct turn *t, struct coordinator_request *r)
 {
     const struct str *id = r->message;
     const struct group *g = group_find(t->groups, *id);
-    // A share or streams group has records that are not known here: they cannot be removed with it.
-    int16_t error = !g || (g->type != GROUP_CLASSIC && !g->consumer) ? E_GROUP_ID_NOT_FOUND
-                    : !group_is_empty(g)                             ? E_NON_EMPTY_GROUP
-                                                                     : E_NONE;
+    int16_t error = !g || !kind_of(g)->write_tombstones ? E_GROUP_ID_NOT_FOUND
+                    : !group_is_empty(g)                ? E_NON_EMPTY_GROUP
+                                                        : E_NONE;
     if (error != E_NONE) {
         refuse(t, r, error);
         return;

@@ -1,6 +1,6 @@
 // OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete, and what ends the life of offsets: their age, or
 // their topic's end.
-#include "coordinator/group/consumer.h"
+#include "coordinator/group/kind.h"
 
 // OffsetCommit
 
@@ -9,11 +9,18 @@
 static int16_t check_commit(const struct group *g, const struct coordinator_request *r,
                             const struct offset_commit_request *q)
 {
+    if (g)
+        return kind_of(g)->check_commit(g, r, q);
+    return q->generation_id_or_member_epoch < 0 ? E_NONE // a consumer without a group, or an administrator
+           : r->version >= GROUP_NOT_FOUND_VERSION ? E_GROUP_ID_NOT_FOUND
+                                                   : E_ILLEGAL_GENERATION;
+}
+
+int16_t classic_check_commit(const struct group *g, const struct coordinator_request *r,
+                             const struct offset_commit_request *q)
+{
     int32_t generation = q->generation_id_or_member_epoch;
-    if (!g)
-        return generation < 0 ? E_NONE // a consumer without a group, or an administrator
-               : r->version >= GROUP_NOT_FOUND_VERSION ? E_GROUP_ID_NOT_FOUND
-                                                       : E_ILLEGAL_GENERATION;
+    (void)r;
     if (generation < 0 && g->state == GROUP_EMPTY)
         return E_NONE;
     if (generation < 0 && q->member_id.size == 0 && !q->group_instance_id.data)
@@ -93,9 +100,7 @@ void on_commit(struct turn *t, struct coordinator_request *r)
 {
     const struct offset_commit_request *q = r->message;
     struct group *g = group_find(t->groups, q->group_id);
-    int16_t error = g && g->consumer                ? consumer_check_commit(g, r, q)
-                    : g && g->type != GROUP_CLASSIC ? E_UNKNOWN_MEMBER_ID
-                                                    : check_commit(g, r, q);
+    int16_t error = check_commit(g, r, q);
     if (error != E_NONE) {
         refuse(t, r, error);
         return;
@@ -112,13 +117,14 @@ void on_commit(struct turn *t, struct coordinator_request *r)
 // group does not matter: the offsets count later anyway.
 static int16_t check_txn_commit(const struct group *g, const struct offset_commit_request *q)
 {
+    if (g)
+        return kind_of(g)->check_txn_commit(g, q);
+    return q->generation_id_or_member_epoch < 0 ? E_NONE : E_ILLEGAL_GENERATION;
+}
+
+int16_t classic_check_txn_commit(const struct group *g, const struct offset_commit_request *q)
+{
     int32_t generation = q->generation_id_or_member_epoch;
-    if (!g)
-        return generation < 0 ? E_NONE : E_ILLEGAL_GENERATION;
-    if (g->consumer)
-        return consumer_check_txn_commit(g, q);
-    if (g->type != GROUP_CLASSIC)
-        return E_UNKNOWN_MEMBER_ID;
     if (generation < 0 && (g->state == GROUP_EMPTY || (q->member_id.size == 0 && !q->group_instance_id.data)))
         return E_NONE;
     int16_t error = member_check(g, q->member_id, q->group_instance_id);
@@ -210,7 +216,7 @@ void on_fetch(struct turn *t, struct coordinator_request *r)
 {
     const struct group_fetch *q = r->message;
     const struct group *g = group_find(t->groups, q->group_id);
-    int16_t error = g && g->consumer ? consumer_check_fetch(g, q) : E_NONE;
+    int16_t error = g ? kind_of(g)->check_fetch(g, q) : E_NONE;
     if (error != E_NONE) {
         refuse(t, r, error);
         return;
@@ -224,13 +230,6 @@ void on_fetch(struct turn *t, struct coordinator_request *r)
 }
 
 // OffsetDelete
-
-static int16_t check_delete(const struct group *g)
-{
-    if (!g)
-        return E_GROUP_ID_NOT_FOUND;
-    return g->state != GROUP_EMPTY && !group_uses_consumer_protocol(g) ? E_NON_EMPTY_GROUP : E_NONE;
-}
 
 static bool delete_topic(struct turn *t, const struct group *g, struct arena *arena,
                          const struct offset_delete_request_offset_delete_request_topic *q,
@@ -257,7 +256,7 @@ void on_offset_delete(struct turn *t, struct coordinator_request *r)
 {
     const struct offset_delete_request *q = r->message;
     const struct group *g = group_find(t->groups, q->group_id);
-    int16_t error = check_delete(g);
+    int16_t error = g ? kind_of(g)->check_offset_delete(g) : E_GROUP_ID_NOT_FOUND;
     if (error != E_NONE) {
         refuse(t, r, error);
         return;
@@ -341,7 +340,7 @@ void on_expiry_timer(struct turn *t)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&t->groups->groups, &i));) {
         const struct group *g = e->value;
-        if (g->type == GROUP_CLASSIC || g->consumer)
+        if (kind_of(g)->served)
             expire_group(t, g);
     }
     t->effects->divisible = true;

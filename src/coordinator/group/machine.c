@@ -1,5 +1,6 @@
 // The machine of a shard of groups: its state as a whole, its timers, and who serves which request.
 #include "coordinator/group/consumer.h"
+#include "coordinator/group/kind.h"
 
 #include "base/error.h"
 #include "base/logger.h"
@@ -90,15 +91,12 @@ void set_state(struct turn *t, struct group *g, enum group_state state)
 
 bool group_is_empty(const struct group *g)
 {
-    return g->consumer ? g->consumer->members.count == 0 : g->state == GROUP_EMPTY;
+    return kind_of(g)->is_empty(g);
 }
 
 void write_tombstones(struct turn *t, const struct group *g)
 {
-    if (g->consumer)
-        write_consumer_group_tombstones(t, g);
-    else
-        write_group_tombstone(t, g->id);
+    kind_of(g)->write_tombstones(t, g);
 }
 
 const char *group_state_name(enum group_state state)
@@ -113,14 +111,9 @@ bool group_uses_consumer_protocol(const struct group *g)
     return g->consumer || str_is(g->protocol_type, "consumer");
 }
 
-// A group whose topics are not known may be subscribed to any when it is of consumers.
 bool group_subscribes(const struct group *g, struct str topic)
 {
-    if (g->consumer)
-        return consumer_subscribes(g, topic);
-    if (!g->knows_topics)
-        return group_uses_consumer_protocol(g);
-    return map_get(&g->topics, topic) != NULL;
+    return kind_of(g)->subscribes(g, topic);
 }
 
 // Answers
@@ -234,12 +227,7 @@ static void loaded(void *state, struct coordinator_now now)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&s->groups, &i));) {
         struct group *g = e->value;
-        for (struct list *n = list_first(&g->members), *next; list_each(&g->members, n, next); n = next)
-            heartbeat_restart(&t, container_of(n, struct member, node));
-        // The limit may have changed: who is too much is found when everybody joins anew.
-        if (g->members_count > (uint32_t)s->config->max_size)
-            prepare_rebalance(&t, g);
-        consumer_loaded(&t, g);
+        kind_of(g)->loaded(&t, g);
     }
 }
 

@@ -1,5 +1,6 @@
 // Records of __consumer_offsets back into the state.
 #include "coordinator/group/consumer.h"
+#include "coordinator/group/kind.h"
 
 #include "base/logger.h"
 
@@ -158,7 +159,7 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
                          const struct group_metadata_value *v)
 {
     struct group *old = group_find(s, key->group);
-    if (old && old->consumer) // of another protocol, and later
+    if (old && old->type != GROUP_CLASSIC) // of another protocol, and later
         return;
     struct offsets offsets = {0}, pending = {0};
     if (old) {
@@ -187,24 +188,9 @@ static void replay_group(struct groups *s, const struct group_metadata_key *key,
     group_learn_topics(g);
 }
 
-// Groups of other types are known by the records that say their epoch.
-static void replay_other(struct groups *s, struct str id, enum group_type type, bool lives)
-{
-    struct group *g = group_find(s, id);
-    if (lives) {
-        if (!g)
-            g = group_create(s, id, -1);
-        g->type = type;
-    } else if (g && g->type == type) {
-        group_remove(g);
-    }
-}
-
 #define KEY_LEGACY_OFFSET 0
 #define KEY_OFFSET        1
 #define KEY_GROUP         2
-#define KEY_SHARE         11
-#define KEY_STREAMS       17
 
 int replay_decode(const struct message_type *type, struct bytes in, bool is_key, struct arena *arena,
                   void *out)
@@ -213,40 +199,59 @@ int replay_decode(const struct message_type *type, struct bytes in, bool is_key,
     return message_decode(type, version, (struct bytes){in.data + 2, in.size - 2}, arena, out, NULL);
 }
 
+bool replay_classic_record(struct groups *s, int16_t type, const struct coordinator_record *record,
+                           struct arena *arena, int *rc)
+{
+    if (type != KEY_GROUP)
+        return false;
+    struct group_metadata_key key;
+    struct group_metadata_value value;
+    bool lives = record->value.data != NULL;
+    *rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
+    if (*rc == 0 && lives)
+        *rc = replay_decode(&group_metadata_value_type, record->value, false, arena, &value);
+    if (*rc == 0)
+        replay_group(s, &key, lives ? &value : NULL);
+    return true;
+}
+
+// What is committed under its id does not depend on it.
+int replay_unserved(struct groups *s, enum group_type type, const struct coordinator_record *record,
+                    struct arena *arena)
+{
+    struct group_metadata_key key; // of every kind it has the group's id and nothing else
+    int rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
+    struct group *g = rc == 0 ? group_find(s, key.group) : NULL;
+    if (rc == 0 && record->value.data) {
+        g = g ? g : group_create(s, key.group, -1);
+        consumer_free(g); // whose end compaction has taken
+        g->type = type;
+    } else if (g && g->type == type) {
+        group_end(g);
+    }
+    return rc;
+}
+
+static int replay_offset_record(struct groups *s, const struct coordinator_record *record, int64_t offset,
+                                int64_t producer_id, struct arena *arena)
+{
+    struct offset_commit_key key;
+    struct offset_commit_value value;
+    bool lives = record->value.data != NULL;
+    int rc = replay_decode(&offset_commit_key_type, record->key, true, arena, &key);
+    if (rc == 0 && lives)
+        rc = replay_decode(&offset_commit_value_type, record->value, false, arena, &value);
+    if (rc == 0)
+        replay_offset(s, &key, lives ? &value : NULL, offset, producer_id);
+    return rc;
+}
+
 static int replay_typed(struct groups *s, int16_t type, const struct coordinator_record *record,
                         int64_t offset, int64_t producer_id, struct arena *arena)
 {
-    bool lives = record->value.data != NULL;
-    int rc;
-    if (type == KEY_OFFSET || type == KEY_LEGACY_OFFSET) {
-        struct offset_commit_key key;
-        struct offset_commit_value value;
-        rc = replay_decode(&offset_commit_key_type, record->key, true, arena, &key);
-        if (rc == 0 && lives)
-            rc = replay_decode(&offset_commit_value_type, record->value, false, arena, &value);
-        if (rc == 0)
-            replay_offset(s, &key, lives ? &value : NULL, offset, producer_id);
-        return rc;
-    }
-    if (type == KEY_GROUP) {
-        struct group_metadata_key key;
-        struct group_metadata_value value;
-        rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
-        if (rc == 0 && lives)
-            rc = replay_decode(&group_metadata_value_type, record->value, false, arena, &value);
-        if (rc == 0)
-            replay_group(s, &key, lives ? &value : NULL);
-        return rc;
-    }
-    if (replay_consumer_record(s, type, record, arena, &rc))
-        return rc;
-    if (type != KEY_SHARE && type != KEY_STREAMS)
-        return 0;
-    struct group_metadata_key key; // they all have the group's id and nothing else
-    rc = replay_decode(&group_metadata_key_type, record->key, true, arena, &key);
-    if (rc == 0)
-        replay_other(s, key.group, type == KEY_SHARE ? GROUP_SHARE : GROUP_STREAMS, lives);
-    return rc;
+    if (type == KEY_OFFSET || type == KEY_LEGACY_OFFSET)
+        return replay_offset_record(s, record, offset, producer_id, arena);
+    return kinds_replay(s, type, record, arena);
 }
 
 void replay_record(void *state, const struct coordinator_record *record, int64_t offset, int64_t producer_id)

@@ -75,8 +75,8 @@ struct pending_offsets {
 
 enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE, GROUP_DEAD };
 
-// As the records say. Share and streams groups are known, not served.
-enum group_type { GROUP_CLASSIC, GROUP_CONSUMER, GROUP_SHARE, GROUP_STREAMS };
+// As the records say (kind.h).
+enum group_type { GROUP_CLASSIC, GROUP_CONSUMER, GROUP_SHARE, GROUP_STREAMS, GROUP_TYPES };
 
 struct protocol {
     struct str name;
