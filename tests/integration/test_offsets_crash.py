@@ -255,11 +255,6 @@ def classic_members(port):
     return [one for one in consumers["Members"] if one["MemberType"] == CLASSIC] if consumers else []
 
 
-def is_converted(said):
-    """A group that goes over to the consumer protocol is written before the member that this is for: it has only classic ones."""
-    return "consumers" in said and {member[4] for member in said["consumer members"]} == {CLASSIC}
-
-
 def is_new(said):
     """There is no group yet; or a classic one, whose members are not known before their leader has given them their shares."""
     return not said["offsets"] and "consumers" not in said and said["listed"] in ([], [(GROUP, "", "Empty", "classic")])
@@ -286,9 +281,8 @@ def test_groups(brokers, library, live):
             broker, done = crashed(brokers, library, [OFFSETS], live, at, how)
             said, where = look(broker.port), (live.__name__, at, how, done)
             assert said == found.setdefault(at if how == "after" else at - 1, said), where
-            assert is_one_of(said, states) or is_converted(said) or is_new(said), (where, said)
+            assert is_one_of(said, states) or is_new(said), (where, said)
             if done and how != "after":  # the last that was acknowledged, whatever came after it
                 assert members_of(said) == set(done[-1]), (where, said)
             take_apart(broker.port)
             broker.stop()
-    assert sum(map(is_converted, found.values())) == (live is by_both)

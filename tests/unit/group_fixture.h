@@ -31,6 +31,7 @@ struct shard_fixture {
     size_t log_count;
     int16_t append_error; // of every append until it is E_NONE again
     uint64_t ids;         // member ids that were made
+    size_t batches;       // that were appended
 };
 
 static struct uuid next_id(void *context)
@@ -82,6 +83,7 @@ static void shard_execute(struct shard_fixture *f, struct coordinator_effects *e
                 group_machine.replay(f->state, &effects->records[i], (int64_t)f->log_count - 1,
                                      effects->producer.producer_id);
         }
+        f->batches += f->append_error == E_NONE;
         group_machine.settle(f->state, f->append_error, f->now, effects);
     }
     struct list *node;

@@ -2,6 +2,7 @@
 // members stay: scripts of requests, without a broker.
 #include "unit.h"
 
+#include "coordinator/group/metadata_hash.h"
 #include "group_fixture.h"
 
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #define Y "client-00000000-0000-0000-0000-000000000002"
 
 static struct shard_fixture f;
-static int32_t partitions = 4; // of the one topic, "a"
+static int32_t partitions = 4; // of a topic
+static const char *subscribes; // what members of the classic protocol subscribe to: "a" or "b"
 
 static int64_t no_version(void *context)
 {
@@ -27,17 +29,21 @@ static struct uuid topic_id(void)
     return id;
 }
 
+#define HASH_OF_A 7
+#define HASH_OF_B 9
+
 static bool find_topic(void *context, struct str name, struct group_topic *out)
 {
     (void)context;
-    *out = (struct group_topic){topic_id(), partitions, 0};
-    return str_is(name, "a");
+    *out = (struct group_topic){topic_id(), partitions, str_is(name, "a") ? HASH_OF_A : HASH_OF_B};
+    out->id.bytes[15] = (uint8_t)name.data[0];
+    return str_is(name, "a") || str_is(name, "b");
 }
 
 static struct str topic_name(void *context, const struct uuid *id)
 {
     (void)context;
-    return id->bytes[15] == 'a' ? STR("a") : STR_NULL;
+    return id->bytes[15] == 'a' ? STR("a") : id->bytes[15] == 'b' ? STR("b") : STR_NULL;
 }
 
 static int set_up(void **state)
@@ -47,6 +53,7 @@ static int set_up(void **state)
     f.config.consumer_session_timeout_ms = 45000;
     f.config.consumer_heartbeat_interval_ms = 5000;
     f.config.consumer_max_size = INT32_MAX;
+    subscribes = "a";
     f.config.consumer_upgrade = f.config.consumer_downgrade = true;
     f.config.metadata = (struct group_metadata){
         .version = no_version, .topic = find_topic, .topic_name = topic_name, .topics_version = no_version};
@@ -83,7 +90,7 @@ static int32_t digits(const char *text, int32_t *out)
 
 static struct bytes subscription(const char *owned, struct arena *arena)
 {
-    struct str topic = STR("a");
+    struct str topic = str_from(subscribes);
     int32_t numbers[8];
     struct consumer_protocol_subscription s = consumer_protocol_subscription_default;
     struct consumer_protocol_subscription_topic_partition p = {.topic = topic, .partitions = numbers};
@@ -383,6 +390,102 @@ static void test_append_fails(void **state)
     assert_int_equal(heartbeat(X, 1), E_NONE); // nothing has happened
 }
 
+// Going over and the member for which the group does are one batch: no crash parts them.
+static void test_one_batch(void **state)
+{
+    (void)state;
+    classic_group();
+    size_t batches = f.batches;
+    assert_int_equal(beat("z", 0, ""), 2);
+    assert_int_equal(f.batches, batches + 1);
+    shard_reload(&f);
+    assert_type("Reconciling", 2, 3);
+}
+
+// Who is refused has not made the group another one.
+static void test_refused_newcomer(void **state)
+{
+    (void)state;
+    classic_group();
+    size_t records = f.log_count;
+    f.config.consumer_max_size = 2;
+    assert_int_equal(beat("z", 0, ""), -E_GROUP_MAX_SIZE_REACHED);
+    assert_int_equal(f.log_count, records);
+    assert_type(NULL, 0, 0);
+    assert_int_equal(heartbeat(X, 1), E_NONE);
+}
+
+static struct asked *ask_leave(const struct leave_group_request_member_identity *who, int32_t count)
+{
+    struct leave_group_request q = leave_group_request_default;
+    q.group_id = STR(GROUP);
+    q.members = (struct leave_group_request_member_identity *)(uintptr_t)who;
+    q.members_count = count;
+    return shard_ask_version(&f, GROUP_LEAVE, &q, 5);
+}
+
+static int64_t written_hash(void) // of the last record of the group as a whole
+{
+    int64_t hash = 0;
+    for (size_t i = 0; i < f.log_count; i++) {
+        const struct logged *l = &f.log[i];
+        if (load_be16(l->key.data) != 3 || l->tombstone)
+            continue;
+        struct consumer_group_metadata_value value;
+        struct arena arena;
+        arena_init(&arena, 0);
+        assert_int_equal(message_decode(&consumer_group_metadata_value_type, 0,
+                                        (struct bytes){l->value.data + 2, l->value.size - 2}, &arena, &value,
+                                        NULL),
+                         0);
+        hash = value.metadata_hash;
+        arena_free(&arena);
+    }
+    return hash;
+}
+
+// Several leave in one request: what they alone subscribed to the group does not see any more.
+static void test_several_leave(void **state)
+{
+    (void)state;
+    subscribes = "b";
+    classic_group();
+    assert_int_equal(beat("z", 0, ""), 2);
+    const int64_t both[] = {HASH_OF_A, HASH_OF_B}, one[] = {HASH_OF_A};
+    assert_true(written_hash() == metadata_hash_group(both, 2));
+    const struct leave_group_request_member_identity who[] = {
+        {.member_id = STR(X)}, {.member_id = STR("nobody")}, {.member_id = STR(Y)}, {.member_id = STR(X)}};
+    size_t records = f.log_count;
+    struct asked *a = ask_leave(who, 4);
+    const struct leave_group_response *out = a->request.response;
+    const int16_t errors[] = {E_NONE, E_UNKNOWN_MEMBER_ID, E_NONE, E_NONE};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(out->members[i].error_code, errors[i]);
+    asked_free(a);
+    assert_int_equal(f.log_count, records + 3 + 3 + 1); // three of each that left, and the group's
+    assert_true(written_hash() == metadata_hash_group(one, 1));
+    assert_int_equal(beat("z", 2, NULL), 3);
+    assert_string_equal(told, "0123");
+}
+
+// An administrator removes members of either protocol. When none but classic ones are left, the group is one
+// of theirs again.
+static void test_members_are_removed(void **state)
+{
+    (void)state;
+    classic_group();
+    assert_int_equal(beat("z", 0, ""), 2);
+    const struct leave_group_request_member_identity x = {.member_id = STR(X)}, z = {.member_id = STR("z")};
+    asked_free(ask_leave(&x, 1));
+    assert_type("Assigning", 3, 2);
+    struct asked *a = ask_leave(&z, 1);
+    assert_int_equal(((const struct leave_group_response *)a->request.response)->members[0].error_code,
+                     E_NONE);
+    asked_free(a);
+    assert_type(NULL, 0, 0);
+    assert_int_equal(heartbeat(Y, 3), E_REBALANCE_IN_PROGRESS);
+}
+
 static void test_classic_errors(void **state)
 {
     (void)state;
@@ -427,6 +530,10 @@ int main(void)
         TEST(test_upgrade_in_a_rebalance),
         TEST(test_upgrade_after_a_downgrade),
         TEST(test_append_fails),
+        TEST(test_one_batch),
+        TEST(test_refused_newcomer),
+        TEST(test_several_leave),
+        TEST(test_members_are_removed),
         TEST(test_classic_errors),
         TEST(test_empty_group_makes_way),
     };

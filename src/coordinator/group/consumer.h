@@ -114,7 +114,8 @@ bool replay_consumer_record(struct groups *s, int16_t type, const struct coordin
 // left out.
 struct consumer_change {
     const struct group *group;              // NULL: there is none yet
-    const struct consumer_member *replaced; // leaves; may be NULL
+    const struct map *gone;                 // those that leave, by id; may be NULL
+    const struct consumer_member *replaced; // leaves, too; may be NULL
     struct str id;                          // who comes or changes; null: nobody
     const struct consumer_subscription *subscription;
     const struct assignment *target;      // of that member, until now
@@ -148,7 +149,7 @@ void on_assigned(struct turn *t, struct coordinator_request *r);
 // whether it is one that nobody has looked at. *resolved: which topics match it is known.
 bool consumer_regex_change(struct turn *t, struct str group, const struct group *g, struct str before,
                            struct str after, bool *resolved);
-void consumer_regex_leave(struct turn *t, const struct consumer_member *m);   // before its other records go
+void consumer_regex_leave(struct turn *t, const struct group *g, const struct map *gone); // members, by id
 size_t consumer_regex_subscribers(const struct group *g, struct str pattern); // g NULL: there are none
 // Has the group's expressions matched again when this member's is unknown, topics came to be, or it is time.
 void consumer_regex_refresh(struct turn *t, struct group *g, const struct consumer_member *m);
@@ -160,10 +161,12 @@ void on_regexes_resolved(struct turn *t, struct coordinator_request *r);
 bool consumer_read_subscription(struct turn *t, struct bytes in, struct arena *arena,
                                 struct consumer_protocol_subscription *out, struct assignment *owned);
 bool consumer_may_upgrade(const struct turn *t, const struct group *g);
-bool consumer_upgrade(struct turn *t, struct group *g); // writes it; false: a subscription is none
-bool consumer_may_downgrade(const struct turn *t, const struct consumer_member *leaving);
-void consumer_downgrade(struct turn *t, const struct consumer_member *leaving); // writes it
-void settle_converted(struct turn *t, int16_t error); // a request made the group one of the other protocol
+// Writes it, with what becomes of the request of a member that joins; false: a subscription is none.
+bool consumer_upgrade(struct turn *t, struct group *g, struct coordinator_request *r);
+// gone: those that leave, by id.
+bool consumer_may_downgrade(const struct turn *t, const struct group *g, const struct map *gone);
+void consumer_downgrade(struct turn *t, const struct group *g, const struct map *gone); // writes it
+void settle_again(struct turn *t, int16_t error); // the group has made way for what the request wants
 void settle_downgraded(struct turn *t, struct str id);
 bool consumer_supports_classic(const struct group *g, const struct join_group_request *q);
 void consumer_classic_sync(struct turn *t, struct group *g, struct coordinator_request *r);
@@ -176,6 +179,8 @@ void consumer_classic_leave(struct turn *t, struct group *g, struct coordinator_
 void consumer_classic_join(struct turn *t, struct group *g, struct coordinator_request *r,
                            struct str member_id);
 int32_t consumer_session_timeout_ms(const struct turn *t, const struct consumer_member *m);
+// Writes the group without these members (by id): their records go, and the rest assigns anew.
+void consumer_members_leave(struct turn *t, const struct group *g, const struct map *gone);
 
 void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r);
 void on_consumer_describe(struct turn *t, struct coordinator_request *r);

@@ -230,7 +230,7 @@ static void part(struct arena *arena, struct converted *members, uint32_t count,
     }
 }
 
-bool consumer_upgrade(struct turn *t, struct group *g)
+static bool write_upgrade(struct turn *t, struct group *g)
 {
     struct arena *arena = &t->effects->arena;
     struct converted *members = need(arena_zalloc(arena, g->members_count, sizeof *members));
@@ -239,7 +239,6 @@ bool consumer_upgrade(struct turn *t, struct group *g)
         if (!convert(t, container_of(n, struct member, node), arena, &members[count++]))
             return false;
     part(arena, members, count, g->generation);
-    send_away(t, g);
     write_group_tombstone(t, g->id);
     for (uint32_t i = 0; i < count; i++)
         write_consumer_member(t, g->id, members[i].id, &members[i].subscription);
@@ -252,32 +251,56 @@ bool consumer_upgrade(struct turn *t, struct group *g)
     return true;
 }
 
-void settle_converted(struct turn *t, int16_t error)
+// A group that goes over takes in who asks for it in the same batch of records, or does not go over: after a
+// crash nobody finds one without the other. So what the records will make of it is looked at aside, as the
+// state of a shard of its own, and there the request is served.
+bool consumer_upgrade(struct turn *t, struct group *g, struct coordinator_request *r)
 {
-    struct group *g = group_find(t->groups, t->groups->then_group_id);
-    if (error != E_NONE) {
-        refuse(t, t->groups->then_request, error);
-        return;
+    if (!write_upgrade(t, g))
+        return false;
+    struct groups *s = t->groups, *aside = group_machine.create(s->config);
+    for (size_t i = 0; i < t->effects->records_count; i++)
+        group_machine.replay(aside, &t->effects->records[i], -1, -1);
+    struct turn there = {aside, t->now, t->effects};
+    on_consumer_heartbeat(&there, r);
+    if (aside->then == THEN_HEARTBEAT) {
+        s->then = aside->then;
+        s->then_request = aside->then_request;
+        s->then_group_id = aside->then_group_id;
+        s->then_member_id = aside->then_member_id;
+        s->then_moved = aside->then_moved;
+        s->then_assigns = aside->then_assigns;
+        s->then_upgraded = true;
+        send_away(t, g);
+    } else {
+        coordinator_effects_reset(t->effects); // it was refused
     }
-    if (g)
-        consumer_loaded(t, g); // its members' sessions begin
-    t->effects->again = true;
+    group_machine.destroy(aside);
+    return true;
+}
+
+void settle_again(struct turn *t, int16_t error)
+{
+    if (error != E_NONE)
+        refuse(t, t->groups->then_request, error);
+    else
+        t->effects->again = true;
 }
 
 // And back, once no other member than classic ones is left
 
-bool consumer_may_downgrade(const struct turn *t, const struct consumer_member *leaving)
+bool consumer_may_downgrade(const struct turn *t, const struct group *g, const struct map *gone)
 {
     const struct group_config *config = t->groups->config;
-    const struct consumer_group *c = leaving->group->consumer;
+    const struct consumer_group *c = g->consumer;
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&c->members, &i));) {
         const struct consumer_member *m = e->value;
-        if (m != leaving && !m->subscription.classic)
+        if (!map_get(gone, m->id) && !m->subscription.classic)
             return false;
     }
-    return c->members.count > 1 && config->consumer_downgrade &&
-           c->members.count - 1 <= (size_t)config->max_size;
+    return c->members.count > gone->count && config->consumer_downgrade &&
+           c->members.count - gone->count <= (size_t)config->max_size;
 }
 
 static const struct consumer_group_member_metadata_value_classic_protocol *
@@ -290,29 +313,29 @@ supported(const struct consumer_member *m, struct str name)
     return NULL;
 }
 
-// Whether every classic member but one supports the protocol.
-static bool all_support(const struct group *g, struct str name, const struct consumer_member *but)
+// Whether every classic member supports the protocol, but those that leave (NULL: nobody does).
+static bool all_support(const struct group *g, struct str name, const struct map *gone)
 {
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&g->consumer->members, &i));) {
         const struct consumer_member *m = e->value;
-        if (m != but && m->subscription.classic && !supported(m, name))
+        if (!(gone && map_get(gone, m->id)) && m->subscription.classic && !supported(m, name))
             return false;
     }
     return true;
 }
 
 // The first, as the first member prefers them, that all support.
-static struct str common_protocol(const struct group *g, const struct consumer_member *leaving)
+static struct str common_protocol(const struct group *g, const struct map *gone)
 {
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&g->consumer->members, &i));) {
         const struct consumer_member *m = e->value;
-        if (m == leaving)
+        if (map_get(gone, m->id))
             continue;
         for (int32_t k = 0; k < m->subscription.classic->supported_protocols_count; k++) {
             struct str name = m->subscription.classic->supported_protocols[k].name;
-            if (all_support(g, name, leaving))
+            if (all_support(g, name, gone))
                 return name;
         }
         break;
@@ -320,17 +343,16 @@ static struct str common_protocol(const struct group *g, const struct consumer_m
     return STR("");
 }
 
-void consumer_downgrade(struct turn *t, const struct consumer_member *leaving)
+void consumer_downgrade(struct turn *t, const struct group *g, const struct map *gone)
 {
     struct arena *arena = &t->effects->arena;
-    const struct group *g = leaving->group;
     struct str id = arena_str(arena, g->id);
     need((void *)(uintptr_t)id.data);
     struct group_metadata_value value;
     message_init(&group_metadata_value_type, &value);
     value.protocol_type = CONSUMER_TYPE;
     value.generation = g->consumer->epoch;
-    value.protocol = common_protocol(g, leaving);
+    value.protocol = common_protocol(g, gone);
     value.current_state_timestamp = t->now.wall_ms;
     value.members =
         need(group_metadata_value_member_metadata_new(arena, (int32_t)g->consumer->members.count));
@@ -338,7 +360,7 @@ void consumer_downgrade(struct turn *t, const struct consumer_member *leaving)
     for (size_t i = 0; (e = map_next(&g->consumer->members, &i));) {
         const struct consumer_member *m = e->value;
         write_consumer_member_tombstones(t, g->id, m->id);
-        if (m == leaving)
+        if (map_get(gone, m->id))
             continue;
         const struct consumer_subscription *s = &m->subscription;
         const struct consumer_group_member_metadata_value_classic_protocol *p = supported(m, value.protocol);
@@ -477,20 +499,18 @@ int16_t consumer_classic_heartbeat(struct turn *t, struct group *g, const struct
 
 // LeaveGroup
 
-static int16_t leave_one(struct turn *t, struct group *g, const struct leave_group_request_member_identity *q,
-                         struct leave_group_response_member_response *o, struct arena *arena)
+// Of whatever protocol the member is: an administrator removes members so.
+static int16_t leave_one(struct group *g, const struct leave_group_request_member_identity *q,
+                         struct map *gone)
 {
-    bool by_instance = q->group_instance_id.data && q->member_id.size == 0; // an administrator's
-    struct consumer_member *m = by_instance ? consumer_member_static(g, q->group_instance_id) : NULL;
-    int16_t error = E_NONE;
-    if (!by_instance)
-        error = find(g, q->member_id, q->group_instance_id, &m);
-    else if (!m || !m->subscription.classic)
-        error = E_UNKNOWN_MEMBER_ID;
-    if (error != E_NONE)
-        return error;
-    o->member_id = arena_str(arena, m->id);
-    write_consumer_member_tombstones(t, g->id, m->id);
+    struct consumer_member *m = q->group_instance_id.data ? consumer_member_static(g, q->group_instance_id)
+                                                          : consumer_member_find(g, q->member_id);
+    if (!m)
+        return E_UNKNOWN_MEMBER_ID;
+    if (q->group_instance_id.data && q->member_id.size > 0 && !str_equal(m->id, q->member_id))
+        return E_FENCED_INSTANCE_ID;
+    if (map_put(gone, m->id, m))
+        need(NULL);
     return E_NONE;
 }
 
@@ -502,23 +522,20 @@ void consumer_classic_leave(struct turn *t, struct group *g, struct coordinator_
         answer(t, r, NULL);
         return;
     }
-    const struct consumer_member *gone = NULL;
+    struct map gone = MAP_INIT;
     for (int32_t i = 0; i < q->members_count; i++) {
         struct leave_group_response_member_response *o = &out->members[out->members_count++];
         o->member_id = arena_str(&r->arena, q->members[i].member_id);
         o->group_instance_id = arena_str(&r->arena, q->members[i].group_instance_id);
-        o->error_code = leave_one(t, g, &q->members[i], o, &r->arena);
-        if (o->error_code == E_NONE)
-            gone = consumer_member_find(g, o->member_id);
+        o->error_code = leave_one(g, &q->members[i], &gone);
     }
-    if (!gone) {
+    if (gone.count > 0) {
+        consumer_members_leave(t, g, &gone);
+        r->response = out;
+        t->groups->then = THEN_ANSWER;
+        t->groups->then_request = r;
+    } else {
         answer(t, r, out);
-        return;
     }
-    const struct consumer_change change = {.group = g, .replaced = gone};
-    write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_see_topics(t, &change).hash);
-    g->consumer->metadata_version = -1; // of the topics of several that left, the next heartbeat finds out
-    r->response = out;
-    t->groups->then = THEN_ANSWER;
-    t->groups->then_request = r;
+    map_free(&gone);
 }

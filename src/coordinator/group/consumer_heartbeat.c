@@ -17,7 +17,7 @@ struct heartbeat {
     const struct consumer_group_heartbeat_request *q;
     struct coordinator_request *r;
     struct group *group;             // NULL: the first member makes it
-    const struct consumer_member *m; // NULL: a new member, or one that takes a static member's place
+    struct consumer_member *m;       // NULL: a new member, or one that takes a static member's place
     const struct consumer_member *replaced;
     struct str member_id;
     struct consumer_subscription subscription;
@@ -199,7 +199,7 @@ static void reject_unknown(struct turn *t, const struct heartbeat *h)
 static bool find_static(struct turn *t, struct heartbeat *h)
 {
     struct str instance = h->q->instance_id;
-    const struct consumer_member *holder = h->group ? consumer_member_static(h->group, instance) : NULL;
+    struct consumer_member *holder = h->group ? consumer_member_static(h->group, instance) : NULL;
     if (h->q->member_epoch == MEMBER_JOINS) {
         if (holder && h->join && str_equal(holder->id, h->member_id)) {
             h->m = holder;
@@ -259,18 +259,30 @@ static bool find_member(struct turn *t, struct heartbeat *h)
 
 // Leaving
 
-// The group without the member: its records go, and the rest assigns anew.
-static void write_leave(struct turn *t, const struct consumer_member *m)
+void consumer_members_leave(struct turn *t, const struct group *g, const struct map *gone)
 {
-    const struct group *g = m->group;
-    const struct consumer_change change = {.group = g, .replaced = m};
-    if (consumer_may_downgrade(t, m)) {
-        consumer_downgrade(t, m);
+    if (consumer_may_downgrade(t, g, gone)) {
+        consumer_downgrade(t, g, gone);
         return;
     }
-    consumer_regex_leave(t, m);
-    write_consumer_member_tombstones(t, g->id, m->id);
+    const struct consumer_member *last = NULL;
+    struct map_entry *e;
+    consumer_regex_leave(t, g, gone);
+    for (size_t i = 0; (e = map_next(gone, &i));) {
+        last = e->value;
+        write_consumer_member_tombstones(t, g->id, last->id);
+    }
+    const struct consumer_change change = {.group = g, .gone = gone, .replaced = last};
     write_consumer_group(t, g->id, g->consumer->epoch + 1, consumer_see_topics(t, &change).hash);
+}
+
+static void write_leave(struct turn *t, struct consumer_member *m)
+{
+    struct map gone = MAP_INIT;
+    if (map_put(&gone, m->id, m))
+        state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+    consumer_members_leave(t, m->group, &gone);
+    map_free(&gone);
 }
 
 static void await_append(struct turn *t, struct coordinator_request *r, struct str group_id,
@@ -342,6 +354,15 @@ static struct consumer_group_heartbeat_response_assignment *tell(struct arena *a
     return out;
 }
 
+static struct consumer_change change_by(const struct heartbeat *h)
+{
+    return (struct consumer_change){.group = h->group,
+                                    .replaced = h->replaced,
+                                    .id = h->member_id,
+                                    .subscription = &h->subscription,
+                                    .target = &h->target};
+}
+
 // The group's epoch goes up when somebody's topics change, or the topics themselves.
 static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_anew)
 {
@@ -353,8 +374,7 @@ static void advance_group(struct turn *t, struct heartbeat *h, bool subscribes_a
     h->partitions = c ? c->partitions : 0;
     if (!subscribes_anew && c && c->metadata_version == version)
         return;
-    const struct consumer_change change = {h->group,         h->replaced, h->member_id,
-                                           &h->subscription, &h->target,  NULL};
+    const struct consumer_change change = change_by(h);
     const struct consumer_topics topics = consumer_see_topics(t, &change);
     if (subscribes_anew || topics.hash != (c ? c->metadata_hash : 0))
         write_consumer_group(t, h->q->group_id, ++h->epoch, topics.hash);
@@ -388,8 +408,7 @@ static bool advance_target(struct turn *t, struct heartbeat *h)
     h->assigns_aside = consumer_assigns_aside(t, h->group, h->partitions + h->subscription.topics_count);
     if (h->assigns_aside)
         return true;
-    const struct consumer_change change = {h->group,         h->replaced, h->member_id,
-                                           &h->subscription, &h->target,  NULL};
+    const struct consumer_change change = change_by(h);
     h->assignment_epoch = h->epoch;
     return consumer_assign(t, h->q->group_id, &change, h->epoch, &h->target);
 }
@@ -539,16 +558,11 @@ static bool enter(struct turn *t, struct heartbeat *h)
     if (g && consumer_of(g)) {
         h->group = g;
     } else if (g && joins && g->state != GROUP_EMPTY && consumer_may_upgrade(t, g)) {
-        if (consumer_upgrade(t, g)) {
-            t->groups->then = THEN_AGAIN;
-            t->groups->then_request = h->r;
-            t->groups->then_group_id = h->q->group_id;
-        } else {
+        if (!consumer_upgrade(t, g, h->r))
             reject(t, h->r, E_GROUP_ID_NOT_FOUND,
                    "Cannot upgrade the classic group %.*s to consumer group because the embedded consumer "
                    "protocol is malformed.",
                    STR_ARG(g->id));
-        }
         return false;
     } else if (g && !(joins && g->type == GROUP_CLASSIC && g->state == GROUP_EMPTY)) {
         reject(t, h->r, E_GROUP_ID_NOT_FOUND, "Group %.*s is not a consumer group.", STR_ARG(g->id));
@@ -647,13 +661,17 @@ void settle_consumer_heartbeat(struct turn *t, int16_t error)
     struct coordinator_request *r = s->then_request;
     struct group *g = group_find(s, s->then_group_id);
     struct consumer_member *m = g ? consumer_member_find(g, s->then_member_id) : NULL;
+    bool upgraded = s->then_upgraded;
     s->then = THEN_NOTHING;
+    s->then_upgraded = false;
     if (error != E_NONE) {
         if (g && consumer_of(g))
             g->consumer->metadata_version = -1; // what was found has not come into the records
         refuse(t, r, error);
         return;
     }
+    if (g && upgraded)
+        consumer_loaded(t, g); // its members' sessions begin
     if (m)
         timer_arm(t, &m->session,
                   m->subscription.classic ? consumer_session_timeout_ms(t, m)

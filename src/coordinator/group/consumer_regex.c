@@ -44,12 +44,31 @@ struct group_regex_verdict group_regex_judge(struct str pattern)
     return verdict;
 }
 
-void consumer_regex_leave(struct turn *t, const struct consumer_member *m)
+static bool stays_subscribed(const struct group *g, const struct map *gone, struct str pattern)
 {
-    struct str pattern = m->subscription.regex;
-    if (pattern.size > 0 && map_get(&m->group->consumer->regexes, pattern) &&
-        consumer_regex_subscribers(m->group, pattern) == 1)
-        write_consumer_regex_tombstone(t, m->group->id, pattern);
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&consumer_of(g)->members, &i));) {
+        const struct consumer_member *m = e->value;
+        if (str_equal(m->subscription.regex, pattern) && !map_get(gone, m->id))
+            return true;
+    }
+    return false;
+}
+
+void consumer_regex_leave(struct turn *t, const struct group *g, const struct map *gone)
+{
+    struct map told = MAP_INIT;
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(gone, &i));) {
+        struct str pattern = ((const struct consumer_member *)e->value)->subscription.regex;
+        if (pattern.size == 0 || !map_get(&consumer_of(g)->regexes, pattern) || map_get(&told, pattern))
+            continue;
+        if (!stays_subscribed(g, gone, pattern))
+            write_consumer_regex_tombstone(t, g->id, pattern);
+        if (map_put(&told, pattern, e->value))
+            state_array(NULL, SIZE_MAX, 1); // out of memory: ends the process
+    }
+    map_free(&told);
 }
 
 // To be matched

@@ -45,7 +45,8 @@ bool target_see(const struct consumer_change *change, struct arena *arena, struc
     struct map_entry *e;
     for (size_t i = 0; c && (e = map_next(&c->members, &i));) {
         const struct consumer_member *m = e->value;
-        if (m != change->replaced && !str_equal(m->id, change->id))
+        bool gone = m == change->replaced || (change->gone && map_get(change->gone, m->id));
+        if (!gone && !str_equal(m->id, change->id))
             add_member(v, change, m->id, &m->subscription, m->target);
     }
     if (change->id.data)
@@ -243,7 +244,7 @@ static bool sees_the_same(const struct consumer_change *change)
         change->id.data ? consumer_member_find(change->group, change->id) : NULL;
     const struct consumer_member *old = change->replaced ? change->replaced : one;
     const struct consumer_subscription *now = change->id.data ? change->subscription : NULL;
-    return !change->resolved && !(change->replaced && one) &&
+    return !change->resolved && !(change->gone && change->gone->count > 1) && !(change->replaced && one) &&
            (!old || leaves_nothing(change->group, old, now)) && (!now || brings_nothing(change->group, now));
 }
 

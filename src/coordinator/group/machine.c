@@ -306,7 +306,7 @@ static void settle(void *state, int16_t error, struct coordinator_now now,
         settle_replaced(&t, error);
         break;
     case THEN_AGAIN:
-        settle_converted(&t, error);
+        settle_again(&t, error);
         break;
     case THEN_HEARTBEAT:
         settle_consumer_heartbeat(&t, error);

@@ -150,7 +150,7 @@ enum continuation {
     THEN_CREATED,   // a group came to be; it goes again when that could not be written
     THEN_ASSIGN,    // the leader's assignment is stored
     THEN_REPLACED,  // a static member came back under another id
-    THEN_AGAIN,     // the request is served once more, as the group is another now
+    THEN_AGAIN,     // the request is served once more: the group has made way
     THEN_HEARTBEAT, // of a consumer group's member
 };
 
@@ -169,6 +169,7 @@ struct groups {
     struct replaced *then_replaced;
     struct str then_group_id, then_member_id; // the request's memory, during the call
     bool then_moved, then_assigns;
+    bool then_upgraded;            // the group was a classic one until now
     struct str then_downgraded; // a group that becomes a classic one; in the effects' memory
 };
 

@@ -1,8 +1,9 @@
 """Groups that go over from the classic protocol to the consumer protocol, and back, while their members stay."""
 
 import struct
+import time
 
-from interop.kdiff.scenarios.consumer_protocol import IDS, beat, look
+from interop.kdiff.scenarios.consumer_protocol import IDS, INTERVAL_S, beat, look
 from interop.kdiff.scenarios.consumer_protocol import own as owned_ids
 from interop.kdiff.scenarios.groups import describe, heartbeat, join, leave, member, member_of, ready, sync
 from interop.kdiff.scenarios.parts import topic, topic_id
@@ -101,7 +102,28 @@ def leaves(step, version, prefix):
     look(step, group)
 
 
+def removed(step, version, prefix):
+    """Members are removed by name, whatever their protocol: by their id, by their instance, several at once, strangers."""
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name, 2)
+    ready(step, group)
+    classic(step, group, name, 0, 1)
+    for at, instance in enumerate(("i0", "i1", "i2")):
+        time.sleep(INTERVAL_S)
+        step("ConsumerGroupHeartbeat", version, beat(group, IDS[at], 0, SubscribedTopicNames=[name], InstanceId=instance), keep=instance)
+    leaver = lambda member, instance=None: {"MemberId": member, "GroupInstanceId": instance, "Reason": None}  # noqa: E731
+    ask = lambda *members: {"GroupId": group, "Members": list(members)}  # noqa: E731
+    step("LeaveGroup", None, ask(leaver("", "none"), leaver("none"), leaver(IDS[0], "i1"), leaver(IDS[1], "none")))
+    look(step, group)
+    step("LeaveGroup", None, ask(leaver("", "i0"), leaver(IDS[1], "i1"), leaver(IDS[1])))
+    look(step, group)
+    step("LeaveGroup", None, ask(leaver("", "i2")))
+    # Who has not yet given up what it is to give up has it still; with Kafka it has what it was to have.
+    look(step, group, ignore=("MemberAssignment",))
+
+
 SCENARIOS = [
     ("a group goes over and back", "ConsumerGroupHeartbeat", both_ways),
     ("a group goes over for good", "ConsumerGroupHeartbeat", leaves),
+    ("members are removed", "ConsumerGroupHeartbeat", removed),
 ]
