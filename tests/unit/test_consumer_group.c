@@ -613,11 +613,14 @@ static void test_static(void **state)
     assert_int_equal(beat((struct beat){.member = "x", .instance = "i", .epoch = 2}), E_FENCED_INSTANCE_ID);
     beat((struct beat){.member = "y", .instance = "i", .epoch = -2});
     beat((struct beat){.member = "y", .instance = "i", .topics = "a"});
-    beat((struct beat){.member = "y", .instance = "k", .topics = "a"}); // the same member under another name
+    beat((struct beat){.member = "y", .instance = "k", .topics = "a"}); // the same member under another name,
+    assert_int_equal(beat((struct beat){.member = "z", .instance = "i", .topics = "a"}),
+                     E_UNRELEASED_INSTANCE_ID); // which is still found under the one before
     assert_state("Stable", 2, 2, 1);
     beat((struct beat){.member = "y", .instance = "k", .epoch = -2});
     shard_advance(&f, 45000); // it did not come back
     assert_state("Empty", 3, 2, 0);
+    assert_int_equal(beat((struct beat){.member = "z", .instance = "i", .topics = "a"}), E_NONE);
 }
 
 // Regular expressions

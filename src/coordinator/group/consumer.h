@@ -31,6 +31,8 @@ struct consumer_member {
     struct consumer_subscription subscription;
     struct consumer_position at; // its assignments' memory is its own
     struct assignment target;    // the same
+    struct list instances;       // struct instance: the ids under which it is found
+    uint32_t instances_count;
     struct timer session, rebalance;
 };
 
@@ -51,7 +53,7 @@ struct consumer_group {
     bool assigning;           // a worker does it, under this token
     struct uuid assigning_token;
     struct map members;    // struct consumer_member by id
-    struct map statics;    // by instance id
+    struct map statics;    // struct instance by id
     struct map subscribed; // struct subscribed_topic by name: how many members name it
     struct map regexes;    // struct consumer_regex by pattern
     bool resolving;        // they are being matched with the topics that exist

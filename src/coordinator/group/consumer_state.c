@@ -54,9 +54,56 @@ struct consumer_member *consumer_member_find(const struct group *g, struct str i
     return g->consumer ? map_get(&g->consumer->members, id) : NULL;
 }
 
+// Static members
+
+// An instance id and who is found under it. A member that takes another one is found under the one that it
+// gave up, too, as in Kafka, until somebody else takes that or the member leaves; of very many, the last ones.
+#define INSTANCES_OF_A_MEMBER 16
+
+struct instance {
+    struct list node; // in its member's
+    struct consumer_member *member;
+    struct str id;
+};
+
+static struct instance *find_instance(const struct group *g, struct str id)
+{
+    return g->consumer && id.data ? map_get(&g->consumer->statics, id) : NULL;
+}
+
 struct consumer_member *consumer_member_static(const struct group *g, struct str instance_id)
 {
-    return g->consumer && instance_id.data ? map_get(&g->consumer->statics, instance_id) : NULL;
+    const struct instance *i = find_instance(g, instance_id);
+    return i ? i->member : NULL;
+}
+
+static void give_up_instance(struct instance *i)
+{
+    struct consumer_member *m = i->member;
+    list_remove(&i->node);
+    m->instances_count--;
+    map_remove(&m->group->consumer->statics, i->id);
+    free((void *)(uintptr_t)i->id.data);
+    free(i);
+}
+
+static struct instance *oldest_instance(const struct consumer_member *m)
+{
+    return container_of(list_first(&m->instances), struct instance, node);
+}
+
+static void take_instance(struct consumer_member *m, struct str id)
+{
+    struct instance *old = find_instance(m->group, id);
+    if (old)
+        give_up_instance(old);
+    struct instance *i = state_alloc(sizeof *i);
+    i->member = m;
+    i->id = state_str(id);
+    list_push_back(&m->instances, &i->node);
+    must(map_put(&m->group->consumer->statics, i->id, i));
+    if (++m->instances_count > INSTANCES_OF_A_MEMBER)
+        give_up_instance(oldest_instance(m));
 }
 
 struct consumer_member *consumer_member_need(struct group *g, struct str id)
@@ -68,6 +115,7 @@ struct consumer_member *consumer_member_need(struct group *g, struct str id)
     m->group = g;
     m->id = state_str(id);
     m->subscription = (struct consumer_subscription){.rebalance_timeout_ms = -1};
+    list_init(&m->instances);
     m->session.kind = TIMER_CONSUMER_SESSION;
     m->rebalance.kind = TIMER_CONSUMER_REBALANCE;
     arena_init(&m->subscription_memory, 0);
@@ -107,16 +155,11 @@ static void count_subscriptions(struct consumer_member *m, int change)
     }
 }
 
-static void forget_instance(struct consumer_member *m)
-{
-    if (consumer_member_static(m->group, m->subscription.instance_id) == m)
-        map_remove(&m->group->consumer->statics, m->subscription.instance_id);
-}
-
 void consumer_member_remove(struct consumer_member *m)
 {
     struct group *g = m->group;
-    forget_instance(m);
+    while (!list_empty(&m->instances))
+        give_up_instance(oldest_instance(m));
     count_subscriptions(m, -1);
     consumer_release(g, &m->at.assigned);
     consumer_release(g, &m->at.revoking);
@@ -165,7 +208,6 @@ keep_classic(struct arena *arena,
 
 void consumer_member_describe(struct consumer_member *m, const struct consumer_subscription *s)
 {
-    forget_instance(m);
     count_subscriptions(m, -1);
     struct arena arena;
     arena_init(&arena, 0);
@@ -187,7 +229,7 @@ void consumer_member_describe(struct consumer_member *m, const struct consumer_s
     m->subscription = own;
     count_subscriptions(m, 1);
     if (own.instance_id.data)
-        must(map_put(&m->group->consumer->statics, own.instance_id, m));
+        take_instance(m, own.instance_id);
 }
 
 void assignment_own(struct assignment *place, const struct assignment *a)

@@ -257,12 +257,37 @@ def assignors(step, version, prefix):
     look(step, group, ignore=shares)
 
 
+def another_instance(step, version, prefix):
+    """It is found under the id that it gave up, too."""
+    group, name = prefix + "g", prefix + "t"
+    topic(step, name, 2)
+    topic_id(step, name)
+    ready(step, group)
+    heart = lambda *args, ignore=(), **more: step(  # noqa: E731
+        "ConsumerGroupHeartbeat", version, beat(group, *args, SubscribedTopicNames=[name], **more), ignore=ignore
+    )
+    heart(IDS[0], 0, InstanceId="i")
+    heart(IDS[0], 0, InstanceId="j")
+    heart(IDS[1], 0, InstanceId="i")
+    heart(IDS[0], 2, InstanceId="j")
+    look(step, group)
+    heart(IDS[0], 2, InstanceId="i")
+    look(step, group)
+    heart(IDS[0], -2, InstanceId="j")
+    heart(IDS[1], 0, InstanceId="i")
+    look(step, group)
+    for member, epoch in ((IDS[0], 2), (IDS[1], 2), (IDS[1], -1)):  # Kafka's words tell that it still knows whose it was
+        heart(member, epoch, InstanceId="j", ignore=("ErrorMessage",))
+    look(step, group)
+
+
 SCENARIOS = [
     ("heartbeats that are refused", "ConsumerGroupHeartbeat", refused),
     ("life of a consumer", "ConsumerGroupHeartbeat", life),
     ("subscribed to nothing", "ConsumerGroupHeartbeat", empty_subscription),
     ("two of a consumer group", "ConsumerGroupHeartbeat", two_members),
     ("static consumers", "ConsumerGroupHeartbeat", static_members),
+    ("a static consumer takes another instance id", "ConsumerGroupHeartbeat", another_instance),
     ("offsets of members", "OffsetCommit", offsets),
     ("assignors of a group", "ConsumerGroupHeartbeat", assignors),
 ]
