@@ -85,6 +85,43 @@ int java_set_order(const struct str *names, size_t count, size_t of, struct aren
     return order_by_slot(names, count, table, map_slot, arena, order);
 }
 
+static int order_numbers(const int64_t *numbers, size_t count, uint64_t table, struct arena *arena,
+                         size_t **order)
+{
+    struct entry *entries = arena_zalloc(arena, count + 1, sizeof *entries);
+    *order = arena_zalloc(arena, count + 1, sizeof **order);
+    if (!entries || !*order)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits = (uint64_t)numbers[i];
+        entries[i] = (struct entry){map_slot((uint32_t)(bits ^ bits >> 32), table), i};
+    }
+    qsort(entries, count, sizeof *entries, by_slot);
+    for (size_t i = 0; i < count; i++)
+        (*order)[i] = entries[i].index;
+    return 0;
+}
+
+// Its table is doubled once it is filled to three quarters, not beyond.
+int java_concurrent_map_order(const int64_t *numbers, size_t count, struct arena *arena, size_t **order)
+{
+    uint64_t table = TABLE_MIN;
+    while (count >= table / 4 * 3)
+        table *= 2;
+    return order_numbers(numbers, count, table, arena, order);
+}
+
+int java_sized_map_order(const int64_t *numbers, size_t count, size_t made_for, struct arena *arena,
+                         size_t **order)
+{
+    uint64_t table = 1;
+    while (table < made_for)
+        table *= 2;
+    while (count > table * 3 / 4)
+        table *= 2;
+    return order_numbers(numbers, count, table, arena, order);
+}
+
 int java_timeline_order(const struct str *names, size_t count, struct arena *arena, size_t **order)
 {
     uint64_t table = TIMELINE_MIN;

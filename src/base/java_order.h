@@ -16,6 +16,11 @@ int java_map_order(const struct str *names, size_t count, size_t others, struct 
 // The same for Kafka's TimelineHashMap, which holds them and never held more.
 int java_timeline_order(const struct str *names, size_t count, struct arena *arena, size_t **order);
 
+// The same for numbers (Long) as keys of a ConcurrentHashMap, and of a HashMap that was made for `made_for`.
+int java_concurrent_map_order(const int64_t *numbers, size_t count, struct arena *arena, size_t **order);
+int java_sized_map_order(const int64_t *numbers, size_t count, size_t made_for, struct arena *arena,
+                         size_t **order);
+
 // The same for a HashSet that was made of a collection of `of` texts, these among them.
 int java_set_order(const struct str *names, size_t count, size_t of, struct arena *arena, size_t **order);
 

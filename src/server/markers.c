@@ -115,10 +115,21 @@ static void write_to_log(struct marker_target *t, const struct image_topic *topi
         settle(t, error);
 }
 
-static void write_one(struct marker_target *t)
+static const struct image_topic *topic_of(const struct marker_target *t)
 {
     const struct image_topic *topic = image_topic(image_current(), t->topic);
-    if (!topic || !image_partition(topic, t->partition))
+    return topic && image_partition(topic, t->partition) ? topic : NULL;
+}
+
+bool marker_target_exists(const struct marker_target *t)
+{
+    return topic_of(t) != NULL;
+}
+
+static void write_one(struct marker_target *t)
+{
+    const struct image_topic *topic = topic_of(t);
+    if (!topic)
         settle(t, E_UNKNOWN_TOPIC_OR_PARTITION);
     else if (str_is(t->topic, GROUP_TOPIC))
         write_to_group(t);

@@ -39,6 +39,9 @@ struct markers {
     struct list node; // of the broker's
 };
 
+// Whether the metadata has the partition. On a reactor, within its turn.
+bool marker_target_exists(const struct marker_target *target);
+
 // Begins. True: every target has its outcome already, and `done` is not called.
 bool markers_write(struct markers *markers);
 

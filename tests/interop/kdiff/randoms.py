@@ -17,7 +17,7 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     ConsumerGroupHeartbeat ConsumerGroupHeartbeat
-    UpdateFeatures UnregisterBroker DescribeQuorum Fetch Fetch Produce Produce""".split()
+    UpdateFeatures UnregisterBroker DescribeQuorum WriteTxnMarkers Fetch Fetch Produce Produce""".split()
 GROUPS = set(
     """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat
     LeaveGroup SyncGroup ConsumerGroupDescribe ConsumerGroupHeartbeat TxnOffsetCommit""".split()
@@ -106,6 +106,12 @@ BY_API = {
     ("DeleteGroups", "GroupsNames"): ["g1", "g2", "c1", "c2", "", "none"],
     ("UnregisterBroker", "BrokerId"): [0, -1, 99],
     ("UpdateFeatures", "ValidateOnly"): [True],
+    ("WriteTxnMarkers", "ProducerId"): [4000, 4000, 12345, (1 << 33) + 5, 21, -1],  # of no transaction that is open
+    ("WriteTxnMarkers", "ProducerEpoch"): [0, 0, 0, 1, 2, -1],
+    ("WriteTxnMarkers", "CoordinatorEpoch"): [0, 0, 0, 1, -1],
+    ("WriteTxnMarkers", "TransactionVersion"): [0, 0, 1, 2],
+    ("WriteTxnMarkers", "Name"): ["t-m", "t-m", "t-m", "missing", "", "__consumer_offsets"],
+    ("WriteTxnMarkers", "PartitionIndexes"): [0, 0, 1, 2, 7],
     ("DescribeQuorum", "TopicName"): ["__cluster_metadata", "__cluster_metadata", "t-a", ""],
 }
 FIRST_VERSIONS = {"UpdateFeatures": 1, "JoinGroup": 1}  # before: no ValidateOnly; no RebalanceTimeoutMs
@@ -160,7 +166,7 @@ RECORDS = [
     batch(ONE, ts=NOW + 10**10),
     batch([(b"k", b"x" * 1100000)], ts=NOW),
 ]
-TOPICS = (("t-a", 1), ("t-b", 3))
+TOPICS = (("t-a", 1), ("t-b", 3), ("t-m", 3))  # the last for markers alone, as they bear the time
 METADATA_LAG_S = 10.0
 LOADING = 14
 
@@ -190,6 +196,9 @@ class Body:
                 out["TransactionalId"] = None
         if out.get("Deletions") and out.get("Upsertions"):
             apart(out)
+        if self.api == "WriteTxnMarkers" and "Topics" in out:  # Kafka never answers a marker that names a partition twice
+            once = {topic["Name"]: sorted(set(topic["PartitionIndexes"])) for topic in out["Topics"]}
+            out["Topics"] = [{"Name": name, "PartitionIndexes": partitions} for name, partitions in once.items()]
         if out.get("Assignments") and self.rnd.random() < 0.8:
             out["Assignments"] = []
         return out

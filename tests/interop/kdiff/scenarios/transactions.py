@@ -348,6 +348,34 @@ def markers(step, version, prefix):
     step("Fetch", 12, fetch(at, id_of, [fetch_partition(0, 0), fetch_partition(1, 0)]), ignore=("ProducerId", "BaseTimestamp", "MaxTimestamp", "CrcOk"))
 
 
+def markers_together(step, version, prefix):
+    """Several markers in one request: of each producer one result, in the order of a hash map; what spoils the others."""
+    at, other = prefix + "t", prefix + "u"
+    topic(step, at, 3)
+    topic(step, other, 3)
+    groups.ready(step, prefix + "g")
+
+    def one(producer_id, *topics, epoch=0, commit=True):
+        topics = [{"Name": name, "PartitionIndexes": list(partitions)} for name, *partitions in topics]
+        more = {"TransactionResult": commit, "CoordinatorEpoch": 0, "TransactionVersion": 0}
+        return {"ProducerId": producer_id, "ProducerEpoch": epoch, "Topics": topics, **more}
+
+    ask = lambda *all: step("WriteTxnMarkers", version, {"Markers": list(all)})  # noqa: E731
+    ids = (1 << 20) + 17, 1 << 20, (1 << 33) + 3, (1 << 20) + 1, (1 << 20) + 30
+    ask(*(one(producer, (at, i % 3), (other, 0)) for i, producer in enumerate(ids)))
+    ask(*(one((1 << 20) + 7 * i, (at, i % 3)) for i in range(14)))  # a table of 32
+    ask(one(ids[0], (at, 0)), one(ids[1], ("missing", 0)), one(ids[0], (at, 1), (other, 2)), one(ids[0], (at, 0), commit=False))
+    ask(one(ids[0]), one(ids[1], (at,)), one(ids[2], ("missing", 1)))
+    # No producer has such an id or epoch: it matters where something exists.
+    for bad in ((-1, 0), (ids[0], -1)):
+        ask(one(bad[0], ("missing", 0), (at, 9), epoch=bad[1]))
+        ask(one(bad[0], epoch=bad[1]))
+        ask(one(bad[0], ("__consumer_offsets", 0), ("missing", 0), epoch=bad[1]), one(ids[1], (at, 2)))
+        ask(one(ids[1], (at, 2)), one(bad[0], ("missing", 0), (at, 0), epoch=bad[1]), one(ids[3], (at, 1)), one(ids[4]))
+    ends = [{"PartitionIndex": partition, "CurrentLeaderEpoch": -1, "Timestamp": -1} for partition in range(3)]
+    step("ListOffsets", 5, {"ReplicaId": -1, "IsolationLevel": 0, "Topics": [{"Name": at, "Partitions": ends}]})
+
+
 def idempotent(step, version, prefix):
     """Markers beside what a producer wrote outside of transactions."""
     at = prefix + "t"
@@ -502,5 +530,6 @@ SCENARIOS = [
     ("partition gone", "EndTxn", gone),
     ("topic made again", "EndTxn", recreated),
     ("markers", "WriteTxnMarkers", markers),
+    ("markers together", "WriteTxnMarkers", markers_together),
     ("markers beside records", "WriteTxnMarkers", idempotent),
 ]
