@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/java_order.h"
+#include "config/group_bounds.h"
 #include "config/layers.h"
 
 static int refuse(struct str *message, struct str text)
@@ -143,64 +144,6 @@ int config_check_values(enum setting_scope scope, const struct config_entry *ent
 
 // --- groups ---
 
-// What bounds a group's setting: settings of the broker; NULL: nothing.
-static const struct {
-    const char *setting, *least, *most;
-} bounds[] = {
-    {"consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms",
-     "group.consumer.max.heartbeat.interval.ms"},
-    {"consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms",
-     "group.consumer.max.session.timeout.ms"},
-    {"consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms",
-     "group.consumer.max.assignment.interval.ms"},
-    {"share.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms",
-     "group.share.max.heartbeat.interval.ms"},
-    {"share.session.timeout.ms", "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"},
-    {"share.record.lock.duration.ms", "group.share.min.record.lock.duration.ms",
-     "group.share.max.record.lock.duration.ms"},
-    {"share.delivery.count.limit", "group.share.min.delivery.count.limit",
-     "group.share.max.delivery.count.limit"},
-    {"share.partition.max.record.locks", "group.share.min.partition.max.record.locks",
-     "group.share.max.partition.max.record.locks"},
-    {"share.assignment.interval.ms", "group.share.min.assignment.interval.ms",
-     "group.share.max.assignment.interval.ms"},
-    {"streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms",
-     "group.streams.max.heartbeat.interval.ms"},
-    {"streams.session.timeout.ms", "group.streams.min.session.timeout.ms",
-     "group.streams.max.session.timeout.ms"},
-    {"streams.num.standby.replicas", NULL, "group.streams.max.standby.replicas"},
-    {"streams.assignment.interval.ms", "group.streams.min.assignment.interval.ms",
-     "group.streams.max.assignment.interval.ms"},
-};
-
-static int64_t broker_integer(const struct broker_config *broker, const char *name, struct arena *arena)
-{
-    struct setting_value value;
-    return broker_config_value(broker, str_from(name), arena, &value) == 0 ? value.integer : 0;
-}
-
-static int check_bounds(const struct broker_config *broker, const struct config_entry *entries, size_t n,
-                        struct arena *arena, struct str *message)
-{
-    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
-        struct str name = str_from(bounds[i].setting);
-        const struct config_entry *e = config_entry_find(entries, n, name);
-        struct setting_value value;
-        if (!e)
-            continue;
-        int err = setting_parse(setting_find(SETTING_GROUP, name), e->value, arena, &value, message);
-        if (err)
-            return err;
-        if (bounds[i].least && value.integer < broker_integer(broker, bounds[i].least, arena))
-            return refuse(message, arena_printf(arena, "%s must be greater than or equal to %s",
-                                                bounds[i].setting, bounds[i].least));
-        if (bounds[i].most && value.integer > broker_integer(broker, bounds[i].most, arena))
-            return refuse(message, arena_printf(arena, "%s must be less than or equal to %s",
-                                                bounds[i].setting, bounds[i].most));
-    }
-    return 0;
-}
-
 static int check_sessions(const struct broker_config *broker, const struct config_layers *layers,
                           const struct config_entry *entries, size_t n, struct arena *arena,
                           struct str *message)
@@ -234,7 +177,7 @@ int group_config_validate(const struct broker_config *broker, const struct confi
     *message = STR_NULL;
     int err = config_check_names(SETTING_GROUP, "Unknown group config name", entries, n, arena, message);
     err = err ? err : config_check_values(SETTING_GROUP, entries, n, arena, message);
-    err = err ? err : check_bounds(broker, entries, n, arena, message);
+    err = err ? err : group_bounds_of_group(broker, entries, n, arena, message);
     return err ? err : check_sessions(broker, layers, entries, n, arena, message);
 }
 

@@ -19,7 +19,11 @@ int group_config_validate(const struct broker_config *broker, const struct confi
                           const struct config_entry *entries, size_t n, struct arena *arena,
                           struct str *message);
 
-// The same for a subscription of client metrics. *bad_request: Kafka calls it INVALID_REQUEST.
+// What counts of a group's value: the bound of the broker's where it passes one, as a broker may have been
+// started with other bounds since it was set.
+int64_t group_config_bound(const struct broker_config *broker, struct str name, int64_t value);
+
+// Whether a subscription of client metrics may. *bad_request: Kafka calls it INVALID_REQUEST.
 int client_metrics_validate(const struct config_entry *entries, size_t n, struct arena *arena,
                             struct str *message, bool *bad_request);
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/java_order.h"
 #include "config/broker_check.h"
+#include "config/group_bounds.h"
 #include "config/layers.h"
 
 #include <ctype.h>
@@ -193,6 +194,9 @@ static int check_directories(struct check *c)
 static int check_together(struct check *c)
 {
     const struct broker_config *after = &c->after;
+    int bounds = group_bounds_of_change(after, c->altered, c->n, c->arena, c->message);
+    if (bounds)
+        return bounds;
     if (is_set(after, "log.roll.ms") && integer_of(c, after, "log.roll.ms") < 1)
         return REFUSE(c, "requirement failed: log.roll.ms must be greater than or equal to 1");
     if (is_set(after, "log.roll.jitter.ms") && integer_of(c, after, "log.roll.jitter.ms") < 0)

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "config/alter.h"
+#include "config/group_bounds.h"
 #include "config/layers.h"
 #include "config/listeners.h"
 #include "config/setting_check.h"
@@ -409,6 +410,33 @@ static int check_log_times(struct broker_config *c, struct str *message)
     return 0;
 }
 
+// By name, or as Kafka calls the classes behind them.
+enum consumer_assignor consumer_assignor_of(struct str name)
+{
+    if (str_is(name, "uniform") ||
+        str_is(name, "org.apache.kafka.coordinator.group.assignor.UniformAssignor"))
+        return CONSUMER_ASSIGNOR_UNIFORM;
+    if (str_is(name, "range") || str_is(name, "org.apache.kafka.coordinator.group.assignor.RangeAssignor"))
+        return CONSUMER_ASSIGNOR_RANGE;
+    return CONSUMER_ASSIGNORS;
+}
+
+static int check_assignors(struct broker_config *c, struct str *message)
+{
+    struct setting_value assignors = value_of(c, "group.consumer.assignors");
+    for (size_t i = 0; i < assignors.count; i++) {
+        enum consumer_assignor one = consumer_assignor_of(assignors.entries[i]);
+        for (size_t k = 0; k < i; k++)
+            if (consumer_assignor_of(assignors.entries[k]) == one)
+                return refuse(c, message, "group.consumer.assignors: %.*s and %.*s are the same",
+                              STR_ARG(assignors.entries[k]), STR_ARG(assignors.entries[i]));
+        if (one == CONSUMER_ASSIGNORS)
+            return refuse(c, message, "group.consumer.assignors=%.*s: it must be uniform or range",
+                          STR_ARG(assignors.entries[i]));
+    }
+    return 0;
+}
+
 static int check_together(struct broker_config *c, struct str *message)
 {
     int err = check_log_times(c, message);
@@ -443,7 +471,11 @@ static int check_together(struct broker_config *c, struct str *message)
     if (!classic)
         return refuse(c, message, "group.coordinator.rebalance.protocols=%.*s: it must include classic",
                       STR_ARG(properties_get(&c->properties, STR("group.coordinator.rebalance.protocols"))));
-    return 0;
+    if (value_of(c, "group.share.assignors").count != 1)
+        return refuse(c, message, "group.share.assignors=%.*s: it must name exactly one",
+                      STR_ARG(properties_get(&c->properties, STR("group.share.assignors"))));
+    err = check_assignors(c, message);
+    return err ? err : group_bounds_of_broker(c, &c->arena, message);
 }
 
 int broker_config_fill(struct broker_config *c, struct str *message)

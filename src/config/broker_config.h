@@ -159,6 +159,12 @@ int broker_config_overlay(struct broker_config *out, const struct broker_config 
 
 void broker_config_free(struct broker_config *c);
 
+// The assignors of consumer groups, of which group.consumer.assignors names some.
+enum consumer_assignor { CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE, CONSUMER_ASSIGNORS };
+
+// CONSUMER_ASSIGNORS: there is none of this name.
+enum consumer_assignor consumer_assignor_of(struct str name);
+
 // One line of warning, in `arena`, for entry i of c->properties: an unknown name with the closest known one,
 // or a setting that has no effect here. A null view when there is nothing to say.
 struct str broker_config_warning(const struct broker_config *c, size_t i, struct arena *arena);

@@ -1,6 +1,7 @@
 // What was changed at run time, laid over what the file says.
 #include "base/error.h"
 #include "config/alter.h"
+#include "config/group_bounds.h"
 #include "config/layers.h"
 
 // Sets what the layer may say: settings that `least` or more may change there.
@@ -35,5 +36,7 @@ int broker_config_overlay(struct broker_config *out, const struct broker_config 
         err = overlay(out, layers->cluster, layers->cluster_count, SETTING_CLUSTER_WIDE);
     if (!err)
         err = overlay(out, layers->broker, layers->broker_count, SETTING_PER_BROKER);
+    if (!err)
+        err = group_bounds_clamp(out);
     return err ? err : broker_config_fill(out, message);
 }

@@ -1,10 +1,12 @@
 #include "server/coordinators.h"
 
 #include "base/error.h"
+#include "config/alter.h"
 #include "coordinator/group/metadata_hash.h"
 #include "metadata/image.h"
 #include "server/group_assignments.h"
 #include "server/group_regexes.h"
+#include "server/live_config.h"
 #include "server/reactors.h"
 #include "server/transactions.h"
 #include "storage/compress.h"
@@ -71,14 +73,15 @@ static bool find_topic(void *context, struct str name, struct group_topic *out)
 
 static int32_t find_setting(void *context, struct str group, struct str name, int32_t otherwise)
 {
-    (void)context;
+    struct broker *b = context;
     const struct image_config *config = image_config(image_current(), IMAGE_RESOURCE_GROUP, group);
     for (uint32_t i = 0; config && i < config->entries_count; i++)
         if (str_equal(config->entries[i].name, name)) {
             char text[12];
             struct str value = config->entries[i].value;
             snprintf(text, sizeof text, "%.*s", STR_ARG(value));
-            return (int32_t)strtol(text, NULL, 10); // it was checked when it was set
+            long set = strtol(text, NULL, 10); // it was checked when it was set, by the bounds of then
+            return (int32_t)group_config_bound(broker_config_now(b), name, set);
         }
     return otherwise;
 }
@@ -115,7 +118,7 @@ static struct coordinator *start(struct broker *b, const struct coordinator_mach
 static int start_groups(struct broker *b)
 {
     int64_t partitions = 0, compression = 0;
-    int rc = group_config_init(&b->group_config, b->config);
+    int rc = group_config_init(&b->group_config, broker_config_now(b));
     rc = rc ? rc : integer(b, STR("offsets.topic.num.partitions"), &partitions);
     rc = rc ? rc : integer(b, STR("offsets.topic.compression.codec"), &compression);
     if (rc)

@@ -43,7 +43,7 @@ static void work(struct assignment *x)
     if (x->step == STEP_LOOK)
         x->finished = 1 + ask(x, &x->look);
     else if (x->step == STEP_COMPUTE)
-        group_assignment_compute(x->look.response, &x->broker->group_config.metadata, &x->look.arena);
+        group_assignment_compute(x->look.response, &x->broker->group_config, &x->look.arena);
     else
         x->finished = 1 + ask(x, &x->tell);
 }

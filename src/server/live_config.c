@@ -64,11 +64,19 @@ static void follow_cordoned(struct broker *b, const struct broker_config *before
     directories_cordon(b->dirs, now);
 }
 
+static void follow_groups(struct broker *b, const struct broker_config *before,
+                          const struct broker_config *now)
+{
+    (void)before;
+    group_config_follow(&b->group_config, now); // at the start it is made later, and of the same
+}
+
 // Each is called with the configuration before (at the start: as the node was started) and after, on the
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
-    follow_listeners, follow_connections, follow_threads, follow_cleaner, follow_cordoned,
+    follow_listeners, follow_connections, follow_threads,
+    follow_cleaner,   follow_cordoned,    follow_groups,
 };
 
 // --- snapshots ---

@@ -52,6 +52,9 @@ static void shard_open(struct shard_fixture *f)
                                       .offset_metadata_max_bytes = 4096,
                                       .offsets_retention_ms = 7 * 24 * 3600 * INT64_C(1000),
                                       .retention_check_interval_ms = 600000,
+                                      .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM,
+                                                             CONSUMER_ASSIGNOR_RANGE},
+                                      .consumer_assignors_count = 2,
                                       .new_id = next_id,
                                       .new_id_context = f};
     f->state = group_machine.create(&f->config);

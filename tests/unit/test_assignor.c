@@ -12,6 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+static const struct group_config offered = {
+    .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE}, .consumer_assignors_count = 2};
+
 static struct arena arena;
 
 static int set_up(void **state)
@@ -120,7 +123,7 @@ static void run_case(const char *assignor, const struct assignor_case *c)
                 places[p.members_count][m->topics_count++] = k;
         p.equal_names &= strcmp(g->topics, c->members[0].topics) == 0;
     }
-    assert_int_equal(assignor_find(str_from(assignor))->assign(&p, &arena), 0);
+    assert_int_equal(assignor_find(&offered, str_from(assignor))->assign(&p, &arena), 0);
     for (uint32_t i = 0; i < p.members_count; i++) {
         if (strcmp(print(&members[i].gets), c->members[i].gets) != 0)
             printf("%s: member %s\n", c->what, c->members[i].id);
@@ -185,7 +188,12 @@ static void test_uniform(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         run_case("uniform", &cases[i]);
-    assert_null(assignor_find(STR("sticky")));
+    assert_null(assignor_find(&offered, STR("sticky")));
+    const struct group_config one = {.consumer_assignors = {CONSUMER_ASSIGNOR_RANGE},
+                                     .consumer_assignors_count = 1};
+    assert_string_equal(assignor_default(&offered)->name, "uniform");
+    assert_string_equal(assignor_default(&one)->name, "range");
+    assert_null(assignor_find(&one, STR("uniform")));
 }
 
 // What Kafka 4.3.1's own assignor gave: "topics|member;topics;has;gets|...".
@@ -225,7 +233,7 @@ static void test_uniform_random(void **state)
             members[i] = (struct assignor_member){.topics = &first, .topics_count = 1, .has = has};
         }
         struct assignor_problem p = {&topic, 1, members, count, true};
-        assert_int_equal(assignor_find(STR("uniform"))->assign(&p, &arena), 0);
+        assert_int_equal(assignor_find(&offered, STR("uniform"))->assign(&p, &arena), 0);
         struct assignment all = {0};
         uint32_t low = (uint32_t)topic.partitions / count, sum = 0;
         for (uint32_t i = 0; i < count; i++) {

@@ -218,6 +218,29 @@ static const struct {
     {BASE "cordoned.log.dirs=*", NULL},
     {BASE "group.coordinator.rebalance.protocols=consumer",
      "group.coordinator.rebalance.protocols=consumer: it must include classic"},
+    {BASE "group.consumer.session.timeout.ms=40000",
+     "group.consumer.session.timeout.ms=40000: it must be at least group.consumer.min.session.timeout.ms, "
+     "which is 45000"},
+    {BASE "group.consumer.min.session.timeout.ms=5000\ngroup.consumer.session.timeout.ms=5000",
+     "group.consumer.session.timeout.ms=5000: it must be larger than group.consumer.heartbeat.interval.ms, "
+     "which is 5000"},
+    {BASE "group.consumer.min.heartbeat.interval.ms=20000",
+     "group.consumer.max.heartbeat.interval.ms=15000: it must be at least "
+     "group.consumer.min.heartbeat.interval.ms, which is 20000"},
+    {BASE "group.consumer.assignment.interval.ms=20000",
+     "group.consumer.assignment.interval.ms=20000: it must be at most "
+     "group.consumer.max.assignment.interval.ms, which is 15000"},
+    {BASE "group.streams.num.standby.replicas=3",
+     "group.streams.num.standby.replicas=3: it must be at most group.streams.max.standby.replicas, which is "
+     "2"},
+    {BASE "group.share.assignors=simple,other", "group.share.assignors=simple,other: it must name exactly one"},
+    {BASE "group.consumer.assignors=range", NULL},
+    {BASE "group.consumer.assignors=org.apache.kafka.coordinator.group.assignor.RangeAssignor,uniform", NULL},
+    {BASE "group.consumer.assignors=range,sticky",
+     "group.consumer.assignors=sticky: it must be uniform or range"},
+    {BASE "group.consumer.assignors=range,org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+     "group.consumer.assignors: range and org.apache.kafka.coordinator.group.assignor.RangeAssignor are the "
+     "same"},
     {BASE "offsets.topic.replication.factor=99999",
      "Invalid value 99999 for configuration offsets.topic.replication.factor: Not a number of type SHORT"},
     {BASE "http.listeners=127.0.0.1:80", "http.listeners=127.0.0.1:80: expected http://host:port"},
@@ -384,12 +407,43 @@ static void what_changes_at_run_time_lies_over_the_file(void **state)
     broker_config_free(&base);
 }
 
+// What was set when the bounds were others counts as the bound that it passes.
+static void groups_stay_within_bounds(void **state)
+{
+    (void)state;
+    const char *overrides[] = {"group.consumer.min.assignment.interval.ms=500",
+                               "group.consumer.max.assignment.interval.ms=2000"};
+    static const struct {
+        const char *set;
+        int64_t counts;
+    } cases[] = {{"100", 500}, {"500", 500}, {"700", 700}, {"2000", 2000}, {"9000", 2000}};
+    struct broker_config base, c;
+    struct str message;
+    assert_int_equal(broker_config_load(&base, NULL, overrides, 2, &message), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct config_entry set = {STR("group.consumer.assignment.interval.ms"), str_from(cases[i].set)};
+        struct config_layers layers = {NULL, &set, 0, 1};
+        struct setting_value value;
+        assert_int_equal(broker_config_overlay(&c, &base, &layers, &message), 0);
+        assert_int_equal(broker_config_value(&c, set.name, &c.arena, &value), 0);
+        assert_int_equal(value.integer, cases[i].counts);
+        broker_config_free(&c);
+        struct str of_group = STR("consumer.assignment.interval.ms");
+        assert_int_equal(group_config_bound(&base, of_group, strtol(cases[i].set, NULL, 10)), cases[i].counts);
+    }
+    assert_int_equal(group_config_bound(&base, STR("consumer.session.timeout.ms"), 5), 45000);
+    assert_int_equal(group_config_bound(&base, STR("streams.num.standby.replicas"), 7), 2);
+    assert_int_equal(group_config_bound(&base, STR("share.auto.offset.reset"), 7), 7); // unbounded
+    broker_config_free(&base);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(properties_are_read_as_java_reads_them),
         cmocka_unit_test(nodes_are_checked_as_kafka_checks_them),
         cmocka_unit_test(without_a_file_a_node_stands_alone),
+        cmocka_unit_test(groups_stay_within_bounds),
         cmocka_unit_test(the_sole_voter_is_known),
         cmocka_unit_test(what_is_unknown_or_useless_is_said),
         cmocka_unit_test(a_file_that_is_not_there_is_named),

@@ -375,7 +375,7 @@ static void worker_is_done(struct worker *w)
 
 static void worker_tells(struct worker *w)
 {
-    group_assignment_compute(w->picture, &f.config.metadata, &w->look->request.arena);
+    group_assignment_compute(w->picture, &f.config, &w->look->request.arena);
     struct asked *a = shard_ask_version(&f, GROUP_ASSIGNED, w->picture, 0);
     assert_true(a->done);
     assert_int_equal(a->request.error, f.append_error);

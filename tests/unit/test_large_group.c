@@ -123,7 +123,7 @@ static int64_t work_us(void)
     struct coordinator_request *due = unassigned;
     unassigned = NULL;
     struct asked *look = shard_ask_version(&f, GROUP_ASSIGN_LOOK, due->response, 0);
-    group_assignment_compute(look->request.response, &f.config.metadata, &look->request.arena);
+    group_assignment_compute(look->request.response, &f.config, &look->request.arena);
     struct asked *told = shard_ask_version(&f, GROUP_ASSIGNED, look->request.response, 0);
     assert_int_equal(told->request.error, E_NONE);
     asked_free(told);

@@ -67,11 +67,24 @@ static int assign_range(struct assignor_problem *p, struct arena *arena)
     return 0;
 }
 
-const struct assignor *assignor_find(struct str name)
+const struct assignor *assignor_of(enum consumer_assignor which)
 {
-    static const struct assignor assignors[] = {{"uniform", assign_uniform}, {"range", assign_range}};
-    for (size_t i = 0; i < sizeof assignors / sizeof assignors[0]; i++)
-        if (str_is(name, assignors[i].name))
-            return &assignors[i];
+    static const struct assignor assignors[] = {[CONSUMER_ASSIGNOR_UNIFORM] = {"uniform", assign_uniform},
+                                                [CONSUMER_ASSIGNOR_RANGE] = {"range", assign_range}};
+    return &assignors[which];
+}
+
+const struct assignor *assignor_find(const struct group_config *config, struct str name)
+{
+    for (uint32_t i = 0; i < config->consumer_assignors_count; i++) {
+        const struct assignor *a = assignor_of(config->consumer_assignors[i]);
+        if (str_is(name, a->name))
+            return a;
+    }
     return NULL;
+}
+
+const struct assignor *assignor_default(const struct group_config *config)
+{
+    return assignor_of(config->consumer_assignors[0]); // uniform where nothing is set
 }

@@ -7,6 +7,7 @@
 #define COORDINATOR_GROUP_ASSIGNOR_H
 
 #include "coordinator/group/assignment.h"
+#include "coordinator/group/group.h"
 
 struct assignor_topic {
     struct uuid id;
@@ -37,7 +38,12 @@ struct assignor {
     int (*assign)(struct assignor_problem *problem, struct arena *arena);
 };
 
-// By name; NULL: there is none.
-const struct assignor *assignor_find(struct str name);
+const struct assignor *assignor_of(enum consumer_assignor which);
+
+// By name, among those that are offered; NULL: it is none of them.
+const struct assignor *assignor_find(const struct group_config *config, struct str name);
+
+// For who asks for none.
+const struct assignor *assignor_default(const struct group_config *config);
 
 #endif

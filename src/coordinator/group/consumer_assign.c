@@ -8,16 +8,16 @@
 
 #include <stdlib.h>
 
-#define DEFAULT_ASSIGNOR STR("uniform")
-
 // Subscriptions and partitions that are looked at within a request: about 200 us.
 #define WITHIN_A_REQUEST 2000
 
 // The assignor that most members ask for. Of two that are even, one that only the changed member brings comes
 // first in Kafka's hash map.
-static const struct assignor *preferred_assignor(const struct target_view *v, struct str changed)
+static const struct assignor *preferred_assignor(const struct group_config *config,
+                                                 const struct target_view *v, struct str changed)
 {
-    const struct assignor *uniform = assignor_find(DEFAULT_ASSIGNOR), *range = assignor_find(STR("range"));
+    const struct assignor *uniform = assignor_of(CONSUMER_ASSIGNOR_UNIFORM);
+    const struct assignor *range = assignor_of(CONSUMER_ASSIGNOR_RANGE), *best;
     uint32_t ranges = 0, uniforms = 0;
     bool brings_range = false;
     for (uint32_t i = 0; i < v->members_count; i++) {
@@ -27,7 +27,10 @@ static const struct assignor *preferred_assignor(const struct target_view *v, st
         uniforms += str_is(m->assignor, uniform->name);
         brings_range |= wants_range && str_equal(m->id, changed);
     }
-    return ranges > uniforms || (ranges == 1 && uniforms == 1 && brings_range) ? range : uniform;
+    best = ranges > uniforms || (ranges == 1 && uniforms == 1 && brings_range) ? range : uniform;
+    // Members may ask for what was offered once.
+    return ranges + uniforms > 0 && assignor_find(config, str_from(best->name)) ? best
+                                                                                : assignor_default(config);
 }
 
 static int compare_places(const void *a, const void *b)
@@ -82,11 +85,11 @@ static bool set_problem(const struct target_view *v, struct arena *arena, struct
 }
 
 // The view has its members in order. changed: whose heartbeat it is; null: nobody's.
-static bool solve(const struct group_metadata *metadata, struct target_view *v, struct str changed,
+static bool solve(const struct group_config *config, struct target_view *v, struct str changed,
                   struct arena *arena, struct assignor_problem *p)
 {
-    return target_learn(metadata, v, arena) && set_problem(v, arena, p) &&
-           preferred_assignor(v, changed)->assign(p, arena) == 0;
+    return target_learn(&config->metadata, v, arena) && set_problem(v, arena, p) &&
+           preferred_assignor(config, v, changed)->assign(p, arena) == 0;
 }
 
 // Within the request
@@ -99,7 +102,7 @@ bool consumer_assign(struct turn *t, struct str group, const struct consumer_cha
     struct assignor_problem p;
     bool comes = !change->group || !consumer_member_find(change->group, change->id);
     bool ok = target_see(change, arena, &v) && target_order(&v, comes ? change->id : STR_NULL, arena) &&
-              solve(&t->groups->config->metadata, &v, change->id, arena, &p);
+              solve(t->groups->config, &v, change->id, arena, &p);
     for (uint32_t i = 0; ok && i < p.members_count; i++) {
         const struct assignor_member *m = &p.members[i];
         bool is_new = !change->group || !consumer_member_find(change->group, m->id);
@@ -222,13 +225,13 @@ void on_assign_look(struct turn *t, struct coordinator_request *r)
     answer(t, r, a);
 }
 
-void group_assignment_compute(struct group_assignment *a, const struct group_metadata *metadata,
+void group_assignment_compute(struct group_assignment *a, const struct group_config *config,
                               struct arena *arena)
 {
     struct assignor_problem p;
     a->results = arena_zalloc(arena, a->view.members_count, sizeof *a->results);
     a->failed = !a->results || !target_order(&a->view, STR_NULL, arena) ||
-                !solve(metadata, &a->view, STR_NULL, arena, &p);
+                !solve(config, &a->view, STR_NULL, arena, &p);
     for (uint32_t i = 0; !a->failed && i < p.members_count; i++) {
         const struct assignor_member *m = &p.members[i];
         if (assignment_equal(&m->has, &m->gets))

@@ -1,4 +1,5 @@
 // ConsumerGroupDescribe.
+#include "coordinator/group/assignor.h"
 #include "coordinator/group/consumer.h"
 
 #include <stdlib.h>
@@ -54,7 +55,7 @@ static bool describe_member(struct turn *t, struct arena *arena, const struct co
            describe_assignment(t, arena, &m->target, &out->target_assignment);
 }
 
-static struct str assignor_name(const struct consumer_group *c)
+static struct str assignor_name(const struct group_config *config, const struct consumer_group *c)
 {
     size_t ranges = 0, uniforms = 0;
     struct map_entry *e;
@@ -63,7 +64,9 @@ static struct str assignor_name(const struct consumer_group *c)
         ranges += str_is(name, "range");
         uniforms += str_is(name, "uniform");
     }
-    return ranges > uniforms ? STR("range") : STR("uniform");
+    return ranges + uniforms == 0 ? str_from(assignor_default(config)->name)
+           : ranges > uniforms    ? STR("range")
+                                  : STR("uniform");
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -79,7 +82,7 @@ static bool describe(struct turn *t, struct arena *arena, const struct group *g,
     out->group_state = str_from(consumer_state_name(g));
     out->group_epoch = c->epoch;
     out->assignment_epoch = c->assignment_epoch;
-    out->assignor_name = assignor_name(c);
+    out->assignor_name = assignor_name(t->groups->config, c);
     out->members = consumer_group_describe_response_member_new(arena, (int32_t)c->members.count);
     if (!out->members)
         return false;

@@ -584,6 +584,18 @@ static bool enter(struct turn *t, struct heartbeat *h)
     return false;
 }
 
+static void reject_assignor(struct turn *t, const struct heartbeat *h)
+{
+    const struct group_config *config = t->groups->config;
+    struct str names = STR("");
+    for (uint32_t i = 0; i < config->consumer_assignors_count; i++)
+        names = arena_printf(&h->r->arena, "%.*s%s%s", STR_ARG(names), i > 0 ? ", " : "",
+                             assignor_of(config->consumer_assignors[i])->name);
+    reject(t, h->r, E_UNSUPPORTED_ASSIGNOR,
+           "ServerAssignor %.*s is not supported. Supported assignors: %.*s.",
+           STR_ARG(h->q->server_assignor), STR_ARG(names));
+}
+
 void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
 {
     struct heartbeat h = {
@@ -593,10 +605,8 @@ void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)
         reject(t, r, E_INVALID_REQUEST, "%s", wrong);
         return;
     }
-    if (h.q->server_assignor.data && !assignor_find(h.q->server_assignor)) {
-        reject(t, r, E_UNSUPPORTED_ASSIGNOR,
-               "ServerAssignor %.*s is not supported. Supported assignors: uniform, range.",
-               STR_ARG(h.q->server_assignor));
+    if (h.q->server_assignor.data && !assignor_find(t->groups->config, h.q->server_assignor)) {
+        reject_assignor(t, &h);
         return;
     }
     h.member_id = h.q->member_id;

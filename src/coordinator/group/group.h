@@ -63,8 +63,11 @@ struct group_config {
     void *new_id_context;
     // Of the consumer protocol
     bool consumer_protocol; // it is served (group.coordinator.rebalance.protocols)
-    int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms, consumer_assignment_interval_ms;
+    int32_t consumer_session_timeout_ms, consumer_heartbeat_interval_ms;
+    _Atomic int32_t consumer_assignment_interval_ms; // may change at any time (group_config_follow)
     int32_t consumer_max_size;
+    enum consumer_assignor consumer_assignors[CONSUMER_ASSIGNORS]; // the first is the default
+    uint32_t consumer_assignors_count;
     bool consumer_upgrade, consumer_downgrade; // whether groups may go over from one protocol to the other
     int64_t regex_refresh_interval_ms;
     struct group_metadata metadata; // the caller's to set
@@ -82,6 +85,9 @@ struct group_config {
 
 // 0, or ERR_NOMEM.
 int group_config_init(struct group_config *config, const struct broker_config *broker);
+
+// Takes over what may change at run time. Any thread.
+void group_config_follow(struct group_config *config, const struct broker_config *now);
 
 // Requests (coordinator_request.kind), each with its message and its response.
 enum group_request {
@@ -126,7 +132,7 @@ struct group_assignment;
 
 // Who is to own what of a group as GROUP_ASSIGN_LOOK found it. On any thread that may ask for metadata; what
 // it finds lives in the arena.
-void group_assignment_compute(struct group_assignment *a, const struct group_metadata *metadata,
+void group_assignment_compute(struct group_assignment *a, const struct group_config *config,
                               struct arena *arena);
 
 // Requests of the machine's own: GROUP_REGEXES and GROUP_ASSIGN.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -388,15 +389,30 @@ int group_config_init(struct group_config *c, const struct broker_config *broker
             lists(broker, &arena, STR("group.coordinator.rebalance.protocols"), STR("consumer"), &rc),
         .consumer_session_timeout_ms = (int32_t)NUMBER("group.consumer.session.timeout.ms"),
         .consumer_heartbeat_interval_ms = (int32_t)NUMBER("group.consumer.heartbeat.interval.ms"),
-        .consumer_assignment_interval_ms = (int32_t)NUMBER("group.consumer.assignment.interval.ms"),
         .consumer_max_size = (int32_t)NUMBER("group.consumer.max.size"),
         .consumer_upgrade = migrates(broker, &arena, "upgrade", &rc),
         .consumer_downgrade = migrates(broker, &arena, "downgrade", &rc),
         .regex_refresh_interval_ms = NUMBER("group.consumer.regex.refresh.interval.ms"),
     };
 #undef NUMBER
+    struct setting_value assignors = {0};
+    int one = broker_config_value(broker, STR("group.consumer.assignors"), &arena, &assignors);
+    for (size_t i = 0; i < assignors.count && i < CONSUMER_ASSIGNORS; i++)
+        c->consumer_assignors[c->consumer_assignors_count++] = consumer_assignor_of(assignors.entries[i]);
+    group_config_follow(c, broker);
     arena_free(&arena);
-    return rc;
+    return rc ? rc : one;
+}
+
+void group_config_follow(struct group_config *c, const struct broker_config *now)
+{
+    struct arena arena;
+    int rc = 0;
+    arena_init(&arena, 0);
+    int32_t interval_ms = (int32_t)number(now, &arena, STR("group.consumer.assignment.interval.ms"), &rc);
+    if (rc == 0)
+        atomic_store(&c->consumer_assignment_interval_ms, interval_ms);
+    arena_free(&arena);
 }
 
 size_t utf16_length(struct str text)
