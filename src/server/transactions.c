@@ -3,12 +3,14 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "base/map.h"
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "server/markers.h"
 #include "server/producer_ids.h"
 #include "server/reactors.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define RETRY_MS 100 // until a partition, or the coordinator's own, may take what it refused
@@ -50,10 +52,11 @@ void transaction_question_free(struct transaction_question *q)
 }
 
 // Ends: a transaction's markers are written into its partitions, again and again where one of them cannot
-// take it now, and then the coordinator is told. Everything on one reactor's thread.
+// take it now, and then the coordinator is told. Each end is one reactor's, which its id says.
 
 struct transaction_ends {
-    struct list all;
+    pthread_mutex_t lock;
+    struct list all; // of every reactor
 };
 
 struct ending {
@@ -67,9 +70,20 @@ struct ending {
     int32_t shard;
 };
 
+static void remember(struct ending *e)
+{
+    struct transaction_ends *ends = e->broker->transaction_ends;
+    pthread_mutex_lock(&ends->lock);
+    list_push_back(&ends->all, &e->node);
+    pthread_mutex_unlock(&ends->lock);
+}
+
 static void forget(struct ending *e)
 {
+    struct transaction_ends *ends = e->broker->transaction_ends;
+    pthread_mutex_lock(&ends->lock);
     list_remove(&e->node);
+    pthread_mutex_unlock(&ends->lock);
     arena_free(&e->marked.arena);
     transaction_markers_free(e->from);
     free(e);
@@ -217,7 +231,7 @@ static void deliver(struct coordinator_request *r)
     e->shard = coordinator_partition(b->transactions, said->transactional_id);
     e->retry.fire = on_retry;
     arena_init(&e->marked.arena, 0);
-    list_push_back(&b->transaction_ends->all, &e->node);
+    remember(e);
     e->markers = (struct markers){.broker = b,
                                   .loop = r->reply_to,
                                   .marker = {.producer_id = said->producer_id,
@@ -246,6 +260,14 @@ static int16_t feature_level(void *context)
     return image_feature_level(image_current(), STR("transaction.version"));
 }
 
+// The ends of one id follow each other on one reactor; those of many are spread.
+static struct loop *loop_of(void *context, struct str transactional_id)
+{
+    struct broker *b = context;
+    uint64_t hash = hash_bytes(transactional_id.data, transactional_id.size);
+    return &reactors_at(b->reactors, (unsigned)(hash % reactors_count(b->reactors)))->loop;
+}
+
 static int64_t number(const struct broker *b, struct arena *arena, struct str name, int *rc)
 {
     struct setting_value value = {0};
@@ -269,21 +291,25 @@ int transactions_init(struct broker *b)
         .feature_level = feature_level,
         .context = b,
         .deliver = deliver,
-        .deliver_to = &reactors_at(b->reactors, 0)->loop};
+        .deliver_to = loop_of};
 #undef NUMBER
     arena_free(&arena);
     b->marker_writer = marker_writer_new();
     b->transaction_ends = calloc(1, sizeof *b->transaction_ends);
     if (!b->marker_writer || !b->transaction_ends)
         return ERR_NOMEM;
+    pthread_mutex_init(&b->transaction_ends->lock, NULL);
     list_init(&b->transaction_ends->all);
     return rc;
 }
 
 void transactions_free(struct broker *b)
 {
+    struct transaction_ends *ends = b->transaction_ends;
     marker_writer_free(b->marker_writer);
-    while (b->transaction_ends && !list_empty(&b->transaction_ends->all))
-        forget(container_of(list_first(&b->transaction_ends->all), struct ending, node));
-    free(b->transaction_ends);
+    while (ends && !list_empty(&ends->all))
+        forget(container_of(list_first(&ends->all), struct ending, node));
+    if (ends && b->marker_writer) // else its lock was never made
+        pthread_mutex_destroy(&ends->lock);
+    free(ends);
 }

@@ -8,6 +8,7 @@ import pytest
 
 from harness.broker import odradek_binary
 from harness.process import wait_until
+from harness.requests import BROKER, alter
 from harness.topics import create_topics
 from harness.transactions import Producer, Refused, await_coordinators, is_settled, read
 from harness.wire import Connection
@@ -159,3 +160,38 @@ def test_one_right_after_the_other(brokers):
         ended = subprocess.run(load, capture_output=True, text=True, timeout=200, check=False)
         assert ended.returncode == 0, ended.stderr
         assert json.loads(ended.stdout)["transactions"] == 2000
+
+
+def test_many_ids_end_at_once(brokers):
+    """Their markers are written by every reactor, while there come to be more of them."""
+    broker = brokers.start(settings={"num.network.threads": "2"})
+    ids, rounds = 12, 40
+    create_topics(broker.bootstrap, ["many"], ids)
+    producers = [Producer(broker.port, f"many-{number}", 2 * (number % 2)).init() for number in range(ids)]
+    values = [b"%d" % number for number in range(rounds)]
+    problems = []
+
+    def run(number, producer):
+        try:
+            for value in values:
+                for partition in (number, (number + 1) % ids):  # each is two producers'
+                    if producer.version < 2:
+                        producer.add("many", [partition])
+                    producer.produce("many", partition, value)
+                producer.end(True)
+        except Exception as problem:
+            problems.append((number, problem))
+
+    threads = [threading.Thread(target=run, args=one) for one in enumerate(producers)]
+    for thread in threads:
+        thread.start()
+    for count in ("3", "4"):
+        alter(broker, BROKER, "", num_network_threads=count)
+    for thread in threads:
+        thread.join()
+    assert not problems
+    wait_until(lambda: is_settled(broker.port, "many", list(range(ids))), 20, "the last markers")
+    for partition in range(ids):
+        assert sorted(read(broker.port, "many", partition)) == sorted(values * 2)
+    for producer in producers:
+        producer.close()

@@ -654,6 +654,13 @@ static void age(int id)
     append(&r);
 }
 
+static struct loop *one_loop(void *context, struct str id)
+{
+    (void)context;
+    (void)id;
+    return NULL;
+}
+
 static void open_shard(void)
 {
     memset(&s, 0, sizeof s);
@@ -667,7 +674,8 @@ static void open_shard(void)
                                     .abort_interval_ms = 10000,
                                     .expire_interval_ms = 60000,
                                     .new_producer_id = new_producer_id,
-                                    .feature_level = feature_level};
+                                    .feature_level = feature_level,
+                                    .deliver_to = one_loop};
     for (int i = 0; i < IDS; i++)
         truth_reset(&s.truths[i]);
     for (int i = 0; i < IDS && s.feature_level > 0; i++)

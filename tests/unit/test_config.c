@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "base/error.h"
+#include "config/alter.h"
 #include "config/broker_config.h"
 
 #include <stdlib.h>

@@ -166,7 +166,7 @@ void txn_send_markers(struct txn_turn *t, struct txn *x)
     list_init(&x->unsent);
     r->kind = TRANSACTION_MARKERS;
     r->complete = c->deliver;
-    r->reply_to = c->deliver_to;
+    r->reply_to = c->deliver_to(c->context, x->id);
     r->context = c->context;
     arena_init(&r->arena, 0);
     txn_answer(t, r, markers_of(&r->arena, x, t->now.leader_epoch));

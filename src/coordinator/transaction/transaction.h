@@ -16,11 +16,11 @@ struct transaction_config {
     int16_t (*feature_level)(void *context);                         // transaction.version: 0 to 2
     void *context;
 
-    // A transaction's markers are to be written (TRANSACTION_MARKERS). Called on deliver_to's thread as a
-    // request's `complete`, and owns the request: transaction_markers_free. With an error in it the shard is
-    // lost, and whoever leads it next writes the markers.
+    // A transaction's markers are to be written (TRANSACTION_MARKERS). Called as a request's `complete` on
+    // the thread that deliver_to says for the id, and owns the request: transaction_markers_free. With an
+    // error in it the shard is lost, and whoever leads it next writes the markers.
     void (*deliver)(struct coordinator_request *markers);
-    struct loop *deliver_to;
+    struct loop *(*deliver_to)(void *context, struct str transactional_id);
 };
 
 // Requests (coordinator_request.kind), each with its message and its response. `version` of the first four is
