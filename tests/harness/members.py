@@ -70,6 +70,7 @@ class ClassicMember:
         self.connection = Connection("127.0.0.1", port, TIMEOUT_S, client_id=name)
         self.group, self.name, self.topic, self.instance = group, name, topic, instance
         self.member, self.generation, self.owned = "", -1, []
+        self.rebalance_ms = 60000
 
     def close(self):
         self.connection.close()
@@ -79,7 +80,7 @@ class ClassicMember:
 
     def begin_join(self):
         body = {
-            **self._me(), "SessionTimeoutMs": 45000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer",
+            **self._me(), "SessionTimeoutMs": 45000, "RebalanceTimeoutMs": self.rebalance_ms, "ProtocolType": "consumer",
             "Protocols": [{"Name": "range", "Metadata": subscription(self.topic, self.owned)}],
         }  # fmt: skip
         if not self.member and not self.instance:

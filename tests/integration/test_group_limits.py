@@ -1,0 +1,160 @@
+"""What groups may be asked too much of: members that never sync, a million commits to one group, commits of a foreign generation,
+and a coordinator that is asked while it loads. Each gets the protocol's error, and nothing is stuck. Many groups, and many members
+of one: test_groups.py; two producers of one id: test_transactions.py."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from harness.broker import memory_bytes, odradek_binary, sanitized
+from harness.members import ClassicMember, ConsumerMember, await_group, commit, committed, rebalance
+from harness.process import run, wait_until
+from harness.requests import connect, create_topic
+from harness.wire import Connection
+
+UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCING, STALE_EPOCH, LOADING = 25, 22, 27, 113, 14
+COMMITS = 20_000 if sanitized() else 1_000_000
+GROWTH_BYTES = 60_000_000  # buffers, whatever the number of commits
+LOAD_S = 120
+REBALANCE_MS = 20_000 if sanitized() else 5_000  # within which a member that is asked to joins
+TOPIC = "__consumer_offsets"
+
+
+def errors_of_commit(port, group, offset, member, generation, version=9):
+    partition = {"PartitionIndex": 0, "CommittedOffset": offset, "CommittedMetadata": ""}
+    body = {"GroupId": group, "MemberId": member, "GenerationIdOrMemberEpoch": generation, "GroupInstanceId": None}
+    with Connection("127.0.0.1", port, 20) as connection:
+        answer = connection.call("OffsetCommit", version, {**body, "Topics": [{"Name": "t", "Partitions": [partition]}]})
+    return answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+
+
+def test_a_leader_that_never_syncs(brokers):
+    """After the rebalance timeout it is out; who waited for its assignments joins again, leads, and goes on."""
+    broker = brokers.start()
+    create_topic(broker, "t", 2)
+    await_group(broker.port, "g")
+    members = leader, other = [ClassicMember(broker.port, "g", name, "t") for name in "ab"]
+    for member in members:
+        member.rebalance_ms = REBALANCE_MS
+    rebalance([], [leader])
+    other.begin_join()
+    wait_until(lambda: leader.beat() == REBALANCING, 20, "the rebalance")
+    leader.begin_join()
+    assert sorted(leader.finish_join()) == sorted([leader.member, other.member])
+    assert other.finish_join() is None
+    body = {"GroupId": "g", "MemberId": other.member, "GenerationId": other.generation, "GroupInstanceId": None}
+    other.connection.send("SyncGroup", 5, {**body, "ProtocolType": "consumer", "ProtocolName": "range", "Assignments": []})
+    assert other.connection.receive("SyncGroup", 5)[1]["ErrorCode"] == REBALANCING
+    assert leader.beat() == UNKNOWN_MEMBER
+    other.begin_join()
+    assert other.finish_join() == [other.member]
+    other.sync([(other.member, [0, 1])])
+    assert (other.owned, other.beat()) == ([0, 1], 0)
+    for member in members:
+        member.close()
+
+
+def test_a_commit_of_a_foreign_generation(broker):
+    """It changes nothing, whichever protocol the group is of, and whoever asks."""
+    create_topic(broker, "t", 2)
+    for group in ("classic", "consumer"):
+        await_group(broker.port, group)
+    one = ClassicMember(broker.port, "classic", "a", "t")
+    rebalance([], [one])
+    with connect(broker) as connection:
+        commit(connection, "classic", "t", {0: 3}, one.member, one.generation)
+    refused = (
+        (one.member, one.generation + 1, ILLEGAL_GENERATION),
+        (one.member, one.generation - 1, ILLEGAL_GENERATION),
+        ("nobody", one.generation, UNKNOWN_MEMBER),
+        ("", -1, UNKNOWN_MEMBER),
+    )
+    for member, generation, error in refused:
+        assert errors_of_commit(broker.port, "classic", 9, member, generation) == error
+    assert committed(broker.port, "classic") == {0: 3}
+    two = ConsumerMember(broker.port, "consumer", "M" * 22, "t")
+    two.beat()
+    with connect(broker) as connection:
+        commit(connection, "consumer", "t", {0: 4}, two.name, two.epoch)
+    for member, epoch, error in ((two.name, two.epoch + 1, STALE_EPOCH), ("nobody", two.epoch, UNKNOWN_MEMBER), ("", -1, UNKNOWN_MEMBER)):
+        assert errors_of_commit(broker.port, "consumer", 9, member, epoch) == error
+    assert committed(broker.port, "consumer") == {0: 4}
+    assert errors_of_commit(broker.port, "nobody's", 1, "m", 0) == 69  # there is no such group
+    assert errors_of_commit(broker.port, "nobody's", 1, "m", 0, version=8) == ILLEGAL_GENERATION
+    one.close()
+    two.close()
+
+
+def describe_error(broker, group):
+    with connect(broker) as connection:
+        return connection.call("DescribeGroups", 5, {"Groups": [group]})["Groups"][0]["ErrorCode"]
+
+
+@pytest.mark.timeout(900)
+def test_a_million_commits_to_one_group(brokers):
+    """They cost no memory, and after kill -9 the last one is found within bounded time."""
+    broker = brokers.start()
+    create_topic(broker, "t")
+    group = "bench-commit-0"
+    await_group(broker.port, group)
+    before = memory_bytes(broker)
+    load = [odradek_binary().parent / "bench/odradek-load", "commit", "--address", broker.bootstrap, "--topic", "t", "--partitions", "1"]
+    load += ["--connections", "1", "--depth", "500", "--count", str(COMMITS)]
+    ended = subprocess.run(load, capture_output=True, text=True, timeout=600, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["commits"] == COMMITS
+    assert memory_bytes(broker) - before < GROWTH_BYTES or sanitized()
+    with connect(broker) as connection:
+        commit(connection, group, "t", {0: 7})
+    broker.kill()
+    broker.start()
+    wait_until(lambda: describe_error(broker, group) == 0, LOAD_S, "the coordinator to have loaded")
+    assert committed(broker.port, group) == {0: 7}
+
+
+@pytest.mark.timeout(120)
+def test_asked_while_it_loads(brokers, tmp_path):
+    """A disk that takes its time: meanwhile every request says that the coordinator loads, and then all are served. As from Kafka,
+    members hear of nothing: their heartbeats are well."""
+    library = tmp_path / "slow_read.so"
+    source = pathlib.Path(__file__).parents[1] / "harness" / "slow_read.c"
+    run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"])
+    broker = brokers.start(settings={"offsets.topic.num.partitions": "1"})
+    create_topic(broker, "t")
+    await_group(broker.port, "g")
+    with connect(broker) as connection:
+        commit(connection, "g", "t", {0: 5})
+    broker.stop()
+    obstacle = tmp_path / "obstacle"
+    obstacle.touch()
+    broker.environment = {**os.environ, "LD_PRELOAD": str(library), "SLOW_IN": f"/{TOPIC}-", "SLOW_WHILE": str(obstacle)}
+    broker.start()
+    me = {"GroupId": "g", "MemberId": "", "GroupInstanceId": None, "GenerationId": 1}
+    partition = {"PartitionIndex": 0, "CommittedOffset": 9, "CommittedMetadata": ""}
+    join = {"SessionTimeoutMs": 10000, "RebalanceTimeoutMs": 10000, "ProtocolType": "consumer"}
+    asked = {
+        "JoinGroup": (5, {**me, **join, "Protocols": [{"Name": "range", "Metadata": b""}]}),
+        "SyncGroup": (4, {**me, "MemberId": "m", "Assignments": []}),
+        "Heartbeat": (4, {**me, "MemberId": "m"}),
+        "LeaveGroup": (5, {"GroupId": "g", "Members": [{"MemberId": "m", "GroupInstanceId": None}]}),
+        "OffsetDelete": (0, {"GroupId": "g", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0}]}]}),
+        "ListGroups": (5, {"StatesFilter": [], "TypesFilter": []}),
+        "ConsumerGroupHeartbeat": (1, {
+            "GroupId": "g", "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 9000, "SubscribedTopicNames": ["t"],
+            "TopicPartitions": [],
+        }),
+    }  # fmt: skip
+    with connect(broker) as connection:
+        answers = {api: connection.call(api, version, body)["ErrorCode"] for api, (version, body) in asked.items()}
+        answers["DescribeGroups"] = connection.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]["ErrorCode"]
+        answers["DeleteGroups"] = connection.call("DeleteGroups", 2, {"GroupsNames": ["g"]})["Results"][0]["ErrorCode"]
+        fetched = connection.call("OffsetFetch", 9, {"Groups": [{"GroupId": "g", "Topics": None}]})["Groups"][0]
+        answers["OffsetFetch"] = fetched["ErrorCode"]
+        body = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": "t", "Partitions": [partition]}]}
+        answers["OffsetCommit"] = connection.call("OffsetCommit", 9, body)["Topics"][0]["Partitions"][0]["ErrorCode"]
+    obstacle.unlink()
+    assert answers == {**dict.fromkeys(answers, LOADING), "Heartbeat": 0}
+    wait_until(lambda: committed(broker.port, "g") == {0: 5}, 20, "the group, with nothing of what was refused")
