@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/java_order.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/uuid.h"
@@ -162,6 +163,29 @@ static void buffers_grow(void **state)
     buffer_free(&b);
 }
 
+// As java.util lists Longs: by the hash, folded, within the table's size.
+static void numbers_are_listed_as_java_lists_them(void **state)
+{
+    (void)state;
+    static const int64_t few[] = {17, 16, (INT64_C(1) << 33) + 5, 1, 30};
+    static const size_t of_sixteen[] = {1, 0, 3, 2, 4}, of_eight[] = {1, 0, 3, 4, 2};
+    int64_t many[12];
+    size_t *order;
+    struct arena arena;
+    arena_init(&arena, 0);
+    assert_int_equal(java_concurrent_map_order(few, 5, &arena, &order), 0);
+    assert_memory_equal(order, of_sixteen, sizeof of_sixteen);
+    assert_int_equal(java_sized_map_order(few, 5, 5, &arena, &order), 0);
+    assert_memory_equal(order, of_eight, sizeof of_eight);
+    for (int i = 0; i < 12; i++)
+        many[i] = i == 0 ? 16 : i; // in a table of 16 the first would come first
+    assert_int_equal(java_concurrent_map_order(many, 11, &arena, &order), 0);
+    assert_int_equal(order[0], 0);
+    assert_int_equal(java_concurrent_map_order(many, 12, &arena, &order), 0);
+    assert_int_equal(order[11], 0); // the table has 32 places by now
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +196,7 @@ int main(void)
         cmocka_unit_test(maps_agree_with_a_plain_array),
         cmocka_unit_test(uuids_print_as_kafka_prints_them),
         cmocka_unit_test(buffers_grow),
+        cmocka_unit_test(numbers_are_listed_as_java_lists_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
