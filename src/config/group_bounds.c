@@ -95,9 +95,9 @@ int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, s
         const struct ordered *o = &ordered[i];
         long long larger = integer_of(c, o->larger, arena), smaller = integer_of(c, o->smaller, arena);
         if (larger < smaller + o->strictly)
-            return refuse(message, arena_printf(arena, "%s=%lld: it must be %s %s, which is %lld", o->larger,
-                                                larger, o->strictly ? "larger than" : "at least", o->smaller,
-                                                smaller));
+            return refuse(message,
+                          arena_printf(arena, "%s=%lld: it must be %s %s, which is %lld", o->larger, larger,
+                                       o->strictly ? "larger than" : "at least", o->smaller, smaller));
     }
     for (size_t i = 0; i < BOUNDS; i++) {
         struct str name = arena_printf(arena, OF_BROKER "%s", bounds[i].setting);
@@ -106,10 +106,10 @@ int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, s
         int64_t value = integer_of(c, name.data, arena), limit;
         const char *bound = passed(c, &bounds[i], value, arena, &limit);
         if (bound)
-            return refuse(message, arena_printf(arena, "%.*s=%lld: it must be %s %s, which is %lld",
-                                                STR_ARG(name), (long long)value,
-                                                relation(&bounds[i], bound, "at least", "at most"), bound,
-                                                (long long)limit));
+            return refuse(message,
+                          arena_printf(arena, "%.*s=%lld: it must be %s %s, which is %lld", STR_ARG(name),
+                                       (long long)value, relation(&bounds[i], bound, "at least", "at most"),
+                                       bound, (long long)limit));
     }
     return 0;
 }
@@ -117,8 +117,8 @@ int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, s
 // What is changed
 
 // Kafka's words. `prefix` stands in front of the group's setting.
-static int check(const struct broker_config *broker, const struct bound *b, const char *prefix,
-                 int64_t value, struct arena *arena, struct str *message)
+static int check(const struct broker_config *broker, const struct bound *b, const char *prefix, int64_t value,
+                 struct arena *arena, struct str *message)
 {
     int64_t limit;
     const char *bound = passed(broker, b, value, arena, &limit);

@@ -75,8 +75,7 @@ static void follow_groups(struct broker *b, const struct broker_config *before,
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
-    follow_listeners, follow_connections, follow_threads,
-    follow_cleaner,   follow_cordoned,    follow_groups,
+    follow_listeners, follow_connections, follow_threads, follow_cleaner, follow_cordoned, follow_groups,
 };
 
 // --- snapshots ---

@@ -45,18 +45,18 @@ static struct uuid next_id(void *context)
 static void shard_open(struct shard_fixture *f)
 {
     *f = (struct shard_fixture){.now = {1000, 1700000000000, 0}};
-    f->config = (struct group_config){.initial_rebalance_delay_ms = 3000,
-                                      .min_session_timeout_ms = 6000,
-                                      .max_session_timeout_ms = 1800000,
-                                      .max_size = INT32_MAX,
-                                      .offset_metadata_max_bytes = 4096,
-                                      .offsets_retention_ms = 7 * 24 * 3600 * INT64_C(1000),
-                                      .retention_check_interval_ms = 600000,
-                                      .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM,
-                                                             CONSUMER_ASSIGNOR_RANGE},
-                                      .consumer_assignors_count = 2,
-                                      .new_id = next_id,
-                                      .new_id_context = f};
+    f->config =
+        (struct group_config){.initial_rebalance_delay_ms = 3000,
+                              .min_session_timeout_ms = 6000,
+                              .max_session_timeout_ms = 1800000,
+                              .max_size = INT32_MAX,
+                              .offset_metadata_max_bytes = 4096,
+                              .offsets_retention_ms = 7 * 24 * 3600 * INT64_C(1000),
+                              .retention_check_interval_ms = 600000,
+                              .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE},
+                              .consumer_assignors_count = 2,
+                              .new_id = next_id,
+                              .new_id_context = f};
     f->state = group_machine.create(&f->config);
     group_machine.loaded(f->state, f->now);
 }

@@ -13,7 +13,8 @@
 #include <time.h>
 
 static const struct group_config offered = {
-    .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE}, .consumer_assignors_count = 2};
+    .consumer_assignors = {CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE},
+    .consumer_assignors_count = 2};
 
 static struct arena arena;
 

@@ -234,7 +234,8 @@ static const struct {
     {BASE "group.streams.num.standby.replicas=3",
      "group.streams.num.standby.replicas=3: it must be at most group.streams.max.standby.replicas, which is "
      "2"},
-    {BASE "group.share.assignors=simple,other", "group.share.assignors=simple,other: it must name exactly one"},
+    {BASE "group.share.assignors=simple,other",
+     "group.share.assignors=simple,other: it must name exactly one"},
     {BASE "group.consumer.assignors=range", NULL},
     {BASE "group.consumer.assignors=org.apache.kafka.coordinator.group.assignor.RangeAssignor,uniform", NULL},
     {BASE "group.consumer.assignors=range,sticky",
@@ -430,7 +431,8 @@ static void groups_stay_within_bounds(void **state)
         assert_int_equal(value.integer, cases[i].counts);
         broker_config_free(&c);
         struct str of_group = STR("consumer.assignment.interval.ms");
-        assert_int_equal(group_config_bound(&base, of_group, strtol(cases[i].set, NULL, 10)), cases[i].counts);
+        assert_int_equal(group_config_bound(&base, of_group, strtol(cases[i].set, NULL, 10)),
+                         cases[i].counts);
     }
     assert_int_equal(group_config_bound(&base, STR("consumer.session.timeout.ms"), 5), 45000);
     assert_int_equal(group_config_bound(&base, STR("streams.num.standby.replicas"), 7), 2);

@@ -1,5 +1,5 @@
-// Groups of kinds that are not served (share, KIP-932; streams, KIP-1071): what their records make known, what
-// is refused, and what stays.
+// Groups of kinds that are not served (share, KIP-932; streams, KIP-1071): what their records make known,
+// what is refused, and what stays.
 #include "unit.h"
 
 #include "group_fixture.h"
@@ -45,7 +45,7 @@ static void left(int16_t type, const char *group, const char *member, bool lives
 
 static const struct kind_case {
     const char *name;
-    int16_t epoch, member, targets, target, position;        // types of its records
+    int16_t epoch, member, targets, target, position;         // types of its records
     int16_t commit, member_commit, fetch_offset, fetch_error; // what is answered
     int16_t offset_delete;
 } kinds[] = {
@@ -162,6 +162,7 @@ static int16_t consumer_heartbeat(void)
     q.rebalance_timeout_ms = 10000;
     q.subscribed_topic_names = &topic;
     q.subscribed_topic_names_count = 1;
+    q.topic_partitions_count = 0; // and none
     struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_HEARTBEAT, &q, 1);
     int16_t error = ((const struct consumer_group_heartbeat_response *)a->request.response)->error_code;
     asked_free(a);
@@ -222,8 +223,8 @@ static void test_offsets_outlive_the_group(void **state)
     assert_string_equal(listed(), "");
 }
 
-// An empty classic group makes way for one of another kind in Kafka: its tombstone comes first, but compaction
-// may have left it behind.
+// An empty classic group makes way for one of another kind in Kafka: its tombstone comes first, but
+// compaction may have left it behind.
 static void test_the_later_kind_stays(void **state)
 {
     (void)state;

@@ -11,7 +11,7 @@ static int16_t check_commit(const struct group *g, const struct coordinator_requ
 {
     if (g)
         return kind_of(g)->check_commit(g, r, q);
-    return q->generation_id_or_member_epoch < 0 ? E_NONE // a consumer without a group, or an administrator
+    return q->generation_id_or_member_epoch < 0    ? E_NONE // a consumer without a group, or an administrator
            : r->version >= GROUP_NOT_FOUND_VERSION ? E_GROUP_ID_NOT_FOUND
                                                    : E_ILLEGAL_GENERATION;
 }

@@ -16,8 +16,8 @@
 struct heartbeat {
     const struct consumer_group_heartbeat_request *q;
     struct coordinator_request *r;
-    struct group *group;             // NULL: the first member makes it
-    struct consumer_member *m;       // NULL: a new member, or one that takes a static member's place
+    struct group *group;       // NULL: the first member makes it
+    struct consumer_member *m; // NULL: a new member, or one that takes a static member's place
     const struct consumer_member *replaced;
     struct str member_id;
     struct consumer_subscription subscription;
@@ -592,8 +592,8 @@ static void reject_assignor(struct turn *t, const struct heartbeat *h)
         names = arena_printf(&h->r->arena, "%.*s%s%s", STR_ARG(names), i > 0 ? ", " : "",
                              assignor_of(config->consumer_assignors[i])->name);
     reject(t, h->r, E_UNSUPPORTED_ASSIGNOR,
-           "ServerAssignor %.*s is not supported. Supported assignors: %.*s.",
-           STR_ARG(h->q->server_assignor), STR_ARG(names));
+           "ServerAssignor %.*s is not supported. Supported assignors: %.*s.", STR_ARG(h->q->server_assignor),
+           STR_ARG(names));
 }
 
 void on_consumer_heartbeat(struct turn *t, struct coordinator_request *r)

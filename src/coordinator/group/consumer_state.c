@@ -57,7 +57,8 @@ struct consumer_member *consumer_member_find(const struct group *g, struct str i
 // Static members
 
 // An instance id and who is found under it. A member that takes another one is found under the one that it
-// gave up, too, as in Kafka, until somebody else takes that or the member leaves; of very many, the last ones.
+// gave up, too, as in Kafka, until somebody else takes that or the member leaves; of very many, the last
+// ones.
 #define INSTANCES_OF_A_MEMBER 16
 
 struct instance {

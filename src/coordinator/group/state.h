@@ -169,7 +169,7 @@ struct groups {
     struct replaced *then_replaced;
     struct str then_group_id, then_member_id; // the request's memory, during the call
     bool then_moved, then_assigns;
-    bool then_upgraded;            // the group was a classic one until now
+    bool then_upgraded;         // the group was a classic one until now
     struct str then_downgraded; // a group that becomes a classic one; in the effects' memory
 };
 

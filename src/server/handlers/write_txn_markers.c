@@ -78,8 +78,8 @@ static int answer_topic(struct request *r, struct outcome *o, const struct merge
                         struct write_txn_markers_response_writable_txn_marker_topic_result *out)
 {
     out->name = from->name;
-    out->partitions = write_txn_markers_response_writable_txn_marker_partition_result_new(
-        &r->arena, from->count);
+    out->partitions =
+        write_txn_markers_response_writable_txn_marker_partition_result_new(&r->arena, from->count);
     if (!out->partitions)
         return ERR_NOMEM;
     out->partitions_count = from->count;
@@ -106,8 +106,7 @@ static int fill_result(struct request *r, struct outcome *o, struct marking *fir
     if (rc)
         return rc;
     out->producer_id = first->markers.marker.producer_id;
-    out->topics =
-        write_txn_markers_response_writable_txn_marker_topic_result_new(&r->arena, o->merged.count);
+    out->topics = write_txn_markers_response_writable_txn_marker_topic_result_new(&r->arena, o->merged.count);
     if (!out->topics)
         return ERR_NOMEM;
     for (int32_t i = 0; i < o->merged.count && rc == 0; i++)
