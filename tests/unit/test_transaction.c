@@ -110,7 +110,8 @@ static void execute(struct coordinator_effects *effects)
         struct coordinator_request *r = container_of(node, struct coordinator_request, node);
         if (r->kind == TRANSACTION_MARKERS) {
             const struct transaction_markers *said = r->response;
-            assert_ptr_equal(r->reply_to, loop_of(NULL, said->transactional_id));
+            if (said)
+                assert_ptr_equal(r->reply_to, loop_of(NULL, said->transactional_id));
             forget_markers();
             f.markers = r;
             f.markers_count++;
