@@ -471,10 +471,8 @@ static int check_together(struct broker_config *c, struct str *message)
     if (!classic)
         return refuse(c, message, "group.coordinator.rebalance.protocols=%.*s: it must include classic",
                       STR_ARG(properties_get(&c->properties, STR("group.coordinator.rebalance.protocols"))));
-    if (value_of(c, "group.share.assignors").count != 1)
-        return refuse(c, message, "group.share.assignors=%.*s: it must name exactly one",
-                      STR_ARG(properties_get(&c->properties, STR("group.share.assignors"))));
     err = check_assignors(c, message);
+    err = err ? err : group_bounds_share_assignor(c, &c->arena, message);
     return err ? err : group_bounds_of_broker(c, &c->arena, message);
 }
 

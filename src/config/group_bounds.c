@@ -3,41 +3,27 @@
 #include "base/error.h"
 #include "config/setting.h"
 
-#include <stdlib.h>
-
 #define OF_BROKER "group." // in front of a group's setting: the broker's default for it
 
-// NULL: no bound.
-static const struct bound {
-    const char *setting, *least, *most;
-} bounds[] = {
-    {"consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms",
-     "group.consumer.max.heartbeat.interval.ms"},
-    {"consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms",
-     "group.consumer.max.session.timeout.ms"},
-    {"consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms",
-     "group.consumer.max.assignment.interval.ms"},
-    {"share.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms",
-     "group.share.max.heartbeat.interval.ms"},
-    {"share.session.timeout.ms", "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"},
-    {"share.record.lock.duration.ms", "group.share.min.record.lock.duration.ms",
-     "group.share.max.record.lock.duration.ms"},
-    {"share.delivery.count.limit", "group.share.min.delivery.count.limit",
-     "group.share.max.delivery.count.limit"},
-    {"share.partition.max.record.locks", "group.share.min.partition.max.record.locks",
-     "group.share.max.partition.max.record.locks"},
-    {"share.assignment.interval.ms", "group.share.min.assignment.interval.ms",
-     "group.share.max.assignment.interval.ms"},
-    {"streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms",
-     "group.streams.max.heartbeat.interval.ms"},
-    {"streams.session.timeout.ms", "group.streams.min.session.timeout.ms",
-     "group.streams.max.session.timeout.ms"},
-    {"streams.num.standby.replicas", NULL, "group.streams.max.standby.replicas"},
-    {"streams.assignment.interval.ms", "group.streams.min.assignment.interval.ms",
-     "group.streams.max.assignment.interval.ms"},
-};
+#define SERVED 3 // bounds of groups that are served
 
-#define BOUNDS (sizeof bounds / sizeof *bounds)
+static size_t bounds_count(void)
+{
+    return SERVED + group_bounds_unserved_count;
+}
+
+static const struct group_bound *bound_at(size_t i)
+{
+    static const struct group_bound served[SERVED] = {
+        {"consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms",
+         "group.consumer.max.heartbeat.interval.ms"},
+        {"consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms",
+         "group.consumer.max.session.timeout.ms"},
+        {"consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms",
+         "group.consumer.max.assignment.interval.ms"},
+    };
+    return i < SERVED ? &served[i] : &group_bounds_unserved[i - SERVED];
+}
 
 static int64_t integer_of(const struct broker_config *c, const char *name, struct arena *arena)
 {
@@ -46,7 +32,7 @@ static int64_t integer_of(const struct broker_config *c, const char *name, struc
 }
 
 // The bound that the value passes; NULL: it lies within. *limit: what it is.
-static const char *passed(const struct broker_config *c, const struct bound *b, int64_t value,
+static const char *passed(const struct broker_config *c, const struct group_bound *b, int64_t value,
                           struct arena *arena, int64_t *limit)
 {
     *limit = b->least ? integer_of(c, b->least, arena) : INT64_MIN;
@@ -63,52 +49,51 @@ static int refuse(struct str *message, struct str text)
 }
 
 // "at least" or "at most" the bound.
-static const char *relation(const struct bound *b, const char *bound, const char *least, const char *most)
+static const char *relation(const struct group_bound *b, const char *bound, const char *least,
+                            const char *most)
 {
     return bound == b->least ? least : most;
 }
 
 // The broker
 
-static const struct ordered { // the first is to be at least the second, or larger
-    const char *larger, *smaller;
-    bool strictly;
-} ordered[] = {
+static const struct group_order orders[] = {
     {"group.consumer.max.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms", false},
     {"group.consumer.max.session.timeout.ms", "group.consumer.min.session.timeout.ms", false},
     {"group.consumer.session.timeout.ms", "group.consumer.heartbeat.interval.ms", true},
     {"group.consumer.max.assignment.interval.ms", "group.consumer.min.assignment.interval.ms", false},
-    {"group.share.max.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms", false},
-    {"group.share.max.session.timeout.ms", "group.share.min.session.timeout.ms", false},
-    {"group.share.session.timeout.ms", "group.share.heartbeat.interval.ms", true},
-    {"group.share.max.assignment.interval.ms", "group.share.min.assignment.interval.ms", false},
-    {"group.share.max.share.sessions", "group.share.max.size", false},
-    {"group.streams.max.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms", false},
-    {"group.streams.max.session.timeout.ms", "group.streams.min.session.timeout.ms", false},
-    {"group.streams.session.timeout.ms", "group.streams.heartbeat.interval.ms", true},
-    {"group.streams.max.assignment.interval.ms", "group.streams.min.assignment.interval.ms", false},
 };
 
-int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, struct str *message)
+static int check_orders(const struct broker_config *c, const struct group_order *all, size_t count,
+                        struct arena *arena, struct str *message)
 {
-    for (size_t i = 0; i < sizeof ordered / sizeof *ordered; i++) {
-        const struct ordered *o = &ordered[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct group_order *o = &all[i];
         long long larger = integer_of(c, o->larger, arena), smaller = integer_of(c, o->smaller, arena);
         if (larger < smaller + o->strictly)
             return refuse(message,
                           arena_printf(arena, "%s=%lld: it must be %s %s, which is %lld", o->larger, larger,
                                        o->strictly ? "larger than" : "at least", o->smaller, smaller));
     }
-    for (size_t i = 0; i < BOUNDS; i++) {
-        struct str name = arena_printf(arena, OF_BROKER "%s", bounds[i].setting);
+    return 0;
+}
+
+int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, struct str *message)
+{
+    int err = check_orders(c, orders, sizeof orders / sizeof *orders, arena, message);
+    err = err ? err : check_orders(c, group_orders_unserved, group_orders_unserved_count, arena, message);
+    if (err)
+        return err;
+    for (size_t i = 0; i < bounds_count(); i++) {
+        struct str name = arena_printf(arena, OF_BROKER "%s", bound_at(i)->setting);
         if (!name.data)
             return ERR_NOMEM;
         int64_t value = integer_of(c, name.data, arena), limit;
-        const char *bound = passed(c, &bounds[i], value, arena, &limit);
+        const char *bound = passed(c, bound_at(i), value, arena, &limit);
         if (bound)
             return refuse(message,
                           arena_printf(arena, "%.*s=%lld: it must be %s %s, which is %lld", STR_ARG(name),
-                                       (long long)value, relation(&bounds[i], bound, "at least", "at most"),
+                                       (long long)value, relation(bound_at(i), bound, "at least", "at most"),
                                        bound, (long long)limit));
     }
     return 0;
@@ -117,8 +102,8 @@ int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, s
 // What is changed
 
 // Kafka's words. `prefix` stands in front of the group's setting.
-static int check(const struct broker_config *broker, const struct bound *b, const char *prefix, int64_t value,
-                 struct arena *arena, struct str *message)
+static int check(const struct broker_config *broker, const struct group_bound *b, const char *prefix,
+                 int64_t value, struct arena *arena, struct str *message)
 {
     int64_t limit;
     const char *bound = passed(broker, b, value, arena, &limit);
@@ -131,14 +116,14 @@ static int check(const struct broker_config *broker, const struct bound *b, cons
 int group_bounds_of_group(const struct broker_config *broker, const struct config_entry *entries, size_t n,
                           struct arena *arena, struct str *message)
 {
-    for (size_t i = 0; i < BOUNDS; i++) {
-        struct str name = str_from(bounds[i].setting);
+    for (size_t i = 0; i < bounds_count(); i++) {
+        struct str name = str_from(bound_at(i)->setting);
         const struct config_entry *e = config_entry_find(entries, n, name);
         struct setting_value value;
         if (!e)
             continue;
         int err = setting_parse(setting_find(SETTING_GROUP, name), e->value, arena, &value, message);
-        err = err ? err : check(broker, &bounds[i], "", value.integer, arena, message);
+        err = err ? err : check(broker, bound_at(i), "", value.integer, arena, message);
         if (err)
             return err;
     }
@@ -148,13 +133,13 @@ int group_bounds_of_group(const struct broker_config *broker, const struct confi
 int group_bounds_of_change(const struct broker_config *after, const struct config_entry *entries, size_t n,
                            struct arena *arena, struct str *message)
 {
-    for (size_t i = 0; i < BOUNDS; i++) {
-        struct str name = arena_printf(arena, OF_BROKER "%s", bounds[i].setting);
+    for (size_t i = 0; i < bounds_count(); i++) {
+        struct str name = arena_printf(arena, OF_BROKER "%s", bound_at(i)->setting);
         const struct config_entry *e = config_entry_find(entries, n, name);
         struct setting_value value;
         if (!e || setting_parse(setting_find(SETTING_BROKER, name), e->value, arena, &value, NULL))
             continue;
-        int err = check(after, &bounds[i], OF_BROKER, value.integer, arena, message);
+        int err = check(after, bound_at(i), OF_BROKER, value.integer, arena, message);
         if (err)
             return err;
     }
@@ -168,8 +153,8 @@ int64_t group_config_bound(const struct broker_config *broker, struct str name, 
     struct arena arena;
     int64_t limit;
     arena_init(&arena, 0);
-    for (size_t i = 0; i < BOUNDS; i++)
-        if (str_is(name, bounds[i].setting) && passed(broker, &bounds[i], value, &arena, &limit))
+    for (size_t i = 0; i < bounds_count(); i++)
+        if (str_is(name, bound_at(i)->setting) && passed(broker, bound_at(i), value, &arena, &limit))
             value = limit;
     arena_free(&arena);
     return value;
@@ -177,14 +162,14 @@ int64_t group_config_bound(const struct broker_config *broker, struct str name, 
 
 int group_bounds_clamp(struct broker_config *c)
 {
-    for (size_t i = 0; i < BOUNDS; i++) {
-        struct str name = arena_printf(&c->arena, OF_BROKER "%s", bounds[i].setting);
+    for (size_t i = 0; i < bounds_count(); i++) {
+        struct str name = arena_printf(&c->arena, OF_BROKER "%s", bound_at(i)->setting);
         if (!name.data)
             return ERR_NOMEM;
         int64_t limit;
         const struct setting *s = setting_find(SETTING_BROKER, name);
         if (s->update == SETTING_READ_ONLY ||
-            !passed(c, &bounds[i], integer_of(c, s->name, &c->arena), &c->arena, &limit))
+            !passed(c, bound_at(i), integer_of(c, s->name, &c->arena), &c->arena, &limit))
             continue;
         struct str text = arena_printf(&c->arena, "%lld", (long long)limit);
         if (!text.data || properties_set(&c->properties, name, text))

@@ -5,6 +5,23 @@
 
 #include "config/alter.h"
 
+struct group_bound { // of a group's setting, by settings of the broker; NULL: none
+    const char *setting, *least, *most;
+};
+
+struct group_order { // the first is to be at least the second, or larger
+    const char *larger, *smaller;
+    bool strictly;
+};
+
+// Of groups that are not served yet (unserved_bounds.c).
+extern const struct group_bound group_bounds_unserved[];
+extern const struct group_order group_orders_unserved[];
+extern const size_t group_bounds_unserved_count, group_orders_unserved_count;
+
+// The one assignor of share groups. 0; ERR_INVALID with one line; ERR_NOMEM.
+int group_bounds_share_assignor(const struct broker_config *c, struct arena *arena, struct str *message);
+
 // Whether the broker's own values lie within its bounds. 0; ERR_INVALID with one line; ERR_NOMEM.
 int group_bounds_of_broker(const struct broker_config *c, struct arena *arena, struct str *message);
 
