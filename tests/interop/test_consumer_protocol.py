@@ -8,9 +8,11 @@ import confluent_kafka.admin
 import pytest
 
 from harness import java
+from harness.members import ConsumerMember, await_group, settle
 from harness.process import wait_until
 from harness.topics import create_topics
 from harness.wire import Connection
+from interop import disk
 from interop.test_groups import groups, produce
 
 TIMEOUT_S = 60
@@ -156,3 +158,35 @@ def look(broker):
     parts = lambda a: sorted((t["TopicName"], sorted(t["Partitions"])) for t in a["TopicPartitions"])  # noqa: E731
     rows = [(m["MemberId"], m["MemberEpoch"], parts(m["Assignment"]), parts(m["TargetAssignment"])) for m in g["Members"]]
     return g["GroupState"], g["GroupEpoch"], g["AssignmentEpoch"], sorted(rows)
+
+
+class Matching(ConsumerMember):
+    """It subscribes to what matches."""
+
+    def first(self):
+        return {**super().first(), "SubscribedTopicNames": None, "SubscribedTopicRegex": "[t].*"}
+
+
+def test_dump_log_decodes_it(brokers):
+    """Every kind of record that a group of the consumer protocol has, of members that stay and of one that left."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["t"], partitions=4)
+    await_group(broker.port, "g")
+    static = ConsumerMember(broker.port, "g", "S" * 22, "t", instance="i")
+    matching = Matching(broker.port, "g", "M" * 22, "t")
+    settle(broker.port, static)
+    settle(broker.port, static, matching)
+    gone = ConsumerMember(broker.port, "g", "G" * 22, "t")
+    gone.beat()
+    gone.leave()
+    settle(broker.port, static, matching)
+    for member in (static, matching):
+        member.close()
+    broker.stop()
+    logs = [str(path) for path in sorted(broker.data.glob("__consumer_offsets-*/*.log")) if path.stat().st_size]
+    out = disk.dump(logs, "--offsets-decoder")
+    disk.check_dump(out, "the groups")
+    assert set(re.findall(r'"type":"?(\d+)', out)) >= {"3", "5", "6", "7", "8", "16"}, out
+    for member in (static, matching, gone):
+        assert f'"memberId":"{member.name}"' in out, out
+    assert '"instanceId":"i"' in out and '"subscribedTopicRegex":"[t].*"' in out, out

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition
 from harness import java
 from harness.process import wait_until
 from harness.topics import create_topics
-from harness.transactions import Producer, is_settled, read
+from harness.transactions import Producer, Refused, is_settled, read
 
 RECORDS = 200
 PARTITIONS = 2
@@ -148,3 +148,24 @@ def test_tool_finds_what_hangs(brokers):
     wait_until(lambda: is_settled(broker.port, "t", [0]), TIMEOUT_S, "the marker")
     assert read(broker.port, "t", 0) == []
     producer.close()
+
+
+@pytest.mark.timeout(240)
+def test_tool_ends_by_force(brokers):
+    """An open transaction of an id is aborted and its producer fenced; the id goes on with another."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["t"], partitions=2)
+    producer = Producer(broker.port, "held").init()
+    for partition in (0, 1):
+        producer.produce("t", partition, b"lost")
+    transactions(broker, "forceTerminateTransaction", "--transactionalId", "held")
+    wait_until(lambda: is_settled(broker.port, "t", [0, 1]), TIMEOUT_S, "the markers")
+    assert [read(broker.port, "t", partition) for partition in (0, 1)] == [[], []]
+    with pytest.raises(Refused):
+        producer.produce("t", 0, b"late")
+    producer.close()
+    successor = Producer(broker.port, "held").init()
+    successor.produce("t", 0, b"kept")
+    successor.end(True)
+    wait_until(lambda: read(broker.port, "t", 0) == [b"kept"], TIMEOUT_S, "what came after")
+    successor.close()
