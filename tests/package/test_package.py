@@ -1,0 +1,152 @@
+"""What ./dev package makes: installed into a fresh Debian, unpacked where there is nothing but a C library, and started."""
+
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import tarfile
+import urllib.request
+
+import pytest
+
+from harness.broker import answers, free_port
+from harness.disks import SmallDisk
+from harness.process import Process, run, wait_until
+from harness.topics import create_topics, read_topic, write_topic
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PACKAGES = pathlib.Path(os.environ["ODRADEK_PACKAGES"])
+SOON_S = 120
+COMMAND = re.compile(r"^([a-z]+)(?: .*)?$", re.M)  # as odradek --help lists them
+
+
+def only(pattern):
+    (found,) = PACKAGES.glob(pattern)
+    return found
+
+
+def overrides():
+    """Free ports in place of the usual ones; (words, the broker's port, the port of HTTP)."""
+    port, controller, http = free_port(), free_port(), free_port()
+    settings = {
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+        "http.listeners": f"http://127.0.0.1:{http}",
+    }
+    return [word for name, value in settings.items() for word in ("--override", f"{name}={value}")], port, http
+
+
+def serves(process, port, http_port):
+    """It takes records and gives them back, and has its dashboard."""
+    bootstrap = f"127.0.0.1:{port}"
+    wait_until(lambda: process.returncode is not None or answers(port), SOON_S, "the broker to answer")
+    assert process.returncode is None, process.log_text()
+    create_topics(bootstrap, ["thread"])
+    write_topic(bootstrap, "thread", [(b"k", b"v%d" % n, None, None) for n in range(100)])
+    assert [record.value() for record in read_topic(bootstrap, "thread")] == [b"v%d" % n for n in range(100)]
+    with urllib.request.urlopen(f"http://127.0.0.1:{http_port}/", timeout=SOON_S) as page:
+        assert b"<title>Odradek</title>" in page.read()
+
+
+class Server(Process):
+    def __init__(self, line, log_path, env=None):
+        super().__init__("odradek", line, log_path, env)
+
+    def discard(self):
+        if self.returncode is None:
+            self.kill()
+
+
+class Debian:
+    """A fresh one, in an empty folder."""
+
+    def __init__(self, root):
+        self.root = root
+        run(["cp", "-a", f"{os.environ['ODRADEK_DEBIAN']}/.", root], SOON_S)
+        shutil.copy(only("*.deb"), root / "odradek.deb")
+
+    def __call__(self, *words, ok=(0,)):
+        return run(["chroot", self.root, *words], SOON_S, ok=ok).decode()
+
+    def path(self, path):
+        return self.root / path
+
+
+@pytest.fixture(scope="module")
+def debian(tmp_path_factory):
+    disk = SmallDisk(tmp_path_factory.mktemp("debian") / "root", 1 << 30)
+    yield Debian(disk.path)
+    disk.close()
+
+
+def test_the_debian_package_from_its_installation_to_its_purge(debian, brokers):
+    settings, data, enabled = debian.path("etc/odradek/server.properties"), debian.path("var/lib/odradek"), debian.path("etc/systemd/system/multi-user.target.wants/odradek.service")
+    debian("dpkg", "-i", "/odradek.deb")
+    debian("odradek", "server", "--check", "/etc/odradek/server.properties")
+    assert re.search(r"^odradek:x:\d+:\d+:.*:/var/lib/odradek:/usr/sbin/nologin$", debian.path("etc/passwd").read_text(), re.M)
+    assert enabled.is_symlink()
+
+    # Manual pages and what bash completes.
+    for command in ("", "-server", "-topic", "-demo"):
+        page = gzip.decompress(debian.path(f"usr/share/man/man1/odradek{command}.1.gz").read_bytes()).decode()
+        assert page.startswith(f".TH ODRADEK{command.upper()} 1")
+    listed = debian("odradek", "--help")
+    assert {path.name for path in debian.path("usr/share/man/man1").glob("odradek-*")} == {f"odradek-{name}.1.gz" for name in COMMAND.findall(listed)}
+    assert "_odradek" in debian("bash", "-c", "source /usr/share/bash-completion/completions/odradek && complete -p odradek")
+    assert debian.path("usr/share/zsh/vendor-completions/_odradek").read_text().startswith("#compdef odradek\n")
+
+    # The unit.
+    assert debian("systemd-analyze", "verify", "--man=no", "/lib/systemd/system/odradek.service") == ""
+    debian("systemd-analyze", "security", "--offline=true", "--threshold=15", "odradek.service")
+
+    # As the unit starts it: as its user, with the packaged settings.
+    words, port, http = overrides()
+    line = ["chroot", "--userspec=odradek:odradek", debian.root, "odradek", "server", "/etc/odradek/server.properties", *words]
+    server = brokers.add(Server(line, debian.root.parent / "server.log"))
+    serves(server, port, http)
+    server.terminate_and_wait(SOON_S)
+    assert (data / "data/meta.properties").stat().st_uid == data.stat().st_uid != 0
+
+    # The next version keeps what somebody changed; so does a removal, and the data.
+    settings.write_text(settings.read_text().replace("num.partitions=1", "num.partitions=7"))
+    debian("dpkg", "-i", "/odradek.deb")
+    debian("dpkg", "--remove", "odradek")
+    assert "num.partitions=7" in settings.read_text() and (data / "data/meta.properties").exists()
+    assert not debian.path("usr/bin/odradek").exists() and not debian.path("lib/systemd/system/odradek.service").exists()
+
+    debian("dpkg", "--purge", "odradek")
+    assert not settings.parent.exists() and not data.exists() and not enabled.is_symlink()
+    assert [path for path in debian.root.rglob("*odradek*") if path != debian.path("odradek.deb") and not path.is_relative_to(debian.path("proc"))] == []
+
+
+def test_the_tarball_runs_where_there_is_only_a_c_library(tmp_path, brokers):
+    root = tmp_path / "root"
+    for folder in ("opt", "tmp", "data"):
+        (root / folder).mkdir(parents=True)
+    with tarfile.open(only("*.tar.gz")) as packed:
+        packed.extractall(root / "opt")
+    (home,) = (root / "opt").iterdir()
+    inside = pathlib.Path("/opt") / home.name
+    for line in run(["ldd", home / "bin/odradek"]).decode().splitlines():
+        name, path = line.split()[0], re.search(r"(/\S+) \(0x", line)
+        assert "not found" not in line, line
+        if path and not str(path[1]).startswith(str(home)):  # of the system: to where the binary looks for it
+            assert re.match(r"lib(c|m|pthread|dl|rt)\.so|/lib64/ld-linux|/lib/ld-linux", name), line
+            into = root / (path[1].lstrip("/") if name.startswith("/") else f"lib/{name}")
+            into.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path[1], into)
+    words, port, http = overrides()
+    line = ["chroot", root, inside / "bin/odradek", "server", "--override", "log.dirs=/data", *words]
+    where = {**os.environ, "LD_ORIGIN_PATH": str(inside / "bin")}  # which the loader reads from /proc, where there is one
+    server = brokers.add(Server(line, tmp_path / "server.log", where))
+    serves(server, port, http)
+    run(["chroot", root, inside / "bin/odradek", "topic", "describe", "thread", "-b", f"127.0.0.1:{port}"], env=where)
+    server.terminate_and_wait(SOON_S)
+
+
+def test_the_containerfile_names_what_there_is():
+    text = (TOP / "packaging/Containerfile").read_text()
+    for source in re.findall(r"\./dev (\w+)", text):
+        assert f"\n{source}() {{" in (TOP / "dev").read_text()
+    assert "build/packages" in text and (TOP / "packaging/build.sh").exists()
