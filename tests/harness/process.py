@@ -90,7 +90,7 @@ class Process:
         """kill -9, and reap it."""
         if self._popen.poll() is None:
             self._popen.kill()
-        return self.wait(20)
+        return self.wait(60)
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")

@@ -22,7 +22,7 @@ _LOST = re.compile(r"\bdisconnected|Connection to node .* could not be establish
 _TIME = re.compile(r"\b(\d\d):(\d\d):(\d\d)\b|^%\d\|(\d+)\.")
 
 # After a broker is back, its clients may say for this long that it was away.
-GRACE_S = 30
+GRACE_S = 60
 
 # What is said of a broker that is as it should be, and why.
 USUAL = [

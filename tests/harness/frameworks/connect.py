@@ -1,6 +1,7 @@
 """A worker of Kafka Connect in distributed mode, and its REST interface."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 
@@ -10,9 +11,12 @@ from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 
 
-# A killed worker, and a killed consumer of a sink, are missed this soon; but not one that a busy machine keeps waiting, as what a sink
-# has written by then it would write again.
+# A killed worker is missed this soon. A consumer of a sink, which is started after it, need not be: and what one that a busy machine
+# keeps waiting has written it would write again.
 QUICK = {"session.timeout.ms": "10000", "heartbeat.interval.ms": "1000"}
+PATIENT = {"session.timeout.ms": "30000", "heartbeat.interval.ms": "1000"}
+# A stop takes the time that it takes: what a worker gives up it does again when it is back.
+UNHURRIED = {"offset.flush.timeout.ms": "120000", "task.shutdown.graceful.timeout.ms": "120000"}
 
 
 class Refused(Exception):
@@ -36,7 +40,8 @@ class Worker(JavaRunner):
             "offset.storage.partitions": "5",
             "offset.flush.interval.ms": "500",
             **QUICK,
-            **{f"consumer.{name}": value for name, value in QUICK.items()},
+            **{f"consumer.{name}": value for name, value in PATIENT.items()},
+            **UNHURRIED,
             "scheduled.rebalance.max.delay.ms": "0",
             "key.converter": "org.apache.kafka.connect.storage.StringConverter",
             "value.converter": "org.apache.kafka.connect.storage.StringConverter",
@@ -73,13 +78,15 @@ class Worker(JavaRunner):
             raise Refused(problem.code, problem.read().decode(errors="replace")[:1000]) from None
 
     def patiently(self, method, path, body=None):
-        """The same, asked again while the worker rebalances (409)."""
+        """The same, asked again while the worker rebalances (409), or says itself that one should."""
 
         def answered():
+            self.check_runs()
             try:
                 return [self.ask(method, path, body)]
             except Refused as refused:
-                if refused.args[0] != 409:
+                status, text = refused.args
+                if status != 409 and not re.search("request timed out|can be safely retried", text, re.I):
                     raise
                 return None
 
@@ -91,11 +98,11 @@ class Worker(JavaRunner):
         self.patiently("PUT", f"/connectors/{name}/config", config)
         self.wait_running(name)
 
-    def restart_ended_by(self, name, exception):
-        """Starts the connector's tasks again that this exception has ended; of another, the test fails."""
+    def restart_ended_by(self, name, exceptions):
+        """Starts the connector's tasks again that one of these exceptions has ended; of another, the test fails."""
         for task in self.patiently("GET", f"/connectors/{name}/status")["tasks"]:
             if task["state"] == "FAILED":
-                assert exception in task["trace"], f"{name} failed: {task['trace'][:3000]}"
+                assert any(word in task["trace"] for word in exceptions), f"{name} failed: {task['trace'][:3000]}"
                 self.patiently("POST", f"/connectors/{name}/tasks/{task['id']}/restart")
 
     def states(self, name):

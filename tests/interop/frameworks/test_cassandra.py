@@ -34,7 +34,6 @@ MORE_OPENS = [
 class Cassandra(JavaRunner):
     """One node on the loopback address, its data in the test's folder."""
 
-
     def __init__(self, directory):
         self.port, storage, parts = free_port(), free_port(), framework("cassandra")
         data = directory / "cassandra"
@@ -47,6 +46,8 @@ class Cassandra(JavaRunner):
             "storage_port": storage,
             "rpc_address": "127.0.0.1",
             "native_transport_port": self.port,
+            **{f"{kind}request_timeout": "120s" for kind in ("", "read_", "write_", "range_", "truncate_")},
+            "native_transport_timeout": "120s",
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10000ms",
             "data_file_directories": [str(data / "data")],
@@ -93,11 +94,12 @@ def test_a_table_from_a_topic(brokers, directory):
 
     written += write(2000)
     feeder.start()
+    before = 0
     for end in (feeder, feeder, broker):
-        before = fed()
         wait_until(lambda: fed() > before, PATIENCE_S, "rows to be fed")
         end.kill()
         end.start()
+        before = fed()
         written += write(1000)
 
     def want():

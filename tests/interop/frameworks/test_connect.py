@@ -111,9 +111,10 @@ def test_exactly_once_source(brokers, directory, kills):
         return [message.value().decode() for message in read_topic(broker.bootstrap, "lines", "read_committed")]
 
     def comes(condition):
-        """On a busy machine Kafka's producer may send EndTxn ahead of the batches to be committed: of nothing, which any broker
-        refuses. Connect leaves it to its operator to start the task again."""
-        worker.restart_ended_by("source", "InvalidTxnStateException")
+        """On a busy machine Kafka's producer may send EndTxn ahead of the batches to be committed (it looks whether there are any
+        before it looks what to send): of nothing, which any broker refuses. Or its transaction outlives its time. Connect
+        leaves it to its operator to start the task again."""
+        worker.restart_ended_by("source", ("InvalidTxnState", "ProducerFenced", "InvalidProducerEpoch"))
         return condition()
 
     for turn in range(kills):

@@ -4,6 +4,7 @@ import confluent_kafka
 import confluent_kafka.admin
 import pytest
 
+from harness.frameworks.connect import UNHURRIED
 from harness.frameworks.framework import framework
 from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
@@ -43,6 +44,7 @@ WORKER = {
     "scheduled.rebalance.max.delay.ms": 0,
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 1000,
+    **UNHURRIED,
     "plugin.discovery": "service_load",
 }
 

@@ -20,17 +20,16 @@ WORDS = ["spool", "thread", "Łódź", "Odradek", "stairs", "星", "laughter"]
 
 
 class HBase(JavaRunner):
-
     def __init__(self, directory):
         command = framework("hbase").java("HBaseServer", heap="700m", flags=OPENS)
         super().__init__("hbase", directory, command)
 
     def ports(self):
         """Of HTTP and of its ZooKeeper."""
-        return re.search(r"^SERVES (\d+) (\d+)", self.log_text(), re.M).groups()
+        return self.ready().groups()
 
     def ready(self):
-        return "SERVES" in self.log_text()
+        return re.search(r"^SERVES (\d+) (\d+)\n", self.log_text(), re.M)
 
     def rows(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports()[0]}/", timeout=PATIENCE_S) as answer:

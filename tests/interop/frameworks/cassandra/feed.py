@@ -8,15 +8,29 @@ import json
 import sys
 
 import confluent_kafka
+from confluent_kafka import KafkaError
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.concurrent import execute_concurrent_with_args
 
 TABLE = "shop.orders"
+PATIENCE_S = 120
+# Whoever was missed for longer than its session reads again from what was committed.
+MISSED = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS, KafkaError._NO_OFFSET)
 
 
 def session(port):
-    profile = ExecutionProfile(request_timeout=30)
-    return Cluster(["127.0.0.1"], port=port, execution_profiles={EXEC_PROFILE_DEFAULT: profile}).connect()
+    profiles = {EXEC_PROFILE_DEFAULT: ExecutionProfile(request_timeout=PATIENCE_S)}
+    return Cluster(
+        ["127.0.0.1"], port=port, execution_profiles=profiles, connect_timeout=PATIENCE_S, control_connection_timeout=PATIENCE_S
+    ).connect()
+
+
+def commit(consumer):
+    try:
+        consumer.commit(asynchronous=False)
+    except confluent_kafka.KafkaException as problem:
+        if problem.args[0].code() not in MISSED:
+            raise
 
 
 def feed(bootstrap, port):
@@ -47,7 +61,7 @@ def feed(bootstrap, port):
         ]
         if rows:
             execute_concurrent_with_args(cassandra, insert, rows)
-            consumer.commit(asynchronous=False)
+            commit(consumer)
             print("ROWS", len(rows), flush=True)
 
 

@@ -23,7 +23,7 @@ settings = {
     "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
     "taskmanager.memory.network.max": "32m",
     "taskmanager.memory.managed.size": "64m",
-    "rest.bind-port": "20000-32000",
+    "rest.bind-port": "32000-32767",
 }
 done = [path.parent for path in pathlib.Path(checkpoints).glob("*/chk-*/_metadata")]
 if done:

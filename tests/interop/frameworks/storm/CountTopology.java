@@ -27,6 +27,17 @@ import org.apache.storm.tuple.Values;
 
 /** CountTopology BOOTSTRAP ZOOKEEPER_PORT: counts the words of the topic "lines" into HBase's table "counts", until it is ended. */
 public final class CountTopology {
+    private static final int PATIENCE_S = 600;
+
+    /** Nobody is taken for dead, and its work given to another, because the machine is busy. */
+    private static final Map<String, Object> PATIENT =
+            Map.of(
+                    "nimbus.task.timeout.secs", PATIENCE_S,
+                    "nimbus.task.launch.secs", PATIENCE_S,
+                    "nimbus.supervisor.timeout.secs", PATIENCE_S,
+                    "supervisor.worker.timeout.secs", PATIENCE_S,
+                    "supervisor.worker.start.timeout.secs", PATIENCE_S);
+
     private CountTopology() {}
 
     public static void main(String[] args) throws Exception {
@@ -42,8 +53,8 @@ public final class CountTopology {
         builder.setBolt("count", new Count(Integer.parseInt(args[1])), 2).fieldsGrouping("split", new Fields("word"));
         Config config = new Config();
         config.setMaxSpoutPending(500);
-        config.setMessageTimeoutSecs(600); // what a busy machine has not counted in time would be counted twice
-        try (LocalCluster cluster = new LocalCluster();
+        config.setMessageTimeoutSecs(PATIENCE_S); // what a busy machine has not counted in time would be counted twice
+        try (LocalCluster cluster = new LocalCluster.Builder().withDaemonConf(PATIENT).build();
                 LocalCluster.LocalTopology topology = cluster.submitTopology("count", config, builder.createTopology())) {
             System.out.println("SUBMITTED " + topology);
             Thread.currentThread().join();
