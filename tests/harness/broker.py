@@ -235,7 +235,7 @@ class Odradek(Broker):
 class Kafka(Broker):
     kind = "kafka"
     clean_exit = (0, 143)  # the JVM's own way of ending on SIGTERM
-    start_timeout_s = 90
+    start_timeout_s = 150
     stop_timeout_s = 60
 
     def format(self):

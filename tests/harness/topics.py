@@ -6,19 +6,21 @@ import uuid
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+ANSWER_S = 100  # on a busy machine
+
 
 def create_topics(bootstrap, names, partitions=1, configs=None):
     """Creates the topics and returns when the broker has answered for each."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 60000})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": ANSWER_S * 1000})
     wanted = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=configs or {}) for name in names]
-    for future in admin.create_topics(wanted, operation_timeout=60, request_timeout=60).values():
-        future.result(90)
+    for future in admin.create_topics(wanted, operation_timeout=ANSWER_S, request_timeout=ANSWER_S).values():
+        future.result(ANSWER_S + 10)
 
 
 def write_topic(bootstrap, topic, records, **settings):
     """Writes (key, value, timestamp in ms or None, partition or None) each, and returns when all are acknowledged."""
     problems = []
-    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": 60000, "linger.ms": 20, **settings})
+    producer = Producer({"bootstrap.servers": bootstrap, "message.timeout.ms": ANSWER_S * 1000, "linger.ms": 20, **settings})
     for key, value, timestamp_ms, partition in records:
         more = {} if partition is None else {"partition": partition}
         while True:
@@ -29,7 +31,7 @@ def write_topic(bootstrap, topic, records, **settings):
                 break
             except BufferError:
                 producer.poll(0.1)
-    left = producer.flush(90)
+    left = producer.flush(ANSWER_S + 10)
     assert not left and not problems, f"{left} not delivered; {problems[:3]}"
 
 
@@ -37,7 +39,7 @@ def end_of(bootstrap, topic, partition=0):
     """The offset of the partition's next record."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "end"})
     try:
-        return consumer.get_watermark_offsets(TopicPartition(topic, partition), 20)[1]
+        return consumer.get_watermark_offsets(TopicPartition(topic, partition), ANSWER_S)[1]
     finally:
         consumer.close()
 
@@ -47,7 +49,7 @@ def read_topic(bootstrap, topic, isolation="read_uncommitted"):
     settings = {"group.id": f"reader-{uuid.uuid4()}", "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 10}
     consumer = Consumer({"bootstrap.servers": bootstrap, "isolation.level": isolation, **settings})
     try:
-        partitions = consumer.list_topics(topic, 20).topics[topic].partitions
+        partitions = consumer.list_topics(topic, ANSWER_S).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
         found, ended, deadline = [], set(), time.monotonic() + 120
         while len(ended) < len(partitions):

@@ -9,7 +9,7 @@ from harness.frameworks.framework import framework
 from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 from harness.records import binary_records
-from harness.topics import create_topics, read_topic
+from harness.topics import ANSWER_S, create_topics, read_topic
 
 pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1800)]
 
@@ -77,7 +77,7 @@ class Orders:
             producer.produce("orders", record.value, record.key, number % PARTITIONS, timestamp=record.timestamp_ms,
                              headers=list(record.headers))  # fmt: skip
             producer.poll(0)
-        assert producer.flush(60) == 0
+        assert producer.flush(ANSWER_S) == 0
         self.seed += 1
         return len(records)
 
@@ -90,7 +90,7 @@ class Orders:
 def contents(broker, topic):
     """[(partition, offset, timestamp, key, value, headers)], nothing where the topic does not exist yet."""
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker.bootstrap})
-    if topic not in admin.list_topics(timeout=20).topics:
+    if topic not in admin.list_topics(timeout=ANSWER_S).topics:
         return []
     messages = read_topic(broker.bootstrap, topic)
     return sorted((m.partition(), m.offset(), m.timestamp(), m.key(), m.value(), m.headers()) for m in messages)
@@ -99,8 +99,8 @@ def contents(broker, topic):
 def settings_of(broker, topic):
     admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": broker.bootstrap})
     resource = confluent_kafka.admin.ConfigResource("topic", topic)
-    (asked,) = admin.describe_configs([resource], request_timeout=20).values()
-    return {name: entry.value for name, entry in asked.result(30).items()}
+    (asked,) = admin.describe_configs([resource], request_timeout=ANSWER_S).values()
+    return {name: entry.value for name, entry in asked.result(ANSWER_S + 10).items()}
 
 
 def consume(broker, topic, count):
@@ -125,7 +125,7 @@ def offsets_of(broker, topic):
     """The group's committed offsets, by partition."""
     asked = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "readers"})
     try:
-        found = asked.committed([confluent_kafka.TopicPartition(topic, number) for number in range(PARTITIONS)], 20)
+        found = asked.committed([confluent_kafka.TopicPartition(topic, number) for number in range(PARTITIONS)], ANSWER_S)
         return {partition.partition: partition.offset for partition in found if partition.offset >= 0}
     finally:
         asked.close()

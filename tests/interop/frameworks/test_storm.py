@@ -11,7 +11,7 @@ import pytest
 from harness.frameworks.framework import OPENS, framework
 from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
-from harness.topics import create_topics, write_topic
+from harness.topics import ANSWER_S, create_topics, write_topic
 
 pytestmark = [pytest.mark.needs("storm", "hbase"), pytest.mark.timeout(1800)]
 
@@ -41,8 +41,8 @@ def caught_up(broker):
     asked = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "storm"})
     try:
         partitions = [confluent_kafka.TopicPartition("lines", number) for number in range(PARTITIONS)]
-        ends = [asked.get_watermark_offsets(partition, 20)[1] for partition in partitions]
-        return [partition.offset for partition in asked.committed(partitions, 20)] == ends
+        ends = [asked.get_watermark_offsets(partition, ANSWER_S)[1] for partition in partitions]
+        return [partition.offset for partition in asked.committed(partitions, ANSWER_S)] == ends
     finally:
         asked.close()
 
