@@ -33,6 +33,10 @@ USUAL = [
     (r"Error: (CONCURRENT_TRANSACTIONS|NOT_ENOUGH_REPLICAS)", "the producer's transaction before is still ending; it asks again"),
     (r"WARN.*\b\w*Coordinator\b", "members are late, and topics still to be made, on a busy machine; what comes of that the tests see"),
     (
+        r"Cancelled in-flight \w+ request .* due to node 2147483\d+ being disconnected",
+        "a member that finds itself late looks for its coordinator anew; of a connection that the broker closes it says first 'Node ... disconnected'",
+    ),
+    (
         "UNKNOWN_MEMBER_ID|ILLEGAL_GENERATION|REBALANCE_IN_PROGRESS|RebalanceInProgress|CommitFailed|UnknownMemberId|ProducerFenced"
         "|PRODUCER_FENCED|InvalidProducerEpoch|INVALID_PRODUCER_EPOCH",
         "whoever was missed for longer than its session is fenced",
