@@ -32,6 +32,7 @@ USUAL = [
     ),
     (r"Error: (CONCURRENT_TRANSACTIONS|NOT_ENOUGH_REPLICAS)", "the producer's transaction before is still ending; it asks again"),
     (r"WARN.*\b\w*Coordinator\b", "members are late, and topics still to be made, on a busy machine; what comes of that the tests see"),
+    ("retrying .* Error: OUT_OF_ORDER_SEQUENCE_NUMBER", "a batch right behind one that is asked again; one that is lost the tests see"),
     (
         r"Cancelled in-flight \w+ request .* due to node 2147483\d+ being disconnected",
         "a member that finds itself late looks for its coordinator anew; of a connection that the broker closes it says first 'Node ... disconnected'",

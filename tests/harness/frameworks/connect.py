@@ -100,26 +100,30 @@ class Worker(JavaRunner):
 
     def restart_ended_by(self, name, exceptions):
         """Starts the connector's tasks again that one of these exceptions has ended; of another, the test fails."""
-        for task in self.patiently("GET", f"/connectors/{name}/status")["tasks"]:
+        for task in self.status(name)["tasks"]:
             if task["state"] == "FAILED":
                 assert any(word in task["trace"] for word in exceptions), f"{name} failed: {task['trace'][:3000]}"
                 self.patiently("POST", f"/connectors/{name}/tasks/{task['id']}/restart")
 
+    def status(self, name):
+        """Of the connector and its tasks; of none, where the worker knows none yet (404)."""
+        try:
+            return self.patiently("GET", f"/connectors/{name}/status")
+        except Refused as refused:
+            if refused.args[0] != 404:
+                raise
+            return {"connector": {"state": "UNASSIGNED"}, "tasks": []}
+
     def states(self, name):
         """The connector's state and its tasks'."""
-        status = self.patiently("GET", f"/connectors/{name}/status")
+        status = self.status(name)
         failed = [part["trace"] for part in (status["connector"], *status["tasks"]) if part["state"] == "FAILED"]
         assert not failed, f"{name} failed: {failed[0][:3000]}"
         return status["connector"]["state"], [task["state"] for task in status["tasks"]]
 
     def wait_running(self, name):
         def running():
-            try:
-                connector, tasks = self.states(name)
-            except Refused as refused:
-                if refused.args[0] != 404:  # not known yet
-                    raise
-                return False
+            connector, tasks = self.states(name)
             return connector == "RUNNING" and tasks and set(tasks) == {"RUNNING"}
 
         wait_until(running, PATIENCE_S, f"connector {name} to run", 0.1)

@@ -27,6 +27,8 @@ NEVER = [
     "CLOCK.123 INFO  [Consumer clientId=c, groupId=g] Successfully joined group (ConsumerCoordinator)",
     "CLOCK.123 INFO  [Consumer clientId=c, groupId=g] Cancelled in-flight SYNC_GROUP request with correlation id 12 due to node 2147483646 "
     "being disconnected (elapsed time since creation: 657ms) (NetworkClient)",
+    "CLOCK.123 WARN  [Producer clientId=p, transactionalId=t] Got error produce response with correlation id 33 on topic-partition echo-1, "
+    "retrying (2147483646 attempts left). Error: OUT_OF_ORDER_SEQUENCE_NUMBER (Sender)",
     "CLOCK.123 WARN  a region is in transition (AssignmentManager)",
     "CLOCK.123 WARN  [Consumer clientId=c] The metadata response from the cluster reported a recoverable issue with correlation id 2 : "
     "{app-words-repartition=UNKNOWN_TOPIC_OR_PARTITION} (NetworkClient)",

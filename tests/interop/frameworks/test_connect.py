@@ -143,7 +143,7 @@ def test_a_worker_takes_over(brokers, directory):
     second.start()
 
     def owners():
-        statuses = [first.patiently("GET", f"/connectors/{name}/status") for name in ("source", "sink")]
+        statuses = [first.status(name) for name in ("source", "sink")]
         return {task["worker_id"] for status in statuses for task in status["tasks"] if task["state"] == "RUNNING"}
 
     wait_until(lambda: len(owners()) == 2, PATIENCE_S, "both workers to have a task", 0.2)
