@@ -279,6 +279,7 @@ static void load_logs(struct broker_config *c)
     c->storage_min_free_bytes = long_of(c, "storage.min.free.bytes");
     c->recovery_threads_per_dir = int_of(c, "num.recovery.threads.per.data.dir");
     c->log_retention_check_interval_ms = long_of(c, "log.retention.check.interval.ms");
+    c->log_initial_task_delay_ms = long_of(c, "log.initial.task.delay.ms");
     c->log_flush_scheduler_interval_ms = long_of(c, "log.flush.scheduler.interval.ms");
     c->log_flush_offset_checkpoint_interval_ms = int_of(c, "log.flush.offset.checkpoint.interval.ms");
     c->log_flush_start_offset_checkpoint_interval_ms =

@@ -172,6 +172,7 @@ static int load_logs(struct server *s)
                                    .recovery_checkpoint_ms = c->log_flush_offset_checkpoint_interval_ms,
                                    .start_checkpoint_ms = c->log_flush_start_offset_checkpoint_interval_ms,
                                    .retention_check_ms = c->log_retention_check_interval_ms,
+                                   .retention_first_ms = c->log_initial_task_delay_ms,
                                    .producer_check_ms = c->producer_id_expiration_check_interval_ms,
                                    .cleaner = broker_config_now(&s->broker)->log_cleaner,
                                    .skip = skip,

@@ -23,6 +23,7 @@ struct log_manager_params {
     int64_t recovery_checkpoint_ms; // log.flush.offset.checkpoint.interval.ms
     int64_t start_checkpoint_ms;    // log.flush.start.offset.checkpoint.interval.ms
     int64_t retention_check_ms;     // log.retention.check.interval.ms
+    int64_t retention_first_ms;     // log.initial.task.delay.ms: the first time, where that is sooner
     int64_t producer_check_ms;      // producer.id.expiration.check.interval.ms
     int64_t background_flush_ms;    // data that lies unflushed for longer is flushed so that a crash scan is
                                     // short; 0: 60 s

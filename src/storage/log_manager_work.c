@@ -198,8 +198,9 @@ static void cleaner(void *arg)
 {
     struct log_manager *m = arg;
     int64_t now = clock_monotonic_ms(), retention_ms = m->params.retention_check_ms;
-    int64_t next_retention =
-        retention_ms > 0 ? now + (retention_ms < 30000 ? retention_ms : 30000) : INT64_MAX;
+    int64_t first_ms =
+        m->params.retention_first_ms < retention_ms ? m->params.retention_first_ms : retention_ms;
+    int64_t next_retention = retention_ms > 0 ? now + first_ms : INT64_MAX;
     int64_t producers_ms = m->params.producer_check_ms;
     int64_t next_producers = producers_ms > 0 ? now + producers_ms : INT64_MAX;
     while (wait_for_work(m, TICK_MS, false)) {

@@ -64,6 +64,16 @@ def test_by_time(brokers):
     assert [record[0] for record in records(broker, "old", start=2)] == [2]
 
 
+def test_the_first_look(brokers):
+    """Not an hour after the start."""
+    broker = brokers.start(settings={**QUICK, "log.retention.check.interval.ms": "3600000"})
+    create_topic(broker, "old", **SMALL, retention_ms=str(HOUR_MS))
+    send(broker, "old", [now_ms() - 2 * HOUR_MS] * 3)
+    broker.stop()
+    broker.start()
+    wait_start(broker, "old", 3)
+
+
 def test_the_future_stays(brokers):
     """Records from the future hold back what lies behind them."""
     broker, now = brokers.start(settings=QUICK), now_ms()
