@@ -23,7 +23,7 @@ class Pair:
         for broker in (self.ours, self.kafka):  # or else every listener counts as advertised, and none may ever be closed
             broker.settings["advertised.listeners"] = f"PLAINTEXT://{broker.bootstrap}"
             # Retention has its first turn half a minute after each one's start, and takes what is old or below a log's start.
-            broker.settings["log.initial.task.delay.ms"] = "3600000"
+            broker.settings["log.retention.check.interval.ms"] = broker.settings["log.initial.task.delay.ms"] = "3600000"
             broker.settings.update(settings)
             if static_voters:
                 address = broker.settings.pop("controller.quorum.bootstrap.servers")

@@ -173,7 +173,7 @@ class Run:
     def settle(self, topic, partitions):
         """Waits until both brokers lead every partition of a topic just created."""
         for side in self.sides:
-            give_time(lambda: side.settled(topic, partitions))  # noqa: B023
+            give_time(lambda: side.settled(topic, partitions), 15)  # noqa: B023
 
     def await_image(self, api, body, answers):
         """Waits until both brokers know what this changed."""
