@@ -78,13 +78,13 @@ def fetch(broker, plan):
     return per_gb("fetch", *with_cpu(broker, lambda: read(plan.fetches)))
 
 
-def stream(broker, plan):
+def stream(broker, plan, topic="stream"):
     """Both at once: consumers stand at the end while producers send at a steady rate."""
     options = {**PRODUCE, "receive_buffer": FETCH["receive_buffer"], "rate": STREAM_BYTES_PER_S}
-    broker.load.run("stream", broker.port, topic="stream-warmup", bytes=plan.stream_bytes, **options)
-    broker.load.run("create", broker.port, topic="stream", partitions=PARTITIONS)
+    broker.load.run("stream", broker.port, topic=f"{topic}-warmup", bytes=plan.stream_bytes, **options)
+    broker.load.run("create", broker.port, topic=topic, partitions=PARTITIONS)
     return per_gb("stream", *with_cpu(broker, lambda: broker.load.run(
-        "stream", broker.port, topic="stream", bytes=plan.stream_bytes, **options)))
+        "stream", broker.port, topic=topic, bytes=plan.stream_bytes, **options)))
 
 
 def keyed_settings():

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from harness.http import Http, port_of
+from harness.broker import memory_bytes, sanitized
+from harness.http import Http, Stream, port_of
 from harness.members import await_group
 from harness.process import wait_until
 from harness.prometheus import Scrape, names_in, promtool, scrape
@@ -21,6 +22,7 @@ DOC = TOP / "docs" / "metrics.md"
 ALERTS = TOP / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = TOP / "deploy" / "grafana" / "odradek.json"
 MOST_TOPICS = 100
+IDLE_MOST_BYTES = 15_000_000
 OTHERS = "(others)"
 
 
@@ -186,6 +188,18 @@ def test_no_counter_falls_between_scrapes(served, web):
     create_topic(served, "metrics-grow")
     after = counters(scrape(web))
     assert not {key for key, value in before.items() if after.get(key, -1) < value}
+
+
+def test_a_broker_at_rest_is_small_while_it_is_watched(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    web = Http(port_of(served))
+    live = Stream(web.port, "/api/v1/live")
+    events = iter(live)
+    for _ in range(3):
+        next(events)
+        scrape(web)
+    assert memory_bytes(served) < IDLE_MOST_BYTES or sanitized()
+    live.close()
 
 
 def test_the_text_is_read_as_it_is_written():
