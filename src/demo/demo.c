@@ -131,8 +131,11 @@ bool demo_stop(struct demo *d, int wait_ms)
         ;
     bool ended = d->running == 0;
     pthread_mutex_unlock(&d->lock);
-    if (!ended)
+    if (!ended) { // nobody will wait for them
+        pthread_detach(d->writer.id);
+        pthread_detach(d->counter.id);
         return false;
+    }
     thread_join(&d->writer);
     thread_join(&d->counter);
     destroy(d);
