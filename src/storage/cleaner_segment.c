@@ -183,7 +183,7 @@ void cleaner_writer_close(struct cleaner_writer *w)
 {
     file_close(w->fd);
     buffer_free(&w->aborted);
-    if (w->s)
+    if (w->s && log_usable(w->log) == 0) // else they belong to the start that comes
         remove_files(w);
     segment_unref(w->s);
     w->s = NULL;

@@ -121,17 +121,15 @@ void segment_unref(struct segment *s)
 int segment_open(struct segment *s, const char *suffix, int flags)
 {
     char path[PATH_MAX], whole[32];
-    int state = atomic_load(&s->state);
-    if (state == SEGMENT_REPLACED)
-        return ERR_AGAIN;
-    pthread_mutex_lock(&s->place->lock); // a rename of the directory waits
-    snprintf(whole, sizeof whole, "%s%s", suffix, state == SEGMENT_DELETED ? DELETED_SUFFIX : "");
-    int fd = segment_file_name(s->place->dir, s->base_offset, whole, path);
+    pthread_mutex_lock(&s->place->lock); // who renames the files or their directory waits
+    int state = atomic_load(&s->state), fd = ERR_AGAIN;
+    if (state != SEGMENT_REPLACED) {
+        snprintf(whole, sizeof whole, "%s%s", suffix, state == SEGMENT_DELETED ? DELETED_SUFFIX : "");
+        fd = segment_file_name(s->place->dir, s->base_offset, whole, path);
+    }
     if (fd == 0)
         fd = file_open(path, flags);
     pthread_mutex_unlock(&s->place->lock);
-    if (fd < 0 && atomic_load(&s->state) != state) // renamed in between
-        return segment_open(s, suffix, flags);
     return fd;
 }
 

@@ -14,7 +14,7 @@
 // The directory of a log, shared by its segments: a deletion renames it while readers may still open files.
 struct log_place {
     atomic_uint references;
-    pthread_mutex_t lock; // held while a file is opened by its name
+    pthread_mutex_t lock; // held while a file is opened by its name, or renamed
     _Atomic(char *) dir;
     char *old_dir; // before a rename: somebody may still read it
 };
