@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#define MANY_LOGS 64
+
 // The partitions of one topic that are hosted here; by number, NULL where another broker has it.
 struct hosted_topic {
     struct uuid id;
@@ -246,6 +248,7 @@ int replica_manager_load(struct replica_manager *m, const struct image *image)
     int rc = 0;
     // Strays first: one may lie where a topic of the same name has its place.
     log_manager_each(m->params.logs, set_aside_if_unknown, &(struct strays){m, image});
+    log_manager_sync_removals(m->params.logs);
     struct hamt_walk w = hamt_walk(&image->topics_by_name);
     for (const struct image_topic *t; (t = hamt_next(&w));) {
         int one = host_topic(m, image, t, NULL, true);
@@ -274,14 +277,80 @@ static void apply_every_config(struct replica_manager *m, const struct image *im
         apply_config(m, image, t->name);
 }
 
+// ---------------------------------------------------------------- many logs that are to be made
+
+struct creations {
+    struct log_creation *items;
+    size_t count, capacity;
+    struct arena arena; // their names
+};
+
+static int add_creation(struct creations *c, const struct log_creation *one)
+{
+    if (c->count == c->capacity) {
+        size_t capacity = c->capacity ? c->capacity * 2 : 256;
+        struct log_creation *grown = realloc(c->items, capacity * sizeof *grown);
+        if (!grown)
+            return ERR_NOMEM;
+        c->items = grown;
+        c->capacity = capacity;
+    }
+    c->items[c->count++] = *one;
+    return 0;
+}
+
+// The new partitions of one topic.
+static int add_creations(struct replica_manager *m, struct creations *c, const struct image_topic_delta *d)
+{
+    uint32_t known = d->before ? d->before->partitions_count : 0;
+    char *name = arena_alloc(&c->arena, d->after->name.size + 1);
+    int rc = name ? 0 : ERR_NOMEM;
+    if (name) {
+        memcpy(name, d->after->name.data, d->after->name.size);
+        name[d->after->name.size] = 0;
+    }
+    for (uint32_t i = known; rc == 0 && i < d->after->partitions_count; i++) {
+        const struct image_partition *p = d->after->partitions[i];
+        if (hosted_here(m, p))
+            rc = add_creation(c, &(struct log_creation){.topic = name,
+                                                        .topic_id = d->after->id,
+                                                        .partition = p->id,
+                                                        .directory_id = directory_of(m, p)});
+    }
+    return rc;
+}
+
+// Of many new partitions the logs are made beforehand, by several threads. What is missing then is made one
+// by one, or said to be missing, where they are hosted.
+static void make_logs(struct replica_manager *m, const struct image_changes *changes)
+{
+    struct creations c = {0};
+    int rc = 0;
+    arena_init(&c.arena, 0);
+    for (uint32_t i = 0; rc == 0 && i < changes->topics_count; i++)
+        if (changes->topics[i].change != IMAGE_TOPIC_DELETED)
+            rc = add_creations(m, &c, &changes->topics[i]);
+    if (rc == 0 && c.count >= MANY_LOGS)
+        log_manager_create_many(m->params.logs, c.items, c.count);
+    arena_free(&c.arena);
+    free(c.items);
+}
+
 void replica_manager_apply(struct replica_manager *m, const struct image_changes *changes,
                            bool defaults_changed)
 {
+    bool dropped = false;
+    for (uint32_t i = 0; i < changes->topics_count; i++) {
+        if (changes->topics[i].change == IMAGE_TOPIC_DELETED)
+            drop_topic(m, changes->topics[i].before);
+        dropped |= changes->topics[i].change == IMAGE_TOPIC_DELETED;
+    }
+    if (dropped)
+        log_manager_sync_removals(m->params.logs);
+    make_logs(m, changes);
     for (uint32_t i = 0; i < changes->topics_count; i++) {
         const struct image_topic_delta *d = &changes->topics[i];
-        if (d->change == IMAGE_TOPIC_DELETED)
-            drop_topic(m, d->before);
-        else
+        if (d->change != IMAGE_TOPIC_DELETED)
             host_topic(m, changes->after, d->after, d->before, false);
     }
     if (defaults_changed) {

@@ -43,6 +43,7 @@ struct log_params {
     int64_t log_start_offset;        // from log-start-offset-checkpoint; 0 when it names no such log
     int64_t cleaned_to;              // from cleaner-offset-checkpoint; 0 when it names no such log
     bool clean;                      // the last stop was clean: nothing is scanned
+    bool exists;                     // its directory does; else it is made where it is missing
     int64_t
         flushed_size; // of the active segment's file when the recovery point was the log's end; -1: not known
     // The boot id under which the data past the recovery point was written is the running kernel's: the page

@@ -14,12 +14,12 @@
 
 // ---------------------------------------------------------------- epochs
 
-// The first one is written in its place: what a crash leaves of it says of no epoch below the recovery point,
-// and those above are in the batches.
-static int write_first_epochs(const struct log *log, const struct buffer *text, bool sync)
+#define EPOCH_CACHE_TEMPORARY EPOCH_CACHE_FILE ".tmp"
+
+static int write_plain(const struct log *log, const char *name, const struct buffer *text, bool sync)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, log->place->dir) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/%s", log->place->dir, name) >= (int)sizeof path)
         return ERR_INVALID;
     int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0)
@@ -33,6 +33,31 @@ static int write_first_epochs(const struct log *log, const struct buffer *text, 
     return rc;
 }
 
+// The first file is written in its place: what a crash leaves of it says of no epoch below the recovery
+// point, and those above are in the batches. One that is not synced here gets its name when the file system
+// was: a name that is taken over makes ext4 write the file at once.
+static int write_epoch_file(struct log *log, const struct buffer *text, bool sync)
+{
+    if (!atomic_load(&log->epoch_file))
+        return write_plain(log, EPOCH_CACHE_FILE, text, sync);
+    if (sync)
+        return file_replace_synced(log->place->dir, EPOCH_CACHE_FILE, text->data, text->size);
+    int rc = write_plain(log, EPOCH_CACHE_TEMPORARY, text, false);
+    log->epochs_unnamed = rc == 0;
+    return rc;
+}
+
+int log_name_epochs(struct log *log)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    if (snprintf(from, sizeof from, "%s/" EPOCH_CACHE_TEMPORARY, log->place->dir) >= (int)sizeof from)
+        return ERR_INVALID;
+    snprintf(to, sizeof to, "%s/" EPOCH_CACHE_FILE, log->place->dir);
+    int rc = file_rename(from, to);
+    log->epochs_unnamed &= rc != 0;
+    return rc;
+}
+
 int log_write_epochs(struct log *log, bool sync)
 {
     struct epoch_cache copy;
@@ -43,10 +68,7 @@ int log_write_epochs(struct log *log, bool sync)
     pthread_mutex_unlock(&log->publish);
     if (rc == 0) {
         epoch_cache_print(&copy, &text);
-        rc = text.failed                      ? ERR_NOMEM
-             : !atomic_load(&log->epoch_file) ? write_first_epochs(log, &text, sync)
-             : sync ? file_replace_synced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size)
-                    : file_replace_unsynced(log->place->dir, EPOCH_CACHE_FILE, text.data, text.size);
+        rc = text.failed ? ERR_NOMEM : write_epoch_file(log, &text, sync);
     }
     if (rc == 0)
         atomic_store(&log->epoch_file, true);

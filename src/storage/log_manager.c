@@ -109,96 +109,7 @@ void log_manager_each(struct log_manager *m, void (*fn)(void *arg, struct log *l
     free(copy);
 }
 
-#define NO_DIR SIZE_MAX
-
-// Where a new log goes: the directory with the fewest, of those that work; one that is cordoned (KIP-1066) or
-// full only where there is no other.
-static size_t emptiest_dir(struct log_manager *m)
-{
-    size_t best = NO_DIR;
-    int best_rank = 0;
-    pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->params.dir_count; i++) {
-        const struct managed_dir *d = &m->dirs[i];
-        if (dir_health_failed(&d->dir->health))
-            continue;
-        int rank = atomic_load(&d->dir->cordoned) ? 2 : dir_health_full(&d->dir->health);
-        if (best == NO_DIR || rank < best_rank || (rank == best_rank && d->logs < m->dirs[best].logs)) {
-            best = i;
-            best_rank = rank;
-        }
-    }
-    pthread_mutex_unlock(&m->lock);
-    return best;
-}
-
-// The entry of a log that could not be loaded, or NULL. Under the lock.
-static struct managed_log *find_failed(struct log_manager *m, const char *topic, int32_t partition)
-{
-    bool any = false;
-    for (size_t i = 0; i < m->params.dir_count; i++)
-        any |= m->dirs[i].failed > 0;
-    for (size_t i = 0; any && i < m->count; i++) {
-        struct managed_log *managed = m->logs[i];
-        if (!managed->log && managed->partition == partition && strcmp(managed->topic, topic) == 0)
-            return managed;
-    }
-    return NULL;
-}
-
-// The directory that a new log belongs in: the one that the metadata names, if it works.
-static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
-{
-    bool all_work = true;
-    for (size_t i = 0; i < m->params.dir_count; i++) {
-        const struct log_dir *d = m->dirs[i].dir;
-        bool failed = dir_health_failed(&d->health);
-        if (!failed && d->has_meta && uuid_equal(&d->meta.directory_id, &c->directory_id))
-            return i;
-        all_work &= !failed;
-    }
-    return c->known && !all_work ? NO_DIR : emptiest_dir(m);
-}
-
-// Where a new log belongs. One that is there already and could not be loaded is tried again in its place:
-// an empty one elsewhere would hide its records.
-static int place(struct log_manager *m, const struct log_creation *c, struct managed_log *managed,
-                 struct log_params *params)
-{
-    managed->dir = wanted_dir(m, c);
-    pthread_mutex_lock(&m->lock);
-    const struct managed_log *failed = find_failed(m, c->topic, c->partition);
-    if (failed) {
-        managed->dir = failed->dir;
-        params->recovery_point = failed->recovery_point;
-        params->log_start_offset = failed->log_start;
-        params->cleaned_to = failed->cleaned_to;
-        managed->first_watermark = failed->first_watermark;
-    }
-    pthread_mutex_unlock(&m->lock);
-    if (managed->dir == NO_DIR || dir_health_failed(&m->dirs[managed->dir].dir->health))
-        return ERR_CLOSED;
-    params->log_dir = m->dirs[managed->dir].dir->path;
-    params->health = &m->dirs[managed->dir].dir->health;
-    return 0;
-}
-
-// What was in a directory that left log.dirs is gone for clients, as in Kafka; its files are where they were.
-static void say_moved(const struct log_manager *m, const struct log_creation *c,
-                      const struct managed_log *managed)
-{
-    const struct log_dir *d = m->dirs[managed->dir].dir;
-    char id[UUID_TEXT_BYTES];
-    if (!c->known || uuid_is_zero(&c->directory_id) || uuid_equal(&c->directory_id, &d->meta.directory_id))
-        return;
-    uuid_text(&c->directory_id, id);
-    log_warn("storage",
-             "%s-%d lay in the log directory with the id %s, which is not among log.dirs any more: it begins "
-             "anew, empty, in %s",
-             c->topic, c->partition, id, d->path);
-}
-
-static void take_out(struct log_manager *m, const struct managed_log *managed)
+void log_manager_take_out(struct log_manager *m, const struct managed_log *managed)
 {
     for (size_t i = 0; i < m->count; i++) {
         if (m->logs[i] != managed)
@@ -209,69 +120,13 @@ static void take_out(struct log_manager *m, const struct managed_log *managed)
     m->dirs[managed->dir].logs--;
 }
 
-static void forget_failed(struct log_manager *m, const char *topic, int32_t partition)
-{
-    pthread_mutex_lock(&m->lock);
-    struct managed_log *failed = find_failed(m, topic, partition);
-    if (failed) {
-        take_out(m, failed);
-        m->dirs[failed->dir].failed--;
-        free(failed->topic);
-        free(failed);
-    }
-    pthread_mutex_unlock(&m->lock);
-}
-
-int log_manager_create(struct log_manager *m, const struct log_creation *c, struct log **out)
-{
-    char message[512] = "";
-    struct log_config config;
-    *out = log_manager_get(m, &c->topic_id, c->partition);
-    if (*out)
-        return ERR_EXISTS;
-    struct managed_log *managed = calloc(1, sizeof *managed);
-    if (!managed)
-        return ERR_NOMEM;
-    managed_key(&c->topic_id, c->partition, managed->key);
-    m->params.config_of(m->params.arg, c->topic, &config);
-    struct log_params params = {.topic = c->topic,
-                                .partition = c->partition,
-                                .topic_id = c->topic_id,
-                                .config = &config,
-                                .now_ms = clock_wall_ms(),
-                                .files = m->files,
-                                .reaper = m->reaper,
-                                .want_writeback = log_manager_want_writeback,
-                                .want_arg = m};
-    int rc = place(m, c, managed, &params);
-    if (rc) {
-        free(managed);
-        return rc;
-    }
-    rc = log_open(&params, &managed->log, message, sizeof message);
-    if (rc)
-        log_limited(LOG_LEVEL_ERROR, "storage", "%s", message[0] ? message : err_text(rc));
-    dir_health_note(params.health, "cannot make a log in", params.log_dir, rc);
-    if (rc == 0 && (rc = log_manager_add(m, managed)))
-        log_close(managed->log, false);
-    if (rc) {
-        free(managed);
-        *out = rc == ERR_EXISTS ? log_manager_get(m, &c->topic_id, c->partition) : NULL;
-        return rc;
-    }
-    *out = managed->log;
-    say_moved(m, c, managed);
-    forget_failed(m, c->topic, c->partition);
-    return 0;
-}
-
 static void forget(struct log_manager *m, struct managed_log *managed)
 {
     pthread_mutex_lock(&m->lock);
     while (managed->busy)
         pthread_cond_wait(&m->idle, &m->lock);
     map_remove(&m->by_key, key_of(managed));
-    take_out(m, managed);
+    log_manager_take_out(m, managed);
     pthread_mutex_unlock(&m->lock);
     free(managed);
 }
@@ -286,8 +141,18 @@ int log_manager_remove(struct log_manager *m, struct log *log, enum log_removal 
     log_lock(log);
     int rc = how == LOG_REMOVE_DELETE ? log_delete(log) : log_make_stray(log);
     log_unlock(log);
+    atomic_store(&m->dirs[managed->dir].renamed, true);
     forget(m, managed); // even when the rename failed: the log is gone from the metadata
     return rc;
+}
+
+void log_manager_sync_removals(struct log_manager *m)
+{
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        const struct log_dir *d = m->dirs[i].dir;
+        if (atomic_exchange(&m->dirs[i].renamed, false) && !dir_health_failed(&d->health))
+            (void)file_sync_dir(d->path); // what a crash brings back, the next start sets aside
+    }
 }
 
 int64_t log_manager_checkpointed_watermark(struct log_manager *m, const struct log *log)
@@ -564,28 +429,58 @@ int log_manager_start(struct log_manager *m)
 struct closing {
     struct log_manager *m;
     bool whole; // the file systems are synced as a whole
+    void (*each)(struct closing *c, struct managed_log *managed);
     atomic_size_t next;
     atomic_int error;
     atomic_bool *dir_failed;
 };
 
-// Seals the logs; they are freed later, when the checkpoints have their numbers.
-static void close_some(void *arg)
+#define CLOSERS 8 // where new names wait for the file system's journal, they wait together
+
+static void work(void *arg)
 {
     struct closing *c = arg;
-    for (;;) {
-        size_t i = atomic_fetch_add(&c->next, 1);
-        if (i >= c->m->count)
-            return;
-        struct managed_log *managed = c->m->logs[i];
-        if (!managed->log || dir_health_failed(managed->log->health))
-            continue;
-        int rc = log_seal(managed->log, !c->whole);
-        if (rc == 0)
-            continue;
-        atomic_store(&c->error, rc);
-        atomic_store(&c->dir_failed[managed->dir], true);
-    }
+    for (size_t i; (i = atomic_fetch_add(&c->next, 1)) < c->m->count;)
+        if (c->m->logs[i]->log)
+            c->each(c, c->m->logs[i]);
+}
+
+static void each_log(struct closing *c, void (*each)(struct closing *c, struct managed_log *managed))
+{
+    struct thread helpers[CLOSERS - 1];
+    size_t wanted = c->m->count / 64 < CLOSERS ? c->m->count / 64 : CLOSERS, helped = 0;
+    c->each = each;
+    atomic_store(&c->next, 0);
+    while (helped + 1 < wanted && thread_start(&helpers[helped], "log-close", work, c) == 0)
+        helped++;
+    work(c);
+    while (helped > 0)
+        thread_join(&helpers[--helped]);
+}
+
+static void fail_dir(struct closing *c, size_t dir, int rc)
+{
+    atomic_store(&c->error, rc);
+    atomic_store(&c->dir_failed[dir], true);
+}
+
+// The logs are freed later, when the checkpoints have their numbers.
+static void seal(struct closing *c, struct managed_log *managed)
+{
+    int rc = dir_health_failed(managed->log->health) ? 0 : log_seal(managed->log, !c->whole);
+    if (rc)
+        fail_dir(c, managed->dir, rc);
+}
+
+static void note_sealed(struct closing *c, struct managed_log *managed)
+{
+    if (atomic_load(&c->dir_failed[managed->dir]) || log_is_offline(managed->log))
+        return;
+    int named = log_sealed(managed->log);
+    if (named < 0)
+        fail_dir(c, managed->dir, named);
+    else if (named)
+        atomic_store(&c->m->dirs[managed->dir].renamed, true);
 }
 
 static bool many_to_flush(struct log_manager *m)
@@ -596,35 +491,29 @@ static bool many_to_flush(struct log_manager *m)
     return n >= SYNC_WHOLE_FROM;
 }
 
-static void sync_dirs(struct closing *c)
+static void sync_dir(struct closing *c, size_t dir)
 {
-    struct log_manager *m = c->m;
-    for (size_t i = 0; i < m->params.dir_count; i++) {
-        if (dir_health_failed(&m->dirs[i].dir->health))
-            continue;
-        int rc = file_sync_filesystem(m->dirs[i].dir->path);
-        if (rc) {
-            log_error("storage", "cannot sync the file system of %s: %s", m->dirs[i].dir->path, err_text(rc));
-            atomic_store(&c->error, rc);
-            atomic_store(&c->dir_failed[i], true);
-        }
+    const struct log_dir *d = c->m->dirs[dir].dir;
+    if (dir_health_failed(&d->health))
+        return;
+    int rc = file_sync_filesystem(d->path);
+    if (rc) {
+        log_error("storage", "cannot sync the file system of %s: %s", d->path, err_text(rc));
+        fail_dir(c, dir, rc);
     }
-    for (size_t i = 0; i < m->count; i++)
-        if (m->logs[i]->log && !atomic_load(&c->dir_failed[m->logs[i]->dir]) &&
-            !log_is_offline(m->logs[i]->log))
-            log_sealed(m->logs[i]->log);
 }
 
 static int close_logs(struct log_manager *m, atomic_bool *dir_failed)
 {
     struct closing c = {.m = m, .whole = many_to_flush(m), .dir_failed = dir_failed};
-    struct thread helper;
-    bool helped = m->count > 64 && thread_start(&helper, "log-close", close_some, &c) == 0;
-    close_some(&c);
-    if (helped)
-        thread_join(&helper);
+    each_log(&c, seal);
+    for (size_t i = 0; c.whole && i < m->params.dir_count; i++)
+        sync_dir(&c, i);
     if (c.whole)
-        sync_dirs(&c);
+        each_log(&c, note_sealed);
+    for (size_t i = 0; i < m->params.dir_count; i++)
+        if (atomic_exchange(&m->dirs[i].renamed, false))
+            sync_dir(&c, i);
     return atomic_load(&c.error);
 }
 

@@ -71,6 +71,10 @@ struct log_creation {
 // (with *out) when there is one; ERR_CLOSED when it may lie in a directory that is off line, or all are.
 int log_manager_create(struct log_manager *manager, const struct log_creation *creation, struct log **out);
 
+// The same for many, by several threads; those that could not be made are missing. Their places may be a few
+// off the fewest.
+void log_manager_create_many(struct log_manager *manager, const struct log_creation *all, size_t count);
+
 enum log_removal {
     LOG_REMOVE_DELETE,    // the directory is renamed at once and removed in the background
     LOG_REMOVE_SET_ASIDE, // renamed to <name>.<uuid>-stray: the metadata does not know it; nothing removes it
@@ -79,6 +83,9 @@ enum log_removal {
 // Takes the log out of the manager and its directory out of the way. Every later call on the log answers
 // ERR_CLOSED; the caller frees it with log_close when nobody uses it any more. Not while holding its lock.
 int log_manager_remove(struct log_manager *manager, struct log *log, enum log_removal how);
+
+// Behind removals: they outlast a crash of the machine. One sync a directory, however many there were.
+void log_manager_sync_removals(struct log_manager *manager);
 
 // Calls fn for every log; not while holding a log's lock. fn may remove the log that it is given.
 void log_manager_each(struct log_manager *manager, void (*fn)(void *arg, struct log *log), void *arg);

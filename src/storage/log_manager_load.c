@@ -165,6 +165,7 @@ static int load_one(struct load *l, const char *name)
                                 .recovery_point = managed->recovery_point,
                                 .log_start_offset = managed->log_start,
                                 .cleaned_to = managed->cleaned_to,
+                                .exists = true,
                                 .clean = l->clean,
                                 .flushed_size = checkpoint_get(&l->flushed_size, key, -1),
                                 .same_boot = l->same_boot,

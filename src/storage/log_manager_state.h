@@ -32,6 +32,7 @@ struct managed_dir {
     struct log_dir *dir;
     size_t logs, failed;
     bool was_clean;
+    atomic_bool renamed; // directories of logs that went, since it was synced
     uint64_t written[5]; // hashes of the checkpoint files as last written
 };
 
@@ -83,6 +84,9 @@ void managed_key(const struct uuid *topic_id, int32_t partition, uint8_t key[MAN
 
 // Adds a log to the set; the manager's lock is not held. ERR_EXISTS when the key is there.
 int log_manager_add(struct log_manager *m, struct managed_log *log);
+
+// Takes it out of the list. Under the lock.
+void log_manager_take_out(struct log_manager *m, const struct managed_log *managed);
 
 // Calls fn for every loaded log while it is marked busy. fn returns false to stop.
 void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct managed_log *log), void *arg);

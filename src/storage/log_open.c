@@ -402,7 +402,7 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
         message[0] = 0;
     if (snprintf(dir, sizeof dir, "%s/%s-%d", p->log_dir, p->topic, p->partition) >= (int)sizeof dir - 64)
         return say(message, size, ERR_INVALID, "the path of %s-%d is too long", p->topic, p->partition);
-    int rc = file_make_dir(dir);
+    int rc = p->exists ? ERR_EXISTS : file_make_dir(dir);
     bool fresh = rc == 0;
     if (rc && rc != ERR_EXISTS)
         return say(message, size, rc, "cannot make %s: %s", dir, err_text(rc));
@@ -460,11 +460,18 @@ int log_seal(struct log *log, bool sync)
     return rc;
 }
 
-void log_sealed(struct log *log)
+int log_sealed(struct log *log)
 {
+    bool named = log->epochs_unnamed;
+    int rc = named ? log_name_epochs(log) : 0;
+    if (rc) {
+        log_error("storage", "%s was not closed clean: " EPOCH_CACHE_FILE ": %s", log->name, err_text(rc));
+        return rc;
+    }
     pthread_mutex_lock(&log->publish);
     log->recovery_point = log->end;
     pthread_mutex_unlock(&log->publish);
+    return named;
 }
 
 int log_close(struct log *log, bool clean)

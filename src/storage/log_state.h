@@ -51,6 +51,7 @@ struct log {
     struct epoch_cache epochs; // of a cold log: only what was assigned since
     bool epochs_dirty;         // the file lacks something
     atomic_bool epoch_file;    // false: the log is new and has no such file yet
+    bool epochs_unnamed;       // the file of a stop still has its temporary name
     bool epoch_pending;        // the latest epoch was assigned and has no record yet: not worth writing
     bool directory_dirty;      // files were made or renamed since the directory was synced
     bool directory_fresh;      // it was made, and the one that it lies in not synced since
@@ -153,9 +154,10 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
 
 // Writes and flushes what a clean stop leaves on disk (indexes, snapshot, epochs); the log stays open for its
 // numbers.
-// Without sync nothing is flushed: the caller syncs the file system, and then says so with log_sealed.
+// Without sync nothing is flushed: the caller syncs the file system, then says so with log_sealed, and, where
+// that gave a file its name (1), syncs it once more.
 int log_seal(struct log *log, bool sync);
-void log_sealed(struct log *log);
+int log_sealed(struct log *log);
 
 // ---------------------------------------------------------------- finding
 
@@ -189,8 +191,8 @@ int log_largest_time(struct log *log, struct segment *s, int64_t *out);
 // [lock] The segment, whose files end in .cleaned, takes the place of `count` sealed ones that follow each
 // other, and of the log's references to them. It is the log's afterwards. ERR_AGAIN, and nothing changed,
 // when they are not all there any more, when the log is not compacted any more, or when it was truncated
-// since *truncations was read (which is read anew). On another error nothing was replaced, or the log is
-// offline.
+// since *truncations was read (which is read anew). On another error everything was taken back, or the log
+// is offline and a start finishes it.
 int log_replace_segments(struct log *log, struct segment *const *old, uint32_t count, struct segment *fresh,
                          unsigned *truncations);
 
@@ -213,7 +215,9 @@ void log_give_back_reserve(struct segment *s);
 // (log_files.c)
 
 // Under flush_lock, or when nobody flushes any more. sync: durable once log_sync_directory has run, too.
-int log_write_epochs(struct log *log, bool sync);
+int log_write_epochs(struct log *log,
+                     bool sync); // without: log_name_epochs is to follow where epochs_unnamed
+int log_name_epochs(struct log *log);
 int log_sync_directory(struct log *log); // as far as it has changed; the same
 int log_read_epochs(struct log *log, struct epoch_cache *out);
 int log_write_snapshot(struct log *log, int64_t offset, bool sync); // [lock]; of the producers as they are

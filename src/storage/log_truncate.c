@@ -341,11 +341,6 @@ static int move_away(struct log *log, const char *suffix)
     }
     pthread_mutex_unlock(&log->flush_lock);
     free(from);
-    if (rc == 0) {
-        char parent[PATH_MAX];
-        snprintf(parent, sizeof parent, "%.*s", (int)(slash - dir), log->place->old_dir);
-        (void)file_sync_dir(parent);
-    }
     return rc;
 }
 

@@ -74,6 +74,36 @@ def test_new_partitions_serve_at_once_and_stay(brokers):
         assert all(values(fetch(connection, "growing", 0, partition=i)[1]) for i in range(20, 40))
 
 
+def test_many_partitions_at_once(brokers, tmp_path):
+    """Of one topic and of many: each has its log when the answer comes, the log.dirs share them, and a crash takes none."""
+    two = [tmp_path / "a", tmp_path / "b"]
+    broker = brokers.start(settings={"log.dirs": ",".join(map(str, two))})
+    wanted = [{"Name": "wide", "NumPartitions": 300, "ReplicationFactor": 1}]
+    wanted += [{"Name": f"narrow-{i}", "NumPartitions": 1, "ReplicationFactor": 1} for i in range(100)]
+
+    def serves_all(connection):
+        for topic, partition in [("wide", i) for i in range(0, 300, 7)] + [(f"narrow-{i}", 0) for i in range(0, 100, 7)]:
+            assert error(produce(connection, topic, [(b"k", b"v")], partition)) == 0
+
+    with connect(broker) as connection:
+        answer = connection.call("CreateTopics", 7, {"Topics": wanted, "TimeoutMs": 20000})
+        assert {error(topic) for topic in answer["Topics"]} == {0}
+        made = [len(list(path.glob("*-[0-9]*/*.log"))) for path in two]
+        assert sum(made) == 401 and abs(made[0] - made[1]) <= 16, made  # one is the metadata's
+        serves_all(connection)
+        assert error(grow(connection, "wide", 500)) == 0
+        assert error(produce(connection, "wide", [(b"k", b"v")], 499)) == 0
+    broker.kill()
+    broker.start()
+    with connect(broker) as connection:
+        serves_all(connection)
+        gone = [{"Name": topic["Name"]} for topic in wanted]
+        answer = connection.call("DeleteTopics", 6, {"Topics": gone, "TimeoutMs": 20000})
+        assert {error(topic) for topic in answer["Responses"]} == {0}
+    for path in two:
+        assert not [one for one in path.glob("*-[0-9]*") if one.name.startswith(("wide-", "narrow-")) and not one.name.endswith("-delete")]
+
+
 def test_the_controller_listener_decides_too(brokers):
     """kafka-topics --bootstrap-controller and its like speak to the controller's own listener."""
     broker = brokers.start()

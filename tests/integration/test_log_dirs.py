@@ -126,13 +126,16 @@ def test_a_fetch_that_meets_a_broken_disk_takes_it_off_line(brokers, disks):
     wait_until(lambda: said in two.broker.log_text(), 20, "the line that says why")
 
 
+def delete(connection, topic):
+    return error(connection.call("DeleteTopics", 6, {"Topics": [{"Name": topic}], "TimeoutMs": 20000})["Responses"][0])
+
+
 def test_topics_come_and_go_while_a_directory_is_off_line(brokers, disks):
     two = Two(brokers, disks)
     two.disk.break_down()
     with connect(two.broker) as connection:
         two.is_off_line(connection)
-        answer = connection.call("DeleteTopics", 6, {"Topics": [{"Name": "t"}], "TimeoutMs": 20000})
-        assert error(answer["Responses"][0]) == 0
+        assert delete(connection, "t") == 0
         create_topic(two.broker, "t2", partitions=4)
     assert all((two.sound / f"t2-{i}").is_dir() for i in range(4))
     two.broker.stop()
@@ -140,6 +143,80 @@ def test_topics_come_and_go_while_a_directory_is_off_line(brokers, disks):
     two.broker.start()
     strays = [path for path in two.disk.path.iterdir() if path.name.endswith("-stray")]
     assert len(strays) == len(two.bad)
+
+
+def grow(connection, topic, count):
+    body = {"Topics": [{"Name": topic, "Count": count, "Assignments": None}], "TimeoutMs": 20000}
+    return error(connection.call("CreatePartitions", 3, body)["Results"][0])
+
+
+def test_partitions_are_added_while_a_directory_is_off_line(brokers, disks):
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+        assert grow(connection, "t", 9) == 0
+        for i in range(6, 9):
+            wait_until(lambda i=i: try_produce(connection, i, b"first %d" % i) == 0, 20, f"partition {i}")
+            assert (two.sound / f"t-{i}").is_dir()
+        two.is_off_line(connection)
+    two.broker.stop()
+    two.disk.mend()
+    two.broker.start()
+    two.good += range(6, 9)
+    two.serves_all()
+
+
+def test_a_topic_made_anew_while_a_directory_is_off_line_is_another_one(brokers, disks):
+    """Its old partitions come back with the directory, under the same names: they are set aside, and hide nothing."""
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+        assert delete(connection, "t") == 0
+        create_topic(two.broker, "t", partitions=6)
+        for i in range(6):
+            assert try_produce(connection, i, b"second %d" % i) == 0
+    for _ in range(2):
+        two.broker.stop()
+        two.disk.mend()
+        two.broker.start()
+        with connect(two.broker) as connection:
+            for i in range(6):
+                wait_until(lambda i=i: error(end_offset(connection, "t", i)) == 0, 20, f"partition {i}")
+                code, batches = fetch(connection, "t", 0, partition=i)
+                assert (code, values(batches)) == (0, [b"second %d" % i])
+        strays = [path for path in two.disk.path.iterdir() if path.name.endswith("-stray")]
+        assert len(strays) == len(two.bad)
+
+
+def made(connection, two):
+    create_topic(two.broker, "u", partitions=8)
+    assert all((two.sound / f"u-{i}").is_dir() for i in range(8))
+
+
+def grown(connection, two):
+    assert grow(connection, "t", 14) == 0
+    for i in range(6, 14):
+        wait_until(lambda i=i: try_produce(connection, i) == 0, 20, f"partition {i}")
+        assert (two.sound / f"t-{i}").is_dir()
+
+
+def deleted(connection, two):
+    assert delete(connection, "t") == 0
+    create_topic(two.broker, "t", partitions=8)
+    assert all((two.sound / f"t-{i}").is_dir() for i in range(8))
+
+
+@pytest.mark.parametrize("what", [made, grown, deleted])
+def test_who_meets_a_broken_disk_first_goes_on_with_the_other(what, brokers, disks):
+    """Nobody has noticed yet: half of the new partitions belong on it."""
+    two = Two(brokers, disks)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        what(connection, two)
+        if what is not deleted:
+            two.is_off_line(connection)
 
 
 def missing(two):
