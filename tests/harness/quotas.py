@@ -3,9 +3,10 @@
 import socket
 import time
 
+from harness.batch import batch
+from harness.members import assignment, await_group, subscription
 from harness.process import wait_until
 from harness.requests import fetch_body, now_ms, produce_body
-from harness.batch import batch
 from harness.wire import Connection
 
 
@@ -73,6 +74,38 @@ def fetch_flow(broker, client_id, topic, seconds, max_bytes=20500):
         return sum(len(p["Records"] or b"") for t in answer["Responses"] for p in t["Partitions"])
 
     return run_flow(broker, client_id, seconds, lambda: ("Fetch", 11, fetch_body(topic, max_bytes=max_bytes)), size_of)
+
+
+def membership(broker, connection, group, topic):
+    """All that a member of a group does in its life, whatever it is told to wait; (API, error, throttle time, seconds from when it was
+    asked to the next answer) of each. The coordinator's broker waits for no other members."""
+    member, generation, steps = "", -1, []
+
+    def step(api, version, **body):
+        asked = time.monotonic()
+        answer = connection.call(api, version, {"GroupId": group, **body})
+        if steps:
+            steps[-1][3] = time.monotonic() - steps[-1][3]
+        code = answer["ErrorCode"] if "ErrorCode" in answer else answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+        steps.append([api, code, answer["ThrottleTimeMs"], asked])
+        return answer
+
+    await_group(broker.port, group)
+    protocols = [{"Name": "range", "Metadata": subscription(topic)}]
+    for _ in range(2):  # the first one is told its name
+        joining = {"SessionTimeoutMs": 45000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer", "Protocols": protocols}
+        joined = step("JoinGroup", 9, MemberId=member, **joining)
+        member, generation = joined["MemberId"], joined["GenerationId"]
+    me = {"MemberId": member, "GenerationId": generation}
+    mine = [{"MemberId": member, "Assignment": assignment(topic, [0])}]
+    step("SyncGroup", 5, **me, ProtocolType="consumer", ProtocolName="range", Assignments=mine)
+    step("Heartbeat", 4, **me)
+    offsets = [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 1}]}]
+    step("OffsetCommit", 8, MemberId=member, GenerationIdOrMemberEpoch=generation, Topics=offsets)
+    step("OffsetFetch", 7, Topics=[{"Name": topic, "PartitionIndexes": [0]}])
+    step("Heartbeat", 4, **me)
+    step("LeaveGroup", 5, Members=[{"MemberId": member}])
+    return steps[:-1]
 
 
 def try_connections(broker, count, source="127.0.0.2", timeout_s=30):

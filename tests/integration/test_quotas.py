@@ -1,18 +1,27 @@
 """Quotas of clients: who is over one is told to wait, hears nothing for so long, and nobody else notices."""
 
+import os
+import pathlib
 import select
+import struct
+import threading
 import time
 
 import pytest
 
+from harness.broker import memory_bytes, sanitized
 from harness.process import takes_less
-from harness.quotas import set_quota, try_connections
+from harness.quotas import membership, set_quota, try_connections
 from harness.requests import connect, create_topic, fetch_body, produce, produce_body
-from harness.wire import Connection
+from harness.wire import Connection, encode_request
 
 TOPIC, KB20 = "limited", [(None, b"x" * 20000)]
 CLIENT = {"client-id": "slow"}
-SETTINGS = {"quota.window.num": "2", "quota.window.size.seconds": "1"}  # a second's worth may come at once
+SETTINGS = {  # a second's worth may come at once
+    "quota.window.num": "2",
+    "quota.window.size.seconds": "1",
+    "group.initial.rebalance.delay.ms": "0",
+}
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +200,53 @@ def test_a_muted_client_that_leaves_is_forgotten(limited, slow):
     slow.close()
     with connect(limited) as connection:
         assert produce(connection, TOPIC, KB20)["ErrorCode"] == 0
+
+
+def send_while_it_is_taken(connection, frame, most):
+    """Sends this frame again and again, at most so many times, until nothing is taken any more; (bytes that were, how many times)."""
+    data, sent = struct.pack(">i", len(frame)) + frame, 0
+    connection.socket.setblocking(False)
+    while sent < most * len(data) and select.select([], [connection.socket], [], 2)[1]:
+        sent += connection.socket.send(data[sent % len(data) :])
+    connection.socket.settimeout(60)
+    if sent % len(data):
+        return sent, sent // len(data) + 1, data[sent % len(data) :]
+    return sent, sent // len(data), b""
+
+
+def cpu_s(broker):
+    fields = pathlib.Path(f"/proc/{broker.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_muted_client_that_goes_on_sending_is_not_read(limited, slow):
+    """What it sends stays in its socket: it costs no memory and no time, and others are served. Then all of it is answered."""
+    limit(limited, slow, producer_byte_rate=2500)
+    assert throttled_produce(slow) > 5000
+    memory = memory_bytes(limited)
+    frame = encode_request("Produce", 9, produce_body(TOPIC, KB20), 7, slow.client_id)
+    sent, count, rest = send_while_it_is_taken(slow, frame, 5000)
+    assert sent < 64 << 20
+    with Connection("127.0.0.1", limited.port, client_id="other") as other:
+        assert throttled_produce(other) == 0
+    if not sanitized():
+        assert memory_bytes(limited) - memory < 8 << 20
+    limit(limited, slow, producer_byte_rate=None)
+    began, cpu = time.monotonic(), cpu_s(limited)
+    select.select([slow.socket], [], [], 60)
+    assert cpu_s(limited) - cpu < 0.3 + (time.monotonic() - began) / 2
+    threading.Thread(target=slow.socket.sendall, args=(rest,), daemon=True).start()
+    for _ in range(count):
+        assert slow.receive("Produce", 9)[0] == 7
+
+
+def test_a_member_of_a_group_is_limited_like_anybody(limited, slow):
+    """Each answer says how long, whatever it is about; nothing happens to the member meanwhile."""
+    limit(limited, slow, request_percentage=0.00001)
+    steps = membership(limited, slow, slow.client_id, TOPIC)
+    assert [code for _, code, _, _ in steps] == [79, 0, 0, 0, 0, 0, 0]  # MEMBER_ID_REQUIRED
+    for api, _, told_ms, until_next_s in steps:
+        assert 0 < told_ms <= 1000 and until_next_s * 1000 > told_ms - 1, (api, steps)
 
 
 IP = {"ip": "127.0.0.2"}

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from harness.quotas import fetch_flow, produce_flow, set_quota, try_connections
+from harness.quotas import fetch_flow, membership, produce_flow, set_quota, try_connections
 from harness.requests import connect, create_topic, produce
 from harness.wire import Connection
 
@@ -24,7 +24,7 @@ QUOTA = 200_000
 SETTLED = 3  # by then the beginning is out of the window
 SECONDS = 9  # and six are left: twice the window, in whose rhythm rate and silences swing
 TOLERANCE = 0.15
-SETTINGS = {"quota.window.num": "3", "quota.window.size.seconds": "1"}
+SETTINGS = {"quota.window.num": "3", "quota.window.size.seconds": "1", "group.initial.rebalance.delay.ms": "0"}
 SLOW = {"client-id": "slow"}
 THROTTLED = 89  # THROTTLING_QUOTA_EXCEEDED
 
@@ -171,6 +171,18 @@ def over_the_limit(broker, api, version, name):
         connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
         assert time.monotonic() - before > told_s - 0.01, "not muted"
         return results(second), 1 < told_s < 3 if version < STRICT[api] else 0.5 < told_s <= 2
+
+
+def test_members_of_groups_are_throttled_as_by_kafka(pair):
+    """Far above its share of time: each answer tells a silence of up to a sample's length, and it is kept."""
+    found = {}
+    for kind, broker in pair.items():
+        set_quota(broker, {"client-id": "member"}, request_percentage=0.00001)
+        with Connection("127.0.0.1", broker.port, client_id="member") as connection:
+            steps = membership(broker, connection, "limited", "limited")
+        found[kind] = [(api, code, 0 < told_ms <= 1000, until_next_s * 1000 > told_ms - 1) for api, code, told_ms, until_next_s in steps]
+    assert found["odradek"] == found["kafka"]
+    assert all(throttled and kept for _, _, throttled, kept in found["odradek"]), found
 
 
 def test_addresses_make_as_many_connections_as_with_kafka(pair):
