@@ -2,6 +2,7 @@
 // What a broker's own settings may be is checked before, by the broker that was asked (server/handlers).
 #include "base/error.h"
 #include "base/java_order.h"
+#include "base/map.h"
 #include "config/alter.h"
 #include "config/topic_config.h"
 #include "controller/controller_internal.h"
@@ -28,6 +29,7 @@ struct alteration {
     const struct image_config *before;
     struct config_entry *after;
     size_t after_count;
+    struct map after_by_name; // a request may have very many
     int16_t error;
     struct str message;
 };
@@ -74,18 +76,27 @@ static int operate(struct alteration *a, const struct operation *o, struct str *
     return value->data ? 0 : ERR_NOMEM;
 }
 
-static struct config_entry *entry_of(struct alteration *a, struct str name)
+static struct config_entry *entry_of(const struct alteration *a, struct str name)
 {
-    for (size_t i = 0; i < a->after_count; i++)
-        if (str_equal(a->after[i].name, name))
-            return &a->after[i];
-    return NULL;
+    return map_get(&a->after_by_name, name);
 }
 
-static void take_out(struct alteration *a, struct config_entry *e)
+static int put_in(struct alteration *a, struct str name, struct str value)
 {
-    if (e)
-        *e = a->after[--a->after_count];
+    struct config_entry *e = &a->after[a->after_count++];
+    *e = (struct config_entry){name, value};
+    return map_put(&a->after_by_name, e->name, e);
+}
+
+// The last one takes its place.
+static int take_out(struct alteration *a, struct config_entry *e)
+{
+    (void)map_remove(&a->after_by_name, e->name);
+    const struct config_entry *last = &a->after[--a->after_count];
+    if (e == last)
+        return 0;
+    *e = *last;
+    return map_put(&a->after_by_name, e->name, e);
 }
 
 static int work_out(struct alteration *a)
@@ -94,23 +105,22 @@ static int work_out(struct alteration *a)
     a->after = arena_zalloc(a->arena, had + a->count + 1, sizeof *a->after);
     if (!a->after)
         return ERR_NOMEM;
-    for (size_t i = 0; i < had && !a->replaces; i++)
-        a->after[a->after_count++] = a->before->entries[i];
-    for (size_t i = 0; i < a->count; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < had && !a->replaces; i++)
+        rc = put_in(a, a->before->entries[i].name, a->before->entries[i].value);
+    for (size_t i = 0; rc == 0 && i < a->count; i++) {
         const struct operation *o = &a->operations[i];
         struct config_entry *e = entry_of(a, o->name);
         struct str value;
-        int rc = operate(a, o, &value);
-        if (rc)
-            return rc;
-        if (!value.data)
-            take_out(a, e);
-        else if (e)
+        rc = operate(a, o, &value);
+        if (rc == 0 && value.data && e)
             e->value = value;
-        else
-            a->after[a->after_count++] = (struct config_entry){o->name, value};
+        else if (rc == 0 && value.data)
+            rc = put_in(a, o->name, value);
+        else if (rc == 0 && e)
+            rc = take_out(a, e);
     }
-    return 0;
+    return rc;
 }
 
 // --- whether it may have that ---
@@ -284,11 +294,10 @@ static int alter(struct alteration *a, bool validate_only)
 {
     int rc = work_out(a);
     rc = rc ? rc : check(a);
-    if (rc < 0)
-        return rc;
     if (rc == 0 && !validate_only)
         emit_changes(a);
-    return 0;
+    map_free(&a->after_by_name);
+    return rc < 0 ? rc : 0;
 }
 
 static int alter_all(struct step *s, struct alteration *alterations, size_t count, bool validate_only)

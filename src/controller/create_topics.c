@@ -19,6 +19,7 @@ struct creation {
     const struct create_topics_request_creatable_topic *topic;
     struct create_topics_response_creatable_topic_result *result;
     struct arena *arena;
+    bool *overridden; // of each setting
     int32_t partitions_count;
     struct partition_record *partitions;
 };
@@ -46,13 +47,23 @@ static int check_name(struct creation *c)
     return problem.data ? fail(c, E_INVALID_TOPIC_EXCEPTION, problem) : 0;
 }
 
-// The last value of a name counts.
-static bool overridden(const struct create_topics_request_creatable_topic *t, int32_t at)
+// The last value of a name counts: notes which of the settings have a later one. A request may have very
+// many.
+static int find_overridden(struct creation *c)
 {
-    for (int32_t k = at + 1; k < t->configs_count; k++)
-        if (str_equal(t->configs[k].name, t->configs[at].name))
-            return true;
-    return false;
+    const struct create_topics_request_creatable_topic *t = c->topic;
+    struct map seen = MAP_INIT;
+    int rc = 0;
+    c->overridden = arena_zalloc(c->arena, (size_t)t->configs_count + 1, sizeof *c->overridden);
+    if (!c->overridden)
+        return ERR_NOMEM;
+    for (int32_t i = t->configs_count - 1; rc == 0 && i >= 0; i--) {
+        c->overridden[i] = map_get(&seen, t->configs[i].name) != NULL;
+        if (!c->overridden[i])
+            rc = map_put(&seen, t->configs[i].name, &t->configs[i]);
+    }
+    map_free(&seen);
+    return rc;
 }
 
 // The settings, each name once; *n of them.
@@ -62,7 +73,7 @@ static struct config_entry *entries_of(const struct creation *c, size_t *n)
     struct config_entry *entries = arena_alloc(c->arena, ((size_t)t->configs_count + 1) * sizeof *entries);
     *n = 0;
     for (int32_t i = 0; entries && i < t->configs_count; i++)
-        if (!overridden(t, i))
+        if (!c->overridden[i])
             entries[(*n)++] = (struct config_entry){t->configs[i].name, t->configs[i].value};
     return entries;
 }
@@ -241,7 +252,7 @@ static void emit(struct creation *c)
                                   .resource_name = c->topic->name,
                                   .name = c->topic->configs[i].name,
                                   .value = c->topic->configs[i].value};
-        if (!overridden(c->topic, i))
+        if (!c->overridden[i])
             step_emit(s, &config_record_type, 0, &r);
     }
     for (int32_t i = 0; i < c->partitions_count; i++)
@@ -251,6 +262,7 @@ static void emit(struct creation *c)
 static int create_topic(struct creation *c, bool validate_only)
 {
     int rc = check_name(c);
+    rc = rc ? rc : find_overridden(c);
     rc = rc ? rc : check_configs(c);
     if (rc)
         return rc < 0 ? rc : 0;

@@ -5,6 +5,8 @@
 #include "base/java_order.h"
 #include "config/alter.h"
 
+#include <stdio.h>
+
 static void start_one(struct fixture *f)
 {
     int16_t error;
@@ -247,6 +249,49 @@ static void hash_tables_list_as_javas_do(void **state)
     arena_free(&arena);
 }
 
+#define VERY_MANY 200000
+
+// A request with very many settings costs the controller no more than their number: one that compares each
+// with all others is at it for minutes.
+static void very_many_settings_are_answered(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct controller_event e;
+    static char names[VERY_MANY][16];
+    static struct incremental_alter_configs_request_alterable_config altered[VERY_MANY];
+    static struct create_topics_request_creatable_topic_config made[VERY_MANY];
+    for (int i = 0; i < VERY_MANY; i++) {
+        snprintf(names[i], sizeof names[i], "what-%d", i);
+        altered[i] = (struct incremental_alter_configs_request_alterable_config){
+            .name = str_from(names[i]), .config_operation = CONFIG_SET, .value = STR("1")};
+        made[i] = (struct create_topics_request_creatable_topic_config){str_from(names[i]), STR("1")};
+    }
+    start_one(&f);
+    struct incremental_alter_configs_request q = incremental_alter_configs_request_default;
+    struct incremental_alter_configs_request_alter_configs_resource r = {
+        .resource_type = 2, .resource_name = STR("t"), .configs = altered, .configs_count = VERY_MANY};
+    q.resources = &r;
+    q.resources_count = 1;
+    ask(&f, &e, 44, 1, &q);
+    const struct incremental_alter_configs_response *a = e.response;
+    assert_int_equal(a->responses[0].error_code, E_INVALID_CONFIG);
+    controller_event_free(&e);
+    struct create_topics_request create = create_topics_request_default;
+    struct create_topics_request_creatable_topic t = {.name = STR("u"),
+                                                      .num_partitions = 1,
+                                                      .replication_factor = 1,
+                                                      .configs = made,
+                                                      .configs_count = VERY_MANY};
+    create.topics = &t;
+    create.topics_count = 1;
+    ask(&f, &e, 19, 7, &create);
+    const struct create_topics_response *c = e.response;
+    assert_int_equal(c->topics[0].error_code, E_INVALID_CONFIG);
+    controller_event_free(&e);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +300,7 @@ int main(void)
         cmocka_unit_test(lists_grow_and_shrink),
         cmocka_unit_test(matches_are_parameters_and_patterns),
         cmocka_unit_test(one_of_several_unknown_names_is_told),
+        cmocka_unit_test(very_many_settings_are_answered),
         cmocka_unit_test(hash_tables_list_as_javas_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
