@@ -60,6 +60,14 @@ COSTLY = {
     }),
     "topics to delete": ("DeleteTopics", 5, {"TopicNames": [f"n{number}" for number in range(NAMES)], "TimeoutMs": 60000}),
     "partitions to add": ("CreatePartitions", 3, {"Topics": names("Name", Count=2, Assignments=None), "TimeoutMs": 60000}),
+    "settings to change": ("IncrementalAlterConfigs", 1, {
+        "Resources": names("ResourceName", ResourceType=2, Configs=[{"Name": "retention.ms", "ConfigOperation": 0, "Value": "1000"}]),
+        "ValidateOnly": True,
+    }),
+    "settings to replace": ("AlterConfigs", 2, {
+        "Resources": names("ResourceName", ResourceType=2, Configs=[{"Name": "retention.ms", "Value": "1000"}]),
+        "ValidateOnly": True,
+    }),
     "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
 }  # fmt: skip
 

@@ -409,6 +409,7 @@ const struct api_handler incremental_alter_configs_handler = {.api_key = 44,
                                                               .max_version = 1,
                                                               .advertised_min_version = -1,
                                                               .listeners = LISTENER_BROKER,
+                                                              .worker_bytes = HEAVY_REQUEST_BYTES,
                                                               .handle = handle_incremental_alter_configs};
 
 // --- AlterConfigs ---
@@ -482,4 +483,5 @@ const struct api_handler alter_configs_handler = {.api_key = 33,
                                                   .max_version = 2,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_alter_configs};
