@@ -80,12 +80,13 @@ static bool read_piece(struct scan *s, struct look *l, int32_t partition, int64_
     struct fetch_wanted wanted = {.partition = partition, .offset = from, .max_bytes = SLICE_BYTES};
     if (!http_fetch(s->request, &params, &wanted, 1))
         return false;
-    if (wanted.error == E_OFFSET_OUT_OF_RANGE || !wanted.got || wanted.got->records.size == 0) {
-        *next = to; // it was cut in between, or what is left are gaps
+    bool was_cut = wanted.error == E_OFFSET_OUT_OF_RANGE;
+    if (!was_cut && http_fail_kafka(s->request, wanted.error, STR_NULL))
+        return false;
+    if (was_cut || wanted.got->records.size == 0) {
+        *next = to; // since it was looked for, or what is left are gaps
         return true;
     }
-    if (http_fail_kafka(s->request, wanted.error, STR_NULL))
-        return false;
     struct records_walk walk = {.data = wanted.got,
                                 .from = from,
                                 .to = to,

@@ -19,7 +19,7 @@ static struct client_quotas *quotas_of(const struct request *r)
 
 bool request_limit(const struct request *r, enum image_quota_kind kind, struct quota_limit *out)
 {
-    if (!quotas_of(r) || request_listener(r)->kind != LISTENER_BROKER)
+    if (!quotas_of(r) || r->is_own || request_listener(r)->kind != LISTENER_BROKER)
         return false;
     struct str principal = request_principal(r);
     const char *colon = memchr(principal.data, ':', principal.size);

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness.http import Http, port_of
+from harness.quotas import set_quota
 from harness.requests import connect, create_topic, delete_records
 
 pytestmark = pytest.mark.ours
@@ -81,6 +82,16 @@ def test_pages_have_every_record_once_and_in_order(web, hundred, limit, start):
     assert [n for answer in all_pages for n in numbers(answer)] == (list(range(100)) if start == "earliest" else list(range(99, -1, -1)))
     assert all(len(answer["records"]) <= limit for answer in all_pages)
     assert all_pages[-1]["cursor"] is None
+
+
+def test_quotas_are_for_clients(web, served, hundred):
+    """An answer that a quota held back would look like the partition's end."""
+    set_quota(served, {"client-id": None}, consumer_byte_rate=1, request_percentage=0.001)
+    try:
+        for _ in range(3):
+            assert found(web, hundred, limit=100, from_="earliest") == list(range(100))
+    finally:
+        set_quota(served, {"client-id": None}, consumer_byte_rate=None, request_percentage=None)
 
 
 def test_from_an_offset_and_a_time(web, hundred):
