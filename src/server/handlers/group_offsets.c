@@ -535,6 +535,12 @@ static int merge_deletions(struct request *r, struct offset_delete *d,
                            const struct offset_delete_response *part)
 {
     int rc = 0;
+    if (d->answer.topics_count ==
+        0) { // nothing to merge with: a topic named twice is answered twice, as by Kafka
+        d->answer.topics = part->topics;
+        d->answer.topics_count = part->topics_count;
+        return 0;
+    }
     partition_index_init(&d->index, &r->arena);
     for (int32_t i = 0; i < d->answer.topics_count && rc == 0; i++) {
         struct answered_topic *t = answered(&d->index, d->answer.topics[i].name);

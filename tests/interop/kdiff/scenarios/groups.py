@@ -322,6 +322,8 @@ def offsets_deleted(step, version, prefix):
     step("OffsetDelete", version, body([name], of=""))
     step("OffsetCommit", None, commit(10, group, {at: [(0, 5, "m"), (1, 0, "")]}))
     step("OffsetDelete", version, body(["none"]))
+    step("OffsetDelete", version, body([name, name]))
+    step("OffsetDelete", version, body([name, name], (0, 9)))
     step("OffsetDelete", version, body([name, "none"], (0, 9)))
     step("OffsetFetch", None, fetch_offsets(10, group, None))
     step("OffsetDelete", version, body([]))
