@@ -1,6 +1,7 @@
 """odradek demo: what it writes, what its group makes of it, and how it ends."""
 
 import collections
+import contextlib
 import json
 import pathlib
 import signal
@@ -20,7 +21,7 @@ PARTITIONS = 3
 GROUP = "shop-minutes"
 MINUTE_MS = 60_000
 SOON_S = 120  # to wait for what comes at once on a machine that has nothing else to do
-END_S = 20
+END_S = 60
 CPU_US_MOST = 500  # of an event: 1 % of a core at the usual rate
 
 
@@ -252,7 +253,7 @@ def test_it_does_not_wait_for_a_broker_that_does_not_answer(brokers, broker):
     wait_until(lambda: state(broker) == "Stable", SOON_S, "the group")
     broker.process.signal(signal.SIGSTOP)
     try:
-        demo.terminate_and_wait(END_S)  # committing alone would take longer
+        demo.terminate_and_wait(20)  # committing alone would take longer
     finally:
         broker.process.signal(signal.SIGCONT)
 
@@ -275,7 +276,11 @@ def test_it_costs_next_to_nothing(brokers, broker):
         return sum(end_of(broker.bootstrap, topic, partition) for topic in TOPICS for partition in range(PARTITIONS))
 
     def cpu_us():
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{demo.pid}/task").iterdir()) / 1000
+        us = 0
+        for task in pathlib.Path(f"/proc/{demo.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends
+                us += int((task / "schedstat").read_text().split()[0]) / 1000
+        return us
 
     before, began_us = written(), cpu_us()
     wait_until(lambda: written() >= before + 100, SOON_S, "a hundred events", every_s=0.5)

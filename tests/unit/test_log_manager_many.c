@@ -4,6 +4,7 @@
 #include "storage/log_manager.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #define LOGS 300
 
@@ -148,8 +149,9 @@ static void test_removals_are_synced_once(void **state)
 static struct file_fault refuse_names(void *arg, enum file_call call, int fd, const char *path, size_t size)
 {
     (void)fd, (void)size;
-    int *refused = arg;
-    bool that = call == FILE_CALL_RENAME && strstr(path, "leader-epoch-checkpoint.tmp") && ++*refused == 10;
+    atomic_int *refused = arg; // threads count in it
+    bool that = call == FILE_CALL_RENAME && strstr(path, "leader-epoch-checkpoint.tmp") &&
+                atomic_fetch_add(refused, 1) == 9;
     return (struct file_fault){that ? ENOSPC : 0, 0};
 }
 
@@ -201,7 +203,7 @@ static void test_a_stop_keeps_epochs(void **state)
             assert_int_equal(append_bytes(log, bytes, size, LOG_ORIGIN_CLIENT, epoch, &info), 0);
             set_watermark(log, epoch + 1);
         }
-        int refused = 0;
+        atomic_int refused = 0;
         file_set_fault(epoch == 2 ? refuse_names : NULL, &refused);
         int rc = log_manager_close(p.m, -1);
         file_set_fault(NULL, NULL);
