@@ -129,7 +129,8 @@ static int answer_producer(struct writing *w, struct marking *first,
     return rc;
 }
 
-// The producers that the answer names, each by its first marker, with the others linked to that.
+// The producers that the answer names, each by its first marker, with the others linked to that. Of a request
+// that is spoiled, Kafka names the last marker's partitions alone.
 static size_t distinct_producers(struct writing *w, struct marking **firsts, int64_t *ids, int *rc)
 {
     struct map seen = MAP_INIT;
@@ -141,7 +142,9 @@ static size_t distinct_producers(struct writing *w, struct marking **firsts, int
         int64_t id = m->markers.marker.producer_id;
         struct marking *first = map_int_get(&seen, (uint64_t)id);
         if (first) {
-            first->last = first->last->next = m;
+            if (!w->spoiled)
+                first->last->next = m;
+            first->last = m;
             continue;
         }
         m->last = m;
@@ -168,7 +171,8 @@ static int fill_answer(struct writing *w, struct write_txn_markers_response *out
         rc = w->spoiled ? java_sized_map_order(ids, count, (size_t)w->count, arena, &order)
                         : java_concurrent_map_order(ids, count, arena, &order);
     for (size_t i = 0; i < count && rc == 0; i++)
-        rc = answer_producer(w, firsts[order[i]], &out->markers[out->markers_count++]);
+        rc = answer_producer(w, w->spoiled ? firsts[order[i]]->last : firsts[order[i]],
+                             &out->markers[out->markers_count++]);
     return rc;
 }
 

@@ -372,6 +372,7 @@ def markers_together(step, version, prefix):
         ask(one(bad[0], epoch=bad[1]))
         ask(one(bad[0], ("__consumer_offsets", 0), ("missing", 0), epoch=bad[1]), one(ids[1], (at, 2)))
         ask(one(ids[1], (at, 2)), one(bad[0], ("missing", 0), (at, 0), epoch=bad[1]), one(ids[3], (at, 1)), one(ids[4]))
+        ask(one(bad[0], ("missing", 0), (at, 1), epoch=bad[1]), one(ids[1], (at, 2)), one(bad[0], (at, 0), (other, 1), epoch=bad[1]))
     ends = [{"PartitionIndex": partition, "CurrentLeaderEpoch": -1, "Timestamp": -1} for partition in range(3)]
     step("ListOffsets", 5, {"ReplicaId": -1, "IsolationLevel": 0, "Topics": [{"Name": at, "Partitions": ends}]})
 
