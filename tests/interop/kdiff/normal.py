@@ -33,7 +33,13 @@ OWN_CONFIGS = set(
     num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
 )
 OURS_ALONE = "http.listeners"  # a setting that Kafka has not
+# What their coordinators write is appended in as few batches as milliseconds allow, and each has a header.
+BATCHED_BY_TIME = ("__consumer_offsets", "__transaction_state")
 BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's own classes, and levels
+
+
+def without_size(partition):
+    return {k: v for k, v in partition.items() if k != "PartitionSize"} if isinstance(partition, dict) else partition
 
 
 class Normal:
@@ -47,6 +53,8 @@ class Normal:
         if isinstance(obj, dict):
             if obj.get("Name") in OWN_CONFIGS:
                 return {"Name": obj["Name"]}
+            if obj.get("Name") in BATCHED_BY_TIME and isinstance(obj.get("Partitions"), list):
+                obj = {**obj, "Partitions": [without_size(partition) for partition in obj["Partitions"]]}
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
                 obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
             if obj.get("Configs"):
