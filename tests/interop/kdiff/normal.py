@@ -35,7 +35,14 @@ OWN_CONFIGS = set(
 OURS_ALONE = "http.listeners"  # a setting that Kafka has not
 # What their coordinators write is appended in as few batches as milliseconds allow, and each has a header.
 BATCHED_BY_TIME = ("__consumer_offsets", "__transaction_state")
+LOG_APPEND_TIME, CONTROL = 0x08, 0x20  # of a batch's attributes
 BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's own classes, and levels
+
+
+def without_brokers_time(batch):
+    """A batch that bears the time of its append, or a coordinator's marker, says when each broker did it."""
+    its_own = batch["Attributes"] & (LOG_APPEND_TIME | CONTROL)
+    return {k: v for k, v in batch.items() if not its_own or not k.endswith("Timestamp")}
 
 
 def without_size(partition):
@@ -53,6 +60,8 @@ class Normal:
         if isinstance(obj, dict):
             if obj.get("Name") in OWN_CONFIGS:
                 return {"Name": obj["Name"]}
+            if "BaseTimestamp" in obj:
+                obj = without_brokers_time(obj)
             if obj.get("Name") in BATCHED_BY_TIME and isinstance(obj.get("Partitions"), list):
                 obj = {**obj, "Partitions": [without_size(partition) for partition in obj["Partitions"]]}
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
