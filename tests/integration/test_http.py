@@ -12,16 +12,6 @@ from harness.process import wait_until
 pytestmark = pytest.mark.ours
 
 
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
-
-
 def test_health(web):
     assert web.ask("GET", "/healthz")[:2] == (200, b"ok\n")
     assert web.ask("GET", "/readyz")[:2] == (200, b"ready\n")

@@ -5,21 +5,11 @@ import time
 
 import pytest
 
-from harness.http import CHANGES, Http, OPENAPI, Stream, openapi, operation_of, port_of, quoted
+from harness.http import CHANGES, OPENAPI, openapi, operation_of
 from harness.process import wait_until
 from harness.requests import connect, create_topic
 
 pytestmark = pytest.mark.ours
-
-
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
 
 
 def produce(web, topic, count=1, partition=None, key=None, value=lambda n: f"v{n}", **more):

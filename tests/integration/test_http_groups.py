@@ -2,22 +2,11 @@
 
 import pytest
 
-from harness.http import Http, port_of
 from harness.process import wait_until
 from harness.requests import create_topic
 from harness.transactions import Producer as TransactionalProducer
 
 pytestmark = pytest.mark.ours
-
-
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
 
 
 def write(web, topic, count, partition=0, timestamp=None):

@@ -20,11 +20,6 @@ def served(module_brokers):
     return broker
 
 
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
-
-
 def raw(port, data, timeout_s=20):
     """What comes back for these bytes, up to the end of the stream or of the first answer."""
     with socket.create_connection(("127.0.0.1", port), timeout_s) as connection:

@@ -14,16 +14,6 @@ pytestmark = pytest.mark.ours
 STREAMS = 32
 
 
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
-
-
 def put(web, topic, *values, **more):
     for value in values:
         web.json("POST", f"/api/v1/topics/{topic}/records", {"value": value, **more}, status=201)

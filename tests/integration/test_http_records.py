@@ -5,22 +5,11 @@ import json
 
 import pytest
 
-from harness.http import Http, port_of
 from harness.quotas import set_quota
 from harness.requests import connect, create_topic, delete_records
 
 pytestmark = pytest.mark.ours
 TIME = 1_700_000_000_000
-
-
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
 
 
 def fill(served, topic, count, partitions=3, compression=None, value=lambda n: b"%d" % n, step_ms=1000):

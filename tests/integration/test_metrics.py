@@ -26,16 +26,6 @@ IDLE_MOST_BYTES = 15_000_000
 OTHERS = "(others)"
 
 
-@pytest.fixture(scope="module")
-def served(module_brokers):
-    return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
-
-
 def rows_of(text):
     """{name: (type, labels, help)} of the page's tables of metrics."""
     rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \| ([\w, ]*) \| (.*) \|$", text, re.M)

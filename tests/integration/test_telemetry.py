@@ -4,7 +4,6 @@ import gzip
 
 import pytest
 
-from harness.http import Http, port_of
 from harness.process import wait_until
 from harness.prometheus import scrape
 from harness.requests import connect
@@ -19,11 +18,6 @@ NO_ID = "00" * 16
 @pytest.fixture(scope="module")
 def served(module_brokers):
     return module_brokers.start(settings={"http.listeners": "http://127.0.0.1:0", "telemetry.max.bytes": "10000"})
-
-
-@pytest.fixture
-def web(served):
-    return Http(port_of(served))
 
 
 def subscribe(served, name, **settings):

@@ -12,22 +12,11 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "raft/raft.h"
+#include "seeded.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NODE 1
-
-static uint64_t seed_now, rng;
-
-static uint64_t roll(uint64_t below)
-{
-    rng ^= rng << 13;
-    rng ^= rng >> 7;
-    rng ^= rng << 17;
-    return rng % below;
-}
 
 static struct uuid roll_id(void *context)
 {
@@ -37,16 +26,6 @@ static struct uuid roll_id(void *context)
     memcpy(id.bytes, parts, sizeof id.bytes);
     return id;
 }
-
-#define CHECK(condition, ...)                                                             \
-    do {                                                                                  \
-        if (!(condition)) {                                                               \
-            fprintf(stderr, "seed %llu: %s: ", (unsigned long long)seed_now, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                                 \
-            fputc('\n', stderr);                                                          \
-            exit(1);                                                                      \
-        }                                                                                 \
-    } while (0)
 
 // --- the disk ---
 
