@@ -13,6 +13,7 @@ import time
 
 from harness import java
 from harness.process import Process, run, wait_until
+from harness.wire import Connection
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 SANITIZER_WORDS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "WARNING: ThreadSanitizer")
@@ -82,6 +83,24 @@ def answers(port):
             return len(connection.recv(4)) == 4
     except OSError:
         return False
+
+
+NOT_YET = (3, 6)  # UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER_OR_FOLLOWER
+
+
+def leads_its_partitions(port):
+    """True where the only broker of a cluster is unfenced and serves every partition that the metadata says it leads."""
+    with Connection("127.0.0.1", port, 60) as connection:
+        metadata = connection.call("Metadata", 12, {"Topics": None})
+        node = [broker["NodeId"] for broker in metadata["Brokers"]]
+        ends = [
+            {"Name": topic["Name"], "Partitions": [{"PartitionIndex": p["PartitionIndex"], "Timestamp": -1} for p in led]}
+            for topic in metadata["Topics"]
+            for led in [[p for p in topic["Partitions"] if p["LeaderId"] in node]]
+            if led
+        ]
+        answer = connection.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": ends})
+    return bool(node) and not any(p["ErrorCode"] in NOT_YET for topic in answer["Topics"] for p in topic["Partitions"])
 
 
 def memory_bytes(broker, which="VmRSS"):
@@ -247,6 +266,11 @@ class Kafka(Broker):
     def command(self):
         flags = [*java.BROKER_FLAGS, "-Dkafka.log.level=INFO"]
         return java.command("kafka.Kafka", self.properties_path, flags=flags)
+
+    def wait_ready(self):
+        """Kafka answers before it leads what it led before; then its partitions refuse whoever asks."""
+        super().wait_ready()
+        wait_until(lambda: leads_its_partitions(self.port), self.start_timeout_s, "Kafka to lead its partitions")
 
 
 KINDS = {"odradek": Odradek, "kafka": Kafka}
