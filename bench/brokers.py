@@ -162,10 +162,10 @@ class Broker(Server):
     def command(self):
         raise NotImplementedError
 
-    def start(self):
-        """Starts it; returns the seconds from the start of the process to its first answer."""
-        waiter = subprocess.Popen(self.load.command("wait", self.port, timeout=ANSWER_TIMEOUT_S), text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def start(self, until="wait", **options):
+        """Starts it; returns the seconds from the start of the process to its first answer, or to what the mode `until` waits for."""
+        command = self.load.command(until, self.port, **{"timeout": ANSWER_TIMEOUT_S, **options})
+        waiter = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             time.sleep(0.05)  # the waiter is up before the clock starts
             started_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)

@@ -12,6 +12,8 @@ static const struct {
     bool serves; // until it is killed
 } modes[] = {
     {"wait", "until the broker answers ApiVersions and Metadata", mode_wait, false},
+    {"serve", "until the broker serves the --partitions of each of --count topics, --topic-0 and on",
+     mode_serve, false},
     {"create", "create --topic with --partitions", mode_create, false},
     {"produce", "send ready batches over --connections, --depth in flight, --bytes or --seconds",
      mode_produce, false},

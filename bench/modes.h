@@ -5,6 +5,7 @@
 #include "options.h"
 
 void mode_wait(const struct options *o);   // until ApiVersions and Metadata are answered
+void mode_serve(const struct options *o);  // until its topics' partitions are served
 void mode_create(const struct options *o); // a topic
 void mode_produce(const struct options *o);
 void mode_fetch(const struct options *o);
