@@ -6,12 +6,15 @@
 
 #include <stdlib.h>
 
+static void reload(struct shard *s);
+
 struct coordinator *coordinator_new(const struct coordinator_params *params)
 {
     struct coordinator *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     c->params = *params;
+    c->reload = reload;
     pthread_mutex_init(&c->lock, NULL);
     list_init(&c->to_load);
     return c;
@@ -42,6 +45,16 @@ static void start_loader(struct coordinator *c)
     if (!c->loader_runs)
         log_error("coordinator", "no thread to load %s: its groups stay unavailable",
                   c->params.machine->topic);
+}
+
+static void reload(struct shard *s)
+{
+    struct coordinator *c = s->coordinator;
+    pthread_mutex_lock(&c->lock);
+    if (list_empty(&s->load_node))
+        list_push_back(&c->to_load, &s->load_node);
+    start_loader(c);
+    pthread_mutex_unlock(&c->lock);
 }
 
 // [lock] The shards are made once: how many there are holds until the next start, as a group belongs to the

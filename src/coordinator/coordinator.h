@@ -21,6 +21,7 @@ struct coordinator_params {
     struct flusher *flusher;          // the same; for flush.messages
     int32_t partitions;               // of the internal topic while it does not exist
     int8_t compression;               // of the batches: enum compression
+    int32_t linger_ms;                // how long records wait for others; 0: not at all
     // Shards have their timers on these, by turns.
     struct loop *(*loop_at)(void *arg, unsigned index);
     unsigned loop_count;

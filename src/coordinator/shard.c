@@ -78,14 +78,18 @@ static void on_wake(struct task *task)
 }
 
 // [lock] Lets the answers go, or has them wait. Returns whether `own` may be answered at once.
-static bool give_answers(struct shard *s, struct coordinator_effects *effects,
-                         const struct coordinator_request *own)
+static bool give_answers(struct shard *s, struct list *answered, const struct coordinator_request *own)
 {
     bool at_once = false;
+    if (s->linger.count > 0) { // they may have seen what is not in the log yet
+        while (!list_empty(answered))
+            list_push_back(&s->linger.answered, list_pop_front(answered));
+        return false;
+    }
     bool replicated = list_empty(&s->unreplicated) &&
                       (s->last_offset < 0 || log_high_watermark(s->partition->log) > s->last_offset);
     struct list *node;
-    while ((node = list_pop_front(&effects->answered))) {
+    while ((node = list_pop_front(answered))) {
         struct coordinator_request *r = container_of(node, struct coordinator_request, node);
         r->offset = s->last_offset;
         if (!replicated)
@@ -148,15 +152,15 @@ static struct batch_options options_of(const struct shard *s, const struct coord
     return options;
 }
 
-// [lock] Records [from, to) as one batch.
-static int16_t append_batch(struct shard *s, const struct coordinator_effects *effects, size_t from,
-                            size_t to, int64_t wall_ms)
+// [lock] Records as one batch.
+static int16_t append_batch(struct shard *s, const struct coordinator_record *records, size_t count,
+                            const struct coordinator_producer *producer, int64_t wall_ms)
 {
-    struct batch_options options = options_of(s, &effects->producer);
+    struct batch_options options = options_of(s, producer);
     struct batch_builder builder = {0};
     batch_builder_init(&builder, &options);
-    for (size_t i = from; i < to; i++)
-        batch_builder_add(&builder, wall_ms, effects->records[i].key, effects->records[i].value, NULL, 0);
+    for (size_t i = 0; i < count; i++)
+        batch_builder_add(&builder, wall_ms, records[i].key, records[i].value, NULL, 0);
     struct bytes batch;
     int rc = batch_builder_finish(&builder, &batch);
     struct log_config config;
@@ -167,7 +171,7 @@ static int16_t append_batch(struct shard *s, const struct coordinator_effects *e
         append.log = (struct log_group_append){.bytes = (uint8_t *)(uintptr_t)batch.data,
                                                .size = batch.size,
                                                .origin = LOG_ORIGIN_COORDINATOR,
-                                               .guard = effects->producer.guard};
+                                               .guard = producer->guard};
         partition_append_group(s->partition, &one, 1, wall_ms);
     }
     batch_builder_free(&builder);
@@ -194,7 +198,7 @@ static int16_t append(struct shard *s, struct coordinator_effects *effects, int6
 {
     for (size_t from = 0, to; from < effects->records_count; from = to) {
         to = batch_end(effects, from);
-        int16_t error = append_batch(s, effects, from, to, wall_ms);
+        int16_t error = append_batch(s, effects->records + from, to - from, &effects->producer, wall_ms);
         if (error != E_NONE)
             return client_error(error);
         int64_t base = s->last_offset - (int64_t)(to - from) + 1;
@@ -205,15 +209,132 @@ static int16_t append(struct shard *s, struct coordinator_effects *effects, int6
     return E_NONE;
 }
 
+// Lingering
+
+// [lock] How many bytes of records make a batch.
+static size_t linger_limit(const struct shard *s)
+{
+    struct log_config config;
+    log_get_config(s->partition->log, &config);
+    size_t most = (size_t)config.max_message_bytes;
+    return most < LINGER_BYTES ? most : LINGER_BYTES;
+}
+
+// [lock] Appends what lingers; the answers wait on.
+static int16_t append_lingering(struct shard *s, int64_t wall_ms)
+{
+    static const struct coordinator_producer nobody = {.producer_id = -1};
+    struct linger *l = &s->linger;
+    int16_t error = E_NONE;
+    size_t limit = linger_limit(s);
+    for (size_t from = 0, count; from < l->count && error == E_NONE; from += count) {
+        count = linger_batch(l, from, limit);
+        error = append_batch(s, l->records + from, count, &nobody, wall_ms);
+    }
+    if (error == E_NONE)
+        linger_clear(l);
+    return client_error(error);
+}
+
+static void drop(struct shard *s, int16_t error);
+
+// [lock] The state contains what the log does not: everybody gets the error, and it is rebuilt.
+static void fail(struct shard *s, int16_t error, struct list *answered)
+{
+    while (answered && !list_empty(answered))
+        list_push_back(&s->linger.answered, list_pop_front(answered));
+    struct partition *p = partition_ref(s->partition);
+    drop(s, error);
+    s->partition = p;
+    s->state = SHARD_LOADING;
+    loop_post(s->home, &s->reload);
+}
+
+// [lock] Appends what lingers, and lets its answers go. False: it failed.
+static bool flush(struct shard *s, int64_t wall_ms)
+{
+    if (s->linger.count == 0)
+        return true;
+    int16_t error = append_lingering(s, wall_ms);
+    if (error != E_NONE)
+        fail(s, error, NULL);
+    else
+        give_answers(s, &s->linger.answered, NULL);
+    return error == E_NONE;
+}
+
+void shard_flush(struct shard *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->state == SHARD_ACTIVE)
+        flush(s, clock_wall_ms());
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_linger_timer(struct loop_timer *timer)
+{
+    shard_flush(container_of(timer, struct shard, linger.timer));
+}
+
+static void on_linger_arm(struct task *task)
+{
+    struct shard *s = container_of(task, struct shard, linger.arm);
+    loop_timer_arm(s->home, &s->linger.timer, loop_now_ms(s->home) + s->coordinator->params.linger_ms);
+}
+
+static void on_reload(struct task *task)
+{
+    struct shard *s = container_of(task, struct shard, reload);
+    s->coordinator->reload(s);
+}
+
+// Transactions' records are batches of their own, and so are large ones.
+static bool may_linger(const struct shard *s, const struct coordinator_effects *effects)
+{
+    if (s->coordinator->params.linger_ms == 0 || effects->producer.producer_id >= 0 || effects->divisible)
+        return false;
+    size_t bytes = 0;
+    for (size_t i = 0; i < effects->records_count; i++)
+        bytes += linger_cost(&effects->records[i]);
+    return bytes < linger_limit(s);
+}
+
+// [lock] The records count as appended, and are so later.
+static void linger(struct shard *s, struct coordinator_effects *effects, struct coordinator_now at)
+{
+    int64_t base = log_end_offset(s->partition->log) + (int64_t)s->linger.count;
+    if (s->linger.count == 0)
+        loop_post(s->home, &s->linger.arm);
+    linger_add(&s->linger, effects);
+    for (size_t i = 0; effects->replay && i < effects->records_count; i++)
+        machine_of(s)->replay(s->machine, &effects->records[i], base + (int64_t)i, -1);
+    machine_of(s)->settle(s->machine, E_NONE, at, effects);
+}
+
 // [lock] Does what a step or a tick wants done.
 static bool execute(struct shard *s, struct coordinator_effects *effects, struct coordinator_now at,
                     const struct coordinator_request *own)
 {
-    if (effects->records_count > 0) {
-        int16_t error = append(s, effects, at.wall_ms);
+    int16_t lingering = E_NONE; // the error of what lingered
+    if (effects->records_count > 0 && may_linger(s, effects)) {
+        linger(s, effects, at);
+        if (s->linger.bytes >= LINGER_BYTES)
+            lingering = append_lingering(s, at.wall_ms);
+    } else if (effects->records_count > 0) {
+        lingering = s->linger.count > 0 ? append_lingering(s, at.wall_ms) : E_NONE;
+        int16_t error = lingering == E_NONE ? append(s, effects, at.wall_ms) : lingering;
         machine_of(s)->settle(s->machine, error, at, effects);
     }
-    bool at_once = give_answers(s, effects, own);
+    bool at_once = false;
+    if (lingering != E_NONE) {
+        fail(s, lingering, &effects->answered);
+    } else if (s->linger.count > 0 || list_empty(&s->linger.answered)) {
+        at_once = give_answers(s, &effects->answered, own);
+    } else { // those that waited come first
+        while (!list_empty(&effects->answered))
+            list_push_back(&s->linger.answered, list_pop_front(&effects->answered));
+        at_once = give_answers(s, &s->linger.answered, own);
+    }
     coordinator_effects_reset(effects);
     return at_once;
 }
@@ -283,7 +404,11 @@ bool shard_ask(struct shard *s, struct coordinator_request *r)
             effects.again = false;
             machine_of(s)->step(s->machine, r, at, &effects);
             at_once = execute(s, &effects, at, r);
-        } while (effects.again);
+        } while (effects.again && s->state == SHARD_ACTIVE);
+        if (effects.again) { // the state is gone
+            r->error = E_COORDINATOR_LOAD_IN_PROGRESS;
+            at_once = true;
+        }
         arm(s);
     }
     pthread_mutex_unlock(&s->lock);
@@ -308,10 +433,12 @@ bool shard_mark(struct shard *s, const struct transaction_marker *marker, struct
     bool at_once = true;
     coordinator_effects_init(&effects);
     pthread_mutex_lock(&s->lock);
-    if (can_ask(s, r, &at)) {
+    if (can_ask(s, r, &at) && !flush(s, at.wall_ms)) {
+        r->error = E_COORDINATOR_LOAD_IN_PROGRESS;
+    } else if (s->state == SHARD_ACTIVE) {
         r->error = append_marker(s, marker, at.wall_ms);
         list_push_back(&effects.answered, &r->node);
-        at_once = give_answers(s, &effects, r);
+        at_once = give_answers(s, &effects.answered, r);
         arm(s);
     }
     pthread_mutex_unlock(&s->lock);
@@ -340,15 +467,20 @@ void shard_init(struct shard *s, struct coordinator *c, int32_t index)
                         .wake = TASK_INIT(on_wake),
                         .timer.fire = on_timer,
                         .rearm = TASK_INIT(on_rearm),
+                        .reload = TASK_INIT(on_reload),
                         .armed_ms = NEVER};
     pthread_mutex_init(&s->lock, NULL);
     list_init(&s->unreplicated);
     list_init(&s->waiter.node);
     list_init(&s->load_node);
+    linger_init(&s->linger);
+    s->linger.timer.fire = on_linger_timer;
+    s->linger.arm = TASK_INIT(on_linger_arm);
 }
 
 void shard_free(struct shard *s)
 {
+    linger_free(&s->linger);
     pthread_mutex_destroy(&s->lock);
 }
 
@@ -360,6 +492,9 @@ static void drop(struct shard *s, int16_t error)
     struct coordinator_effects effects;
     coordinator_effects_init(&effects);
     struct list *node;
+    linger_clear(&s->linger);
+    while ((node = list_pop_front(&s->linger.answered)))
+        list_push_back(&s->unreplicated, node);
     while ((node = list_pop_front(&s->unreplicated))) {
         struct coordinator_request *r = container_of(node, struct coordinator_request, node);
         r->response = NULL;

@@ -3,6 +3,7 @@
 #define COORDINATOR_SHARD_H
 
 #include "coordinator/coordinator.h"
+#include "coordinator/linger.h"
 #include "os/loop.h"
 #include "os/thread.h"
 
@@ -22,6 +23,8 @@ struct shard {
     struct list unreplicated;    // answered requests above the high watermark, by offset
     struct partition_waiter waiter;
     struct task wake;
+    struct linger linger;
+    struct task reload;
     struct list load_node; // in the coordinator's queue, under its lock
 
     struct loop_timer timer; // the home loop's
@@ -33,6 +36,8 @@ struct coordinator {
     struct coordinator_params params;
     struct shard *_Atomic shards; // made once, when the topic is first seen
     _Atomic int32_t shard_count;
+
+    void (*reload)(struct shard *s); // a shard waits to be loaded; without its lock
 
     pthread_mutex_t lock; // guards what follows, and the making of shards
     atomic_bool stopping; // read without it while loading
@@ -54,6 +59,9 @@ bool shard_ask(struct shard *s, struct coordinator_request *request);
 bool shard_mark(struct shard *s, const struct transaction_marker *marker,
                 struct coordinator_request *request);
 int32_t shard_epoch(struct shard *s); // -1: not active
+
+// Appends what lingers, now.
+void shard_flush(struct shard *s);
 
 // Rebuilds the state of a shard that was gained. On the loader's thread.
 void shard_load(struct shard *s);

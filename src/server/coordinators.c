@@ -100,7 +100,8 @@ static int64_t topics_version(void *context)
 }
 
 static struct coordinator *start(struct broker *b, const struct coordinator_machine *machine,
-                                 const void *config, int64_t partitions, int64_t compression)
+                                 const void *config, int64_t partitions, int64_t compression,
+                                 int64_t linger_ms)
 {
     struct coordinator_params p = {.machine = machine,
                                    .config = config,
@@ -109,6 +110,7 @@ static struct coordinator *start(struct broker *b, const struct coordinator_mach
                                    .flusher = b->flusher,
                                    .partitions = (int32_t)partitions,
                                    .compression = (int8_t)compression,
+                                   .linger_ms = linger_ms > 0 ? (int32_t)linger_ms : 0,
                                    .loop_at = loop_at,
                                    .loop_count = reactors_count(b->reactors),
                                    .arg = b};
@@ -117,10 +119,11 @@ static struct coordinator *start(struct broker *b, const struct coordinator_mach
 
 static int start_groups(struct broker *b)
 {
-    int64_t partitions = 0, compression = 0;
+    int64_t partitions = 0, compression = 0, linger_ms = 0;
     int rc = group_config_init(&b->group_config, broker_config_now(b));
     rc = rc ? rc : integer(b, STR("offsets.topic.num.partitions"), &partitions);
     rc = rc ? rc : integer(b, STR("offsets.topic.compression.codec"), &compression);
+    rc = rc ? rc : integer(b, STR("group.coordinator.append.linger.ms"), &linger_ms);
     if (rc)
         return rc;
     b->group_config.metadata = (struct group_metadata){.context = b,
@@ -133,7 +136,7 @@ static int start_groups(struct broker *b)
     b->group_config.assign = group_assignments_compute;
     b->group_config.resolve_to = &reactors_at(b->reactors, 0)->loop;
     b->group_config.resolve_context = b;
-    b->groups = start(b, &group_machine, &b->group_config, partitions, compression);
+    b->groups = start(b, &group_machine, &b->group_config, partitions, compression, linger_ms);
     return b->groups ? 0 : ERR_NOMEM;
 }
 
@@ -144,7 +147,7 @@ static int start_transactions(struct broker *b)
     rc = rc ? rc : integer(b, STR("transaction.state.log.num.partitions"), &partitions);
     if (rc)
         return rc;
-    b->transactions = start(b, &transaction_machine, &b->transaction_config, partitions, COMPRESSION_NONE);
+    b->transactions = start(b, &transaction_machine, &b->transaction_config, partitions, COMPRESSION_NONE, 0);
     return b->transactions ? 0 : ERR_NOMEM;
 }
 

@@ -158,3 +158,35 @@ def test_asked_while_it_loads(brokers, tmp_path):
     obstacle.unlink()
     assert answers == {**dict.fromkeys(answers, LOADING), "Heartbeat": 0}
     wait_until(lambda: committed(broker.port, "g") == {0: 5}, 20, "the group, with nothing of what was refused")
+
+
+def batches_in(log):
+    """How many a segment holds; behind them it may have zeros."""
+    count = at = 0
+    while (length := int.from_bytes(log[at + 8 : at + 12], "big")) > 0:
+        count, at = count + 1, at + 12 + length
+    return count
+
+
+@pytest.mark.parametrize("linger_ms, together", [("-1", False), ("0", False), ("2000", True)])
+def test_commits_that_linger(brokers, linger_ms, together):
+    """The commits of many come into the log together, and what was acknowledged is there after kill -9."""
+    broker = brokers.start(settings={"offsets.topic.num.partitions": "1", "group.coordinator.append.linger.ms": linger_ms})
+    count = 50
+    create_topic(broker, "t", count)
+    await_group(broker.port, "g")
+    connections = [connect(broker) for _ in range(count)]
+    for number, connection in enumerate(connections):
+        partition = {"PartitionIndex": number, "CommittedOffset": 7 * number, "CommittedMetadata": ""}
+        body = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": "t", "Partitions": [partition]}]}
+        connection.send("OffsetCommit", 9, body)
+    answers = [connection.receive("OffsetCommit", 9)[1] for connection in connections]
+    assert all(answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0 for answer in answers)
+    for connection in connections:
+        connection.close()
+    broker.kill()
+    log = (broker.partition_directory(TOPIC) / "00000000000000000000.log").read_bytes()
+    assert 0 < batches_in(log) < count / 2 if together else batches_in(log) == count
+    broker.start()
+    await_group(broker.port, "g")
+    assert committed(broker.port, "g") == {number: 7 * number for number in range(count)}

@@ -44,6 +44,7 @@ struct counting {
     struct seen seen;
     struct list parked;
     struct coordinator_request *adding;
+    uint32_t number;
 };
 
 struct wish { // of ADD
@@ -73,7 +74,8 @@ static struct sim {
     bool kept[RECORDS * MOST]; // which values are in the log, as far as replay after an append says
     struct seen truth;
     int32_t epoch;
-    bool loads; // what is replayed now was in the log before
+    bool loads;                                // what is replayed now was in the log before
+    uint32_t states, found_by[RECORDS * MOST]; // how many there have been; which one found a value in the log
 } s;
 
 static void overtake(void);
@@ -85,6 +87,7 @@ static void *create(const void *config)
         overtake();
     struct counting *c = state_alloc(sizeof *c);
     c->seen.offset = -1;
+    c->number = ++s.states;
     list_init(&c->parked);
     return c;
 }
@@ -107,6 +110,7 @@ static void replay(void *state, const struct coordinator_record *record, int64_t
     c->seen.offset = offset;
     if (s.loads) {
         CHECK(s.kept[value], "value %llu was not appended, and is there", (unsigned long long)value);
+        s.found_by[value] = c->number;
         return;
     }
     s.kept[value] = true;
@@ -118,10 +122,26 @@ static void replay_end(void *state, int64_t producer_id, bool committed)
     (void)state, (void)producer_id, (void)committed;
 }
 
+// What lingered when an append failed is gone, as far as nobody was told of it.
+static void find_acknowledged(const struct counting *c)
+{
+    for (size_t i = 0; i < s.asked_count; i++) {
+        const struct asked *a = &s.asked[i];
+        for (uint32_t k = 0; k < a->wish.count && a->answers == 1 && a->request.error == E_NONE; k++)
+            CHECK(s.found_by[a->wish.first + k] == c->number, "value %llu was acknowledged, and is gone",
+                  (unsigned long long)(a->wish.first + k));
+    }
+}
+
 static void loaded(void *state, struct coordinator_now now)
 {
     struct counting *c = state;
     (void)now;
+    if (s.coordinator.params.linger_ms > 0) {
+        find_acknowledged(c);
+        s.truth = c->seen;
+        return;
+    }
     CHECK(c->seen.count == s.truth.count && c->seen.sum == s.truth.sum, "%llu records were loaded of %llu",
           (unsigned long long)c->seen.count, (unsigned long long)s.truth.count);
 }
@@ -258,8 +278,10 @@ static void ask(void)
 {
     CHECK(s.asked_count < REQUESTS && s.next_value + MOST < RECORDS * MOST, "too many requests");
     struct asked *a = &s.asked[s.asked_count++];
+    // What lingered when the state was dropped nobody knows.
+    bool dropped = s.coordinator.params.linger_ms > 0 && !s.shard.machine;
     *a = (struct asked){.request = {.kind = (int)roll(KINDS), .complete = complete, .reply_to = &s.loop},
-                        .known = s.truth.count};
+                        .known = dropped ? 0 : s.truth.count};
     arena_init(&a->request.arena, 0);
     if (a->request.kind == ADD) {
         a->wish = (struct wish){
@@ -313,6 +335,8 @@ static void set_max_bytes(int32_t bytes)
 
 static void fault(void)
 {
+    if (roll(3) == 0)
+        shard_flush(&s.shard); // time has passed
     switch (roll(10)) {
     case 0:
         lead(STRANGER, 1); // the shard does not know yet: appends fail
@@ -389,6 +413,11 @@ static void close_shard(void)
     CHECK(file_remove_tree(s.root) == 0, "%s", s.root);
 }
 
+static void reload(struct shard *shard)
+{
+    (void)shard; // some time: load() or gain()
+}
+
 static void run(uint64_t seed)
 {
     seed_now = seed;
@@ -397,6 +426,9 @@ static void run(uint64_t seed)
     open_shard();
     s.coordinator.params = (struct coordinator_params){
         .machine = &machine, .broker_id = BROKER, .partitions = 1, .loop_at = loop_at, .loop_count = 1};
+    if (seed % 2 == 0)
+        s.coordinator.params.linger_ms = INT32_MAX; // until shard_flush
+    s.coordinator.reload = reload;
     shard_init(&s.shard, &s.coordinator, 0);
     gain();
     for (int i = 0; i < TURNS; i++) {
