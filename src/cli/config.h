@@ -32,6 +32,11 @@ struct str config_resource_text(const struct config_resource *resource, struct a
 int config_alter(struct topic_call *t, const struct config_resource *resources, int32_t resources_count,
                  const struct config_change *changes, int32_t changes_count, bool dry_run);
 
+// With --json: what became of one resource, an entry of the command's one array; which this ends, and the
+// command with it.
+void config_print_result(struct topic_call *t, struct str resource, int16_t error, struct str message);
+int config_finish_results(struct topic_call *t, int status);
+
 extern const struct command config_get_command, config_set_command, config_unset_command;
 
 #endif

@@ -119,6 +119,24 @@ static int alter_request(struct topic_call *t, const struct config_resource *res
     return EXIT_OK;
 }
 
+void config_print_result(struct topic_call *t, struct str resource, int16_t error, struct str message)
+{
+    buffer_text(&t->out, t->out.size ? ",\n{" : "[{");
+    json_member(&t->out, "resource", resource);
+    buffer_text(&t->out, ",");
+    json_member(&t->out, "error", error ? str_from(error_code_name(error)) : STR_NULL);
+    buffer_text(&t->out, ",");
+    json_member(&t->out, "message", message);
+    buffer_text(&t->out, "}");
+}
+
+int config_finish_results(struct topic_call *t, int status)
+{
+    if (t->json && t->out.size)
+        buffer_text(&t->out, "]\n");
+    return topic_finish(t, status);
+}
+
 static int print_altered(struct topic_call *t, const struct incremental_alter_configs_response *r,
                          bool dry_run)
 {
@@ -128,13 +146,7 @@ static int print_altered(struct topic_call *t, const struct incremental_alter_co
         struct str name = config_resource_text(&resource, &t->arena);
         int16_t error = r->responses[i].error_code;
         if (t->json) {
-            buffer_text(&t->out, i ? ",\n{" : "[{");
-            json_member(&t->out, "resource", name);
-            buffer_text(&t->out, ",");
-            json_member(&t->out, "error", error ? str_from(error_code_name(error)) : STR_NULL);
-            buffer_text(&t->out, ",");
-            json_member(&t->out, "message", r->responses[i].error_message);
-            buffer_text(&t->out, i + 1 < r->responses_count ? "}" : "}]\n");
+            config_print_result(t, name, error, r->responses[i].error_message);
             status = error ? EXIT_FAILED : status;
         } else if (error) {
             status = topic_refused(t, name, error, r->responses[i].error_message);
@@ -226,7 +238,7 @@ static int run_change(const struct command *self, int argc, char **argv)
     }
     if (status == EXIT_OK)
         status = change(&t, self == &config_unset_command, dry_run);
-    return topic_finish(&t, status);
+    return config_finish_results(&t, status);
 }
 
 const struct command config_set_command = {.name = "config set",

@@ -14,7 +14,7 @@ static const char help[] =
     "  -n, --dry-run                     only check whether it could be changed\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
     "  -t, --timeout SECONDS             how long to wait (30)\n"
-    "  -j, --json                        arrays of {resource, error, message}\n";
+    "  -j, --json                        one array of {resource, error, message}\n";
 
 enum { ALTER_PARTITIONS = TOPIC_OWN_OPTIONS, ALTER_CONFIG, ALTER_UNSET, ALTER_DRY_RUN };
 
@@ -67,13 +67,8 @@ static int print_grown(struct alter *a, const struct create_partitions_response 
         struct str name = r->results[i].name;
         int16_t error = r->results[i].error_code;
         if (t->json) {
-            buffer_text(&t->out, i ? ",\n{" : "[{");
-            json_member(&t->out, "resource", arena_printf(&t->arena, "topic/%.*s", STR_ARG(name)));
-            buffer_text(&t->out, ",");
-            json_member(&t->out, "error", error ? str_from(error_code_name(error)) : STR_NULL);
-            buffer_text(&t->out, ",");
-            json_member(&t->out, "message", r->results[i].error_message);
-            buffer_text(&t->out, i + 1 < r->results_count ? "}" : "}]\n");
+            config_print_result(t, arena_printf(&t->arena, "topic/%.*s", STR_ARG(name)), error,
+                                r->results[i].error_message);
             status = error ? EXIT_FAILED : status;
         } else if (error) {
             status = topic_refused(t, name, error, r->results[i].error_message);
@@ -134,7 +129,7 @@ static int run(const struct command *self, int argc, char **argv)
         status = alter_configs(&a);
     if (status == EXIT_OK && a.partitions)
         status = grow(&a);
-    return topic_finish(&a.call, status);
+    return config_finish_results(&a.call, status);
 }
 
 const struct command topic_alter_command = {.name = "topic alter",

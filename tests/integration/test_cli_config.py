@@ -91,6 +91,8 @@ def test_topics_are_altered(at):
         [topic] = json.loads(at("topic describe", name, "--json"))
         assert len(topic["partitions"]) == 3
         assert topic["configs"] == {"retention.ms": "60000", "cleanup.policy": "delete,compact"}
+    same = json.loads(at("topic alter", "cli-e", "cli-f", *words[2:4], "--partitions", "4", "--json"))
+    assert same == [{"resource": f"topic/{name}", "error": None, "message": None} for name in ("cli-e", "cli-f") * 2], "one array for both requests"
     at("topic alter", "cli-e", "--unset", "retention.ms", "--unset", "cleanup.policy")
     assert settings(at, "topic/cli-e") == {}
     error = at("topic alter", "cli-e", "--partitions", "2", status=1)
