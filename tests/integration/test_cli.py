@@ -2,8 +2,11 @@
 
 import json
 import os
+import pty
+import select
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,10 +46,16 @@ def at(broker):
 def test_version_and_help_are_told():
     assert odradek("--version")[0].startswith("odradek ")
     assert odradek("--help")[0].startswith("  odradek server")
-    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete", "config", "config get", "config set", "config unset", "quota", "quota list", "quota set", "quota unset", "produce", "consume", "log", "log dump"):
+    for command in ("server", "format", "topic", "topic create", "topic list", "topic describe", "topic alter", "topic delete", "config", "config get", "config set", "config unset", "quota", "quota list", "quota set", "quota unset", "produce", "consume", "log", "log dump", "log verify"):
         text = odradek(*command.split(), "--help")[0]
         assert text.startswith("  "), f"{command} --help begins with an example"
         assert f"odradek {command}" in text
+
+
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"]])
+def test_dev_lists_what_it_does(words):
+    done = subprocess.run([Path(__file__).parents[2] / "dev", *words], capture_output=True, timeout=120, check=True)
+    assert done.stdout.startswith(b"./dev up") and b"./dev test " in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -222,6 +231,47 @@ def test_following(at):
     finally:
         follower.kill()
         follower.wait()
+
+
+def shown(terminal):
+    """What was written to a terminal since the last look."""
+    text = b""
+    while select.select([terminal], [], [], 0)[0]:
+        text += os.read(terminal, 4096)
+    return text
+
+
+def test_progress_is_shown_on_a_terminal_alone(at):
+    at("topic create", "cli-progress")
+    terminal, theirs = pty.openpty()
+    produce = [str(cli_binary()), "produce", "cli-progress", "-b", at.broker.bootstrap]
+    follow = [str(cli_binary()), "consume", "cli-progress", "--follow", "-b", at.broker.bootstrap]
+    quiet = subprocess.Popen(follow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+    loud = subprocess.Popen(follow, stdout=subprocess.DEVNULL, stderr=theirs, preexec_fn=die_with_parent)
+    try:
+        wait_until(lambda: b"0 records, 0.0 MB, 0 records/s" in shown(terminal), 60, "the consumer's progress")
+        loud.terminate()
+        loud.wait()
+        shown(terminal)
+        producer = subprocess.Popen(produce, stdin=subprocess.PIPE, stderr=theirs, bufsize=0, preexec_fn=die_with_parent)
+
+        def goes_on():
+            producer.stdin.write(b"line\n")
+            return b" records/s" in shown(terminal)
+
+        wait_until(goes_on, 60, "the producer's progress")
+        producer.stdin.close()
+        assert producer.wait() == 0
+        assert shown(terminal).endswith(b" records, 0.0 MB\r\n"), "in the end, how many they were"
+        quiet.terminate()
+        assert quiet.stderr.read() == b"", "no terminal, no progress"
+    finally:
+        quiet.kill()
+        loud.kill()
+        quiet.wait()
+        loud.wait()
+        os.close(terminal)
+        os.close(theirs)
 
 
 def test_refused_records_are_told(at):
