@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/logger.h"
+#include "protocol/errors.h"
 
 #include <stdlib.h>
 
@@ -40,6 +41,20 @@ int coordinator_effects_add(struct coordinator_effects *e, struct bytes key, str
     }
     e->records[e->records_count++] = (struct coordinator_record){key, value};
     return 0;
+}
+
+void coordinator_answer(struct coordinator_effects *e, struct coordinator_request *r, void *response)
+{
+    r->response = response;
+    r->error = response ? E_NONE : E_UNKNOWN_SERVER_ERROR;
+    list_push_back(&e->answered, &r->node);
+}
+
+void coordinator_refuse(struct coordinator_effects *e, struct coordinator_request *r, int16_t error)
+{
+    r->response = NULL;
+    r->error = error;
+    list_push_back(&e->answered, &r->node);
 }
 
 static void *or_die(void *memory)

@@ -99,6 +99,10 @@ void coordinator_effects_free(struct coordinator_effects *effects);
 // Adds a record, copied views: key and value live in effects->arena. 0 or ERR_NOMEM.
 int coordinator_effects_add(struct coordinator_effects *effects, struct bytes key, struct bytes value);
 
+// The request's answer: a message in its arena, where NULL says that there was no memory for it; or an error.
+void coordinator_answer(struct coordinator_effects *effects, struct coordinator_request *r, void *response);
+void coordinator_refuse(struct coordinator_effects *effects, struct coordinator_request *r, int16_t error);
+
 // Memory of a state. Never NULL: without memory the process ends with a line (README, invariant 8).
 void *state_alloc(size_t size); // zeroed
 struct str state_str(struct str s);

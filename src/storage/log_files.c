@@ -183,6 +183,18 @@ void log_remove_snapshot(struct log *log, int64_t offset)
         log_warn("storage", "cannot remove %s: %s", path, err_text(rc));
 }
 
+int log_remove_snapshots_above(struct log *log, int64_t offset)
+{
+    int64_t *offsets;
+    size_t count;
+    int rc = log_list_snapshots(log, &offsets, &count);
+    for (size_t i = 0; i < count; i++)
+        if (offsets[i] > offset)
+            log_remove_snapshot(log, offsets[i]);
+    free(offsets);
+    return rc;
+}
+
 // ---------------------------------------------------------------- partition.metadata
 
 int log_read_topic_id(const char *dir, struct uuid *out)

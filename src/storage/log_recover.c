@@ -253,18 +253,6 @@ static uint32_t first_unsure(const struct log *log, const struct recovery *r)
     return i;
 }
 
-static int remove_later_snapshots(struct log *log, int64_t offset)
-{
-    int64_t *offsets;
-    size_t count;
-    int rc = log_list_snapshots(log, &offsets, &count);
-    for (size_t i = 0; i < count; i++)
-        if (offsets[i] > offset)
-            log_remove_snapshot(log, offsets[i]);
-    free(offsets);
-    return rc;
-}
-
 // Whether offsets that this recovery answers for are missing in front of segment i: the one before it lost
 // its tail, just where a batch ends. A log must stay whole up to its end. Where a log is, or was, compacted,
 // gaps are nothing special.
@@ -331,7 +319,7 @@ static int recover_segments(struct recovery *r)
     int64_t first_base = log->segments[first]->base_offset;
     int rc = recall_epochs(r, first);
     if (rc == 0)
-        rc = remove_later_snapshots(log, first_base);
+        rc = log_remove_snapshots_above(log, first_base);
     for (uint32_t i = first; rc == 0 && i < log->segment_count; i++) {
         struct segment *s = log->segments[i];
         rc = recover_segment(r, i);

@@ -227,6 +227,7 @@ int log_write_topic_id(const char *dir, const struct uuid *id, bool sync);
 // The snapshot offsets in the directory, ascending, malloc'd.
 int log_list_snapshots(struct log *log, int64_t **offsets, size_t *count);
 void log_remove_snapshot(struct log *log, int64_t offset);
+int log_remove_snapshots_above(struct log *log, int64_t offset);
 
 // Aborted transactions on disk.
 int log_append_aborted(struct segment *s, const struct txn_index_entry *entries, size_t count,

@@ -162,21 +162,9 @@ static int cut_indexes(struct segment *s, int64_t position, int64_t offset)
     return rc;
 }
 
-static int forget_snapshots(struct log *log, int64_t above)
-{
-    int64_t *offsets;
-    size_t count;
-    int rc = log_list_snapshots(log, &offsets, &count);
-    for (size_t i = 0; i < count; i++)
-        if (offsets[i] > above)
-            log_remove_snapshot(log, offsets[i]);
-    free(offsets);
-    return rc;
-}
-
 static int reload_producers(struct log *log, int64_t offset)
 {
-    int rc = forget_snapshots(log, offset);
+    int rc = log_remove_snapshots_above(log, offset);
     if (rc == 0)
         rc = log_load_producers(log, INT64_MAX, false, clock_wall_ms());
     if (rc)
@@ -275,7 +263,7 @@ int log_truncate_fully(struct log *log, int64_t offset)
         rc = log_make_segment(log, offset, clock_wall_ms(), &fresh);
     pthread_mutex_unlock(&log->rebuild_lock);
     if (rc == 0)
-        rc = forget_snapshots(log, -1);
+        rc = log_remove_snapshots_above(log, -1);
     if (rc == 0) {
         producer_state_clear(&log->producers, offset);
         pthread_mutex_lock(&log->index_lock);

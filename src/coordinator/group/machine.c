@@ -117,22 +117,6 @@ bool group_subscribes(const struct group *g, struct str topic)
     return kind_of(g)->subscribes(g, topic);
 }
 
-// Answers
-
-void answer(struct turn *t, struct coordinator_request *r, void *response)
-{
-    r->response = response;
-    r->error = response ? E_NONE : E_UNKNOWN_SERVER_ERROR; // out of memory for the answer alone
-    list_push_back(&t->effects->answered, &r->node);
-}
-
-void refuse(struct turn *t, struct coordinator_request *r, int16_t error)
-{
-    r->response = NULL;
-    r->error = error;
-    list_push_back(&t->effects->answered, &r->node);
-}
-
 // Timers
 
 void timer_cancel(struct groups *s, struct timer *timer)

@@ -180,6 +180,17 @@ struct turn {
     struct coordinator_effects *effects;
 };
 
+// Gives the answer: response built in request->arena, or NULL and an error.
+static inline void answer(struct turn *t, struct coordinator_request *r, void *response)
+{
+    coordinator_answer(t->effects, r, response);
+}
+
+static inline void refuse(struct turn *t, struct coordinator_request *r, int16_t error)
+{
+    coordinator_refuse(t->effects, r, error);
+}
+
 // shard.c
 
 struct group *group_find(const struct groups *s, struct str id);
@@ -188,9 +199,6 @@ void group_remove(struct group *g); // nobody waits in it
 void group_end(struct group *g);    // the same, but offsets stay, as those of a simple group
 void timer_arm(struct turn *t, struct timer *timer, int64_t delay_ms);
 void timer_cancel(struct groups *s, struct timer *timer);
-// Gives the answer: response built in request->arena, or NULL and an error.
-void answer(struct turn *t, struct coordinator_request *request, void *response);
-void refuse(struct turn *t, struct coordinator_request *request, int16_t error);
 void set_state(struct turn *t, struct group *g, enum group_state state);
 bool group_is_empty(const struct group *g);                   // without members
 void write_tombstones(struct turn *t, const struct group *g); // of the group itself, when it is empty

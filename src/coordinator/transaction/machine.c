@@ -71,22 +71,6 @@ bool txn_epoch_exhausted(int16_t epoch)
     return epoch >= INT16_MAX - 1;
 }
 
-// Answers
-
-void txn_answer(struct txn_turn *t, struct coordinator_request *r, void *response)
-{
-    r->response = response;
-    r->error = response ? E_NONE : E_UNKNOWN_SERVER_ERROR; // out of memory for the answer alone
-    list_push_back(&t->effects->answered, &r->node);
-}
-
-void txn_refuse(struct txn_turn *t, struct coordinator_request *r, int16_t error)
-{
-    r->response = NULL;
-    r->error = error;
-    list_push_back(&t->effects->answered, &r->node);
-}
-
 // What a step writes, and what follows it
 
 struct txn_body *txn_next(struct txn_turn *t, const struct txn *x, enum txn_state state)

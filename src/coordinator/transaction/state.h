@@ -67,12 +67,20 @@ struct txn_turn {
     struct coordinator_effects *effects;
 };
 
+static inline void txn_answer(struct txn_turn *t, struct coordinator_request *r, void *response)
+{
+    coordinator_answer(t->effects, r, response);
+}
+
+static inline void txn_refuse(struct txn_turn *t, struct coordinator_request *r, int16_t error)
+{
+    coordinator_refuse(t->effects, r, error);
+}
+
 struct txn *txn_find(const struct txns *s, struct str id);
 struct txn *txn_create(struct txns *s, struct str id);
 void txn_remove(struct txns *s, struct txn *x);
 const char *txn_state_name(enum txn_state state);
-void txn_refuse(struct txn_turn *t, struct coordinator_request *r, int16_t error);
-void txn_answer(struct txn_turn *t, struct coordinator_request *r, void *response);
 bool txn_epoch_exhausted(int16_t epoch);
 bool txn_preparing(const struct txn *x);
 
