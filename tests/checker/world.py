@@ -46,8 +46,8 @@ SETTINGS = {
 }
 TOPICS = ("in", "txn", "out")
 READERS, CONSUMERS, TRANSFORMERS = "readers", "consumers", "transformers"  # the second of the consumer protocol
-QUIET_S = 60
-PATIENCE_S = 60
+QUIET_S = 120
+PATIENCE_S = 120
 
 
 def serves(connection, api):

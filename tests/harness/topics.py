@@ -3,18 +3,37 @@
 import time
 import uuid
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from harness.process import wait_until
 
 ANSWER_S = 100  # on a busy machine
+NOT_YET = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION,
+)  # fmt: skip
 
 
 def create_topics(bootstrap, names, partitions=1, configs=None):
-    """Creates the topics and returns when the broker has answered for each."""
+    """Creates the topics and returns when the broker leads their partitions: Kafka answers before it does."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": ANSWER_S * 1000})
     wanted = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=configs or {}) for name in names]
     for future in admin.create_topics(wanted, operation_timeout=ANSWER_S, request_timeout=ANSWER_S).values():
         future.result(ANSWER_S + 10)
+    every = [TopicPartition(name, partition) for name in names for partition in range(partitions)]
+    wait_until(lambda: _are_led(admin, every), ANSWER_S, f"the topics {', '.join(names)} to be led")
+
+
+def _are_led(admin, partitions):
+    try:
+        for future in admin.list_offsets({one: OffsetSpec.latest() for one in partitions}, request_timeout=ANSWER_S).values():
+            future.result(ANSWER_S + 10)
+    except KafkaException as problem:
+        if problem.args[0].code() not in NOT_YET:
+            raise
+        return False
+    return True
 
 
 def write_topic(bootstrap, topic, records, **settings):

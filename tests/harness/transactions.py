@@ -3,11 +3,13 @@
 import time
 
 from harness.batch import CONTROL, batch, parse
+from harness.process import wait_until
 from harness.wire import Connection
 
 TRANSACTIONAL = 16
 ABORTED = "00000000"  # the key of such a marker
 AGAIN = (14, 15, 16, 51)  # loading, not available, not coordinator, the end before is still carried through
+PRODUCE_AGAIN = (3, 6, 19)  # and of a partition: not known yet, not led yet, its coordinator could not be asked (Kafka's word for it)
 UNKNOWN_ID = 105
 TIMEOUT_S = 60
 
@@ -18,14 +20,14 @@ class Refused(Exception):
         self.error = error
 
 
-def again(api, ask):
+def again(api, ask, passing=AGAIN):
     """ask() until its error is none of those that pass."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         answer, error = ask()
         if error == 0:
             return answer
-        if error not in AGAIN or time.monotonic() > deadline:
+        if error not in passing or time.monotonic() > deadline:
             raise Refused(api, error)
         time.sleep(0.02)
 
@@ -40,6 +42,17 @@ def await_coordinators(port, names):
                 return state, 0 if state["ErrorCode"] == UNKNOWN_ID else state["ErrorCode"]
 
             again("DescribeTransactions", once)
+
+
+def await_ends(port, names):
+    """What was decided of each id has been carried through."""
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
+
+        def carried_through():
+            states = connection.call("DescribeTransactions", 0, {"TransactionalIds": names})["TransactionStates"]
+            return not any(one["ErrorCode"] or one["TransactionState"].startswith("Prepare") for one in states)
+
+        wait_until(carried_through, TIMEOUT_S, "the ends to be carried through")
 
 
 class Producer:
@@ -110,7 +123,7 @@ class Producer:
             part = answer["Responses"][0]["PartitionResponses"][0]
             return part["BaseOffset"], part["ErrorCode"]
 
-        offset = again("Produce", ask)
+        offset = again("Produce", ask, AGAIN + PRODUCE_AGAIN)
         self.sequences[topic, partition] = sequence + len(values)
         return offset
 

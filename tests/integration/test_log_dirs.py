@@ -70,7 +70,7 @@ class Two:
     def told(self):
         """What the metadata says of the partitions once the controller knows."""
         with connect(self.broker) as connection:
-            wait_until(lambda: metadata_of(connection)[self.bad[0]]["LeaderId"] == -1, 20, "the leader to go")
+            wait_until(lambda: all(metadata_of(connection)[i]["LeaderId"] == -1 for i in self.bad), 20, "the leaders to go")
             found = metadata_of(connection)
         for i in self.bad:
             assert (found[i]["ErrorCode"], found[i]["OfflineReplicas"]) == (LEADER_NOT_AVAILABLE, [1]), found[i]

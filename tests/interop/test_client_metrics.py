@@ -65,4 +65,4 @@ def test_the_java_client_pushes(served, brokers):
     assert client["softwareName"] == "apache-kafka-java"
     assert "org.apache.kafka.consumer.connection.count" in {metric["name"] for metric in client["metrics"]}, client["metrics"]
     assert not refused(web)
-    wait_until(lambda: all(c["instanceId"] != client["instanceId"] for c in web.get("/api/v1/clients")["clients"]), 20, "it to be forgotten")
+    wait_until(lambda: all(c["instanceId"] != client["instanceId"] for c in web.get("/api/v1/clients")["clients"]), 60, "it to be forgotten")

@@ -24,6 +24,7 @@ class Pair:
             broker.settings["advertised.listeners"] = f"PLAINTEXT://{broker.bootstrap}"
             # Retention has its first turn half a minute after each one's start, and takes what is old or below a log's start.
             broker.settings["log.retention.check.interval.ms"] = broker.settings["log.initial.task.delay.ms"] = "3600000"
+            broker.settings["log.cleaner.backoff.ms"] = "3600000"  # nor is what may be compacted a matter of seconds
             broker.settings.update(settings)
             if static_voters:
                 address = broker.settings.pop("controller.quorum.bootstrap.servers")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.process import wait_until
 from harness.kraft import as_static_voter, kraft_version, upgrade, voter_directory
 
 
@@ -15,4 +16,6 @@ def test_the_other_opens_it(brokers, first):
     for kind in (kinds[1], kinds[0]):
         broker.stop()
         broker = brokers.successor(broker, kind).start()
+        if kind == "kafka":  # which may be up before it has read so far
+            wait_until(lambda: kraft_version(broker) == 1, 60, "kraft.version 1")  # noqa: B023
         assert (kraft_version(broker), voter_directory(broker)) == (1, directory)

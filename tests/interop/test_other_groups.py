@@ -105,6 +105,14 @@ def listed(connection):
     return {group["GroupId"]: group["GroupType"] for group in groups}
 
 
+def setting_of(broker, group, name):
+    """As the broker knows it, which follows the controller a moment later."""
+    wanted = {"ResourceType": GROUP, "ResourceName": group, "ConfigurationKeys": [name]}
+    with connect(broker) as connection:
+        answer = connection.call("DescribeConfigs", 4, {"Resources": [wanted]})["Results"][0]
+    return next((one["Value"] for one in answer["Configs"] if one["Name"] == name), None)
+
+
 def produce_some(port):
     records = batch([(b"k", b"%d" % number) for number in range(RECORDS)], ts=now_ms())
     with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
@@ -144,6 +152,7 @@ def test_kept_and_given_back(brokers, how):
     for group in (SHARE, STREAMS, PLAIN):
         await_group(broker.port, group)
     alter(broker, GROUP, SHARE, share_auto_offset_reset="earliest")
+    wait_until(lambda: setting_of(broker, SHARE, "share.auto.offset.reset") == "earliest", TIMEOUT_S, "the setting to be known")
     share, streams = Share(broker.port, topic_id), Streams(broker.port)
     wait_until(lambda: share.beat()["Assignment"] is not None, TIMEOUT_S, "the share group's assignment", every_s=0.2)
     wait_until(lambda: share.fetch() == [(0, RECORDS - 1)], TIMEOUT_S, "its records")

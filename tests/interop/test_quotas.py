@@ -45,7 +45,7 @@ def near(value, wanted, tolerance=TOLERANCE):
     return abs(value - wanted) <= wanted * tolerance
 
 
-def agree(check, times=3):
+def agree(check, times=5):
     """What is measured here hangs on the machine's other work, too: it holds in one of some tries. What is wrong holds in none."""
     for left in reversed(range(times)):
         try:
@@ -175,14 +175,19 @@ def over_the_limit(broker, api, version, name):
 
 def test_members_of_groups_are_throttled_as_by_kafka(pair):
     """Far above its share of time: each answer tells a silence of up to a sample's length, and it is kept."""
-    found = {}
-    for kind, broker in pair.items():
-        set_quota(broker, {"client-id": "member"}, request_percentage=0.00001)
-        with Connection("127.0.0.1", broker.port, client_id="member") as connection:
-            steps = membership(broker, connection, "limited", "limited")
-        found[kind] = [(api, code, 0 < told_ms <= 1000, until_next_s * 1000 > told_ms - 1) for api, code, told_ms, until_next_s in steps]
-    assert found["odradek"] == found["kafka"]
-    assert all(throttled and kept for _, _, throttled, kept in found["odradek"]), found
+    tries = itertools.count()
+
+    def compare():
+        found, name = {}, f"member.{next(tries)}"
+        for kind, broker in pair.items():
+            set_quota(broker, {"client-id": name}, request_percentage=0.00001)  # Kafka shows it a moment before it is in force
+            with Connection("127.0.0.1", broker.port, client_id=name) as connection:
+                steps = membership(broker, connection, name, "limited")
+            found[kind] = [(api, code, 0 < told_ms <= 1000, until_next_s * 1000 > told_ms - 1) for api, code, told_ms, until_next_s in steps]
+        assert found["odradek"] == found["kafka"]
+        assert all(throttled and kept for _, _, throttled, kept in found["odradek"]), found
+
+    agree(compare)
 
 
 def test_addresses_make_as_many_connections_as_with_kafka(pair):

@@ -28,7 +28,7 @@ def fill(bootstrap):
 def consumer(bootstrap, group):
     settings = {
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
-        "isolation.level": "read_committed", "session.timeout.ms": 6000,
+        "isolation.level": "read_committed",
     }  # fmt: skip
     made = confluent_kafka.Consumer(settings)
     made.subscribe(["in"])

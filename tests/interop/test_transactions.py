@@ -11,7 +11,7 @@ from harness import java
 from harness.batch import parse
 from harness.process import wait_until
 from harness.topics import create_topics
-from harness.transactions import Producer, is_settled, read
+from harness.transactions import Producer, await_ends, is_settled, read
 from harness.wire import message
 from interop import disk
 
@@ -81,6 +81,7 @@ def lives(port):
         if version >= 2:
             producer.end(False)
         producer.close()
+    await_ends(port, ["old", "new"])  # what ends the last one is written after its answer
 
 
 @pytest.mark.timeout(300)

@@ -50,8 +50,9 @@ def without_size(partition):
 
 
 class Normal:
-    """Replaces ids by the order in which they were first seen, drops what differs by nature, sorts lists. own: of all groups that
-    are listed, only those of the prefix count; what becomes of others' members, and when, is not asked."""
+    """Replaces ids by the order in which they were first seen, drops what differs by nature, sorts lists. own: of all groups and
+    transactions that are listed, only those of the prefix count; what becomes of others' members, which transaction of another
+    scenario has timed out, and when, is not asked."""
 
     def __init__(self, prefix, own=False):
         self.seen, self.prefix, self.own = {}, prefix, own
@@ -74,6 +75,8 @@ class Normal:
         if key == "Partitions" and isinstance(obj, list) and all(isinstance(x, int) for x in obj):
             return sorted(obj)  # of a transaction: Kafka has them in a hash set
         if isinstance(obj, list):
+            if self.own and key == "TransactionStates":  # of those that are listed; where they are described, each has an error
+                obj = [x for x in obj if "ErrorCode" in x or x["TransactionalId"].startswith(self.prefix)]
             if self.own and key == "Groups":
                 obj = [x for x in obj if "ProtocolType" not in x or "Members" in x or x["GroupId"].startswith(self.prefix)]
             return self._sorted([self(x, key) for x in sorted(obj, key=self._order)])

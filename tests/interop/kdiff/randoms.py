@@ -62,7 +62,7 @@ BY_NAME = {
     "ElectionType": [0, 1, 3],
     "CommittedOffset": [0, 7, -1],
     "ProducerEpoch": [-1, 0, 1],
-    "TransactionTimeoutMs": [60000, 0, -1, 1 << 30],
+    "TransactionTimeoutMs": [900000, 0, -1, 1 << 30],  # none that ends while the run goes on
     "GenerationId": [-1, 0, 1, 2, 3],
     "GenerationIdOrMemberEpoch": [-1, 0, 1, 2, 3],
     "MemberId": ["", "nobody", "@member", "@member", "@earlier member"],

@@ -1,8 +1,7 @@
 """Groups of the consumer protocol (KIP-848)."""
 
-import time
-
-from interop.kdiff.scenarios.groups import commit, ready
+from interop.kdiff.run import within
+from interop.kdiff.scenarios.groups import REBALANCE_MS, commit, ready
 from interop.kdiff.scenarios import parts
 from interop.kdiff.scenarios.parts import topic_id
 
@@ -10,6 +9,7 @@ from interop.kdiff.scenarios.parts import topic_id
 # within one, on a machine that is busy, too.
 SETTINGS = {"group.consumer.assignment.interval.ms": "3000"}
 INTERVAL_S = 3.1
+IN_TIME_S = 2.5
 IDS = ("M" * 22, "N" * 22, "O" * 22)
 
 
@@ -22,7 +22,7 @@ def topic(step, name, partitions):
 def beat(group, member, epoch, **more):
     """A heartbeat; the first of a member (epoch 0) says everything. member: an id, or the name of a kept answer."""
     if epoch == 0:
-        first = {"RebalanceTimeoutMs": 5000, "SubscribedTopicNames": [], "TopicPartitions": []}
+        first = {"RebalanceTimeoutMs": REBALANCE_MS, "SubscribedTopicNames": [], "TopicPartitions": []}
         more = {**first, **more}
 
     def body(context):
@@ -79,6 +79,7 @@ def refused(step, version, prefix):
     look(step, group, "")
 
 
+@within(IN_TIME_S)
 def life(step, version, prefix):
     group, name = prefix + "g", prefix + "t"
     topic(step, name, 3)
@@ -92,7 +93,7 @@ def life(step, version, prefix):
     step("ConsumerGroupHeartbeat", version, beat(group, "nobody", 1))
     step("ConsumerGroupHeartbeat", version, beat(group, "nobody", -1))
     step("ConsumerGroupHeartbeat", version, beat(group, "a", None, InstanceId="i"))
-    full = {"RebalanceTimeoutMs": 5000, "SubscribedTopicNames": [name], "TopicPartitions": own(id_of, 0, 1, 2)}
+    full = {"RebalanceTimeoutMs": REBALANCE_MS, "SubscribedTopicNames": [name], "TopicPartitions": own(id_of, 0, 1, 2)}
     step("ConsumerGroupHeartbeat", version, beat(group, "a", None, **full))
     step("ListGroups", None, {"StatesFilter": ["Stable"], "TypesFilter": ["Consumer"]})
     step("ConsumerGroupHeartbeat", version, beat(group, "a", 0, SubscribedTopicNames=[name]), keep="a")  # again
@@ -104,6 +105,7 @@ def life(step, version, prefix):
     look(step, group)
 
 
+@within(IN_TIME_S)
 def empty_subscription(step, version, prefix):
     group, name = prefix + "g", prefix + "t"
     ready(step, group)
@@ -122,6 +124,7 @@ def empty_subscription(step, version, prefix):
     step("DeleteGroups", None, {"GroupsNames": [group]})
 
 
+@within(IN_TIME_S)
 def two_members(step, version, prefix):
     """A second one comes, the first gives up its half, the second leaves."""
     group, name = prefix + "g", prefix + "t"
@@ -133,7 +136,7 @@ def two_members(step, version, prefix):
     heart(IDS[0], 0, keep="a", **subscribed)
     heart(IDS[1], 0, keep="b", **subscribed)
     look(step, group)
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("b", None, keep="b")
     look(step, group)
     heart("a", None, TopicPartitions=own(id_of, 0, 1, 2, 3), keep="a")
@@ -149,7 +152,7 @@ def two_members(step, version, prefix):
     look(step, group)
     heart("b", -1)
     look(step, group)
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("a", None, keep="a")
     look(step, group)
     heart("a", 1, TopicPartitions=own(id_of))
@@ -157,11 +160,12 @@ def two_members(step, version, prefix):
     heart("a", None, SubscribedTopicNames=["none"], keep="a")
     look(step, group)
     heart("a", None, TopicPartitions=own(id_of), keep="a")
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("a", None, TopicPartitions=own(id_of), keep="a")
     look(step, group)
 
 
+@within(IN_TIME_S)
 def static_members(step, version, prefix):
     group, name = prefix + "g", prefix + "t"
     topic(step, name, 2)
@@ -196,6 +200,7 @@ def static_members(step, version, prefix):
     look(step, group)
 
 
+@within(IN_TIME_S)
 def offsets(step, version, prefix):
     """version: of OffsetCommit."""
     group, name = prefix + "g", prefix + "t"
@@ -208,7 +213,7 @@ def offsets(step, version, prefix):
     for member, epoch in ((IDS[0], 2), (IDS[0], 1), (IDS[0], 3), (IDS[0], -1), ("nobody", 2), ("", -1), ("", 2)):
         step("OffsetCommit", version, commit(version, group, names, epoch, member))
     step("ConsumerGroupHeartbeat", 1, beat(group, IDS[1], 0, SubscribedTopicNames=[name]), keep="b")
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("b", None, keep="b")
     heart("a", None, keep="a")
     for epoch in (2, 3):
@@ -234,6 +239,7 @@ def offsets(step, version, prefix):
     look(step, group)
 
 
+@within(IN_TIME_S)
 def assignors(step, version, prefix):
     group, one, two = prefix + "g", prefix + "t", prefix + "u"
     topic(step, one, 3)
@@ -248,15 +254,16 @@ def assignors(step, version, prefix):
     heart(IDS[1], 0, keep="b", SubscribedTopicNames=[one, two], ServerAssignor="uniform")
     look(step, group, ignore=shares)
     heart(IDS[2], 0, keep="c", SubscribedTopicNames=[two], ServerAssignor="uniform")
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("c", None, keep="c")
     look(step, group, ignore=shares)
     heart("b", None, ServerAssignor="range", SubscribedTopicNames=[two], RackId="r", keep="b")
-    time.sleep(INTERVAL_S)
+    step.pause(INTERVAL_S)
     heart("b", None, keep="b")
     look(step, group, ignore=shares)
 
 
+@within(IN_TIME_S)
 def another_instance(step, version, prefix):
     """It is found under the id that it gave up, too."""
     group, name = prefix + "g", prefix + "t"

@@ -1,9 +1,9 @@
 """Groups that go over from the classic protocol to the consumer protocol, and back, while their members stay."""
 
 import struct
-import time
 
-from interop.kdiff.scenarios.consumer_protocol import IDS, INTERVAL_S, beat, look
+from interop.kdiff.run import within
+from interop.kdiff.scenarios.consumer_protocol import IDS, IN_TIME_S, INTERVAL_S, beat, look
 from interop.kdiff.scenarios.consumer_protocol import own as owned_ids
 from interop.kdiff.scenarios.groups import describe, heartbeat, join, leave, member, member_of, ready, sync
 from interop.kdiff.scenarios.parts import topic, topic_id
@@ -47,6 +47,7 @@ def rejoin(step, group, name, *owned):
     step("Heartbeat", 4, heartbeat(group, "me"))
 
 
+@within(IN_TIME_S)
 def both_ways(step, version, prefix):
     group, name = prefix + "g", prefix + "t"
     topic(step, name, 2)
@@ -83,6 +84,7 @@ def both_ways(step, version, prefix):
     describe(step, group)
 
 
+@within(IN_TIME_S)
 def leaves(step, version, prefix):
     """The classic member goes first."""
     group, name = prefix + "g", prefix + "t"
@@ -102,6 +104,7 @@ def leaves(step, version, prefix):
     look(step, group)
 
 
+@within(IN_TIME_S)
 def removed(step, version, prefix):
     """Members are removed by name, whatever their protocol: by their id, by their instance, several at once, strangers."""
     group, name = prefix + "g", prefix + "t"
@@ -109,7 +112,7 @@ def removed(step, version, prefix):
     ready(step, group)
     classic(step, group, name, 0, 1)
     for at, instance in enumerate(("i0", "i1", "i2")):
-        time.sleep(INTERVAL_S)
+        step.pause(INTERVAL_S)
         step("ConsumerGroupHeartbeat", version, beat(group, IDS[at], 0, SubscribedTopicNames=[name], InstanceId=instance), keep=instance)
     leaver = lambda member, instance=None: {"MemberId": member, "GroupInstanceId": instance, "Reason": None}  # noqa: E731
     ask = lambda *members: {"GroupId": group, "Members": list(members)}  # noqa: E731

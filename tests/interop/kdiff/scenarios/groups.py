@@ -4,6 +4,7 @@ from interop.kdiff.run import give_time
 from interop.kdiff.scenarios.parts import topic, topic_id
 
 LOADING = (14, 15, 16)
+REBALANCE_MS = 15000  # longer than a machine stands still, shorter than an answer is waited for
 SUBSCRIPTION = b"\0\0\0\0\0\1\0\1t\xff\xff\xff\xff"
 
 
@@ -19,6 +20,7 @@ def ready(step, *groups):
             )
 
         give_time(coordinates, every_s=0.1)
+    step.restart_clock()
 
 
 def protocols(*names, metadata=SUBSCRIPTION):
@@ -27,7 +29,7 @@ def protocols(*names, metadata=SUBSCRIPTION):
 
 def join(group, member="", names=("range",), kind="consumer", metadata=SUBSCRIPTION, **more):
     """A JoinGroup request; member may be a function of what a side keeps."""
-    base = {"GroupId": group, "SessionTimeoutMs": 30000, "RebalanceTimeoutMs": 3000, "ProtocolType": kind}
+    base = {"GroupId": group, "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": REBALANCE_MS, "ProtocolType": kind}
     made = {**base, "Protocols": protocols(*names, metadata=metadata), **more}
     return lambda context: {**made, "MemberId": member(context) if callable(member) else member}
 
