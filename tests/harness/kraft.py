@@ -31,4 +31,4 @@ def upgrade(broker):
     with connect(broker) as connection:
         answer = connection.call("UpdateFeatures", 2, {"timeoutMs": 20000, "FeatureUpdates": [feature]})
     assert answer["ErrorCode"] == 0, answer
-    wait_until(lambda: kraft_version(broker) == 1, 20, "kraft.version 1")  # Kafka's broker follows a moment later
+    wait_until(lambda: kraft_version(broker) == 1, 60, "kraft.version 1")  # Kafka's broker follows a moment later

@@ -18,7 +18,7 @@ def set_quota(broker, entity, **values):
     with Connection("127.0.0.1", broker.port, client_id="admin") as admin:
         answer = admin.call("AlterClientQuotas", 1, {"Entries": [{"Entity": who, "Ops": ops}]})
         assert all(entry["ErrorCode"] == 0 for entry in answer["Entries"]), answer
-        wait_until(lambda: wanted.items() <= quotas_of(admin, entity).items(), 30, "the quota")
+        wait_until(lambda: wanted.items() <= quotas_of(admin, entity).items(), 60, "the quota")
 
 
 def quotas_of(admin, entity):

@@ -21,7 +21,7 @@ def create_topic(broker, name, partitions=1, **configs):
         answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 20000})["Topics"][0]
         assert answer["ErrorCode"] == 0, answer
         for i in range(partitions):
-            wait_until(lambda i=i: error(end_offset(connection, name, i)) == 0, 20, f"a leader of {name}-{i}")
+            wait_until(lambda i=i: error(end_offset(connection, name, i)) == 0, 60, f"a leader of {name}-{i}")
     return answer["TopicId"]
 
 

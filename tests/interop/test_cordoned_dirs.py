@@ -47,7 +47,7 @@ class Asked:
         return [counts[path] for path in self.paths.values()]
 
     def placed(self, connection, topic, count):
-        wait_until(lambda: sum(self.where(connection, topic)) == count, 20, f"{count} logs of {topic}")
+        wait_until(lambda: sum(self.where(connection, topic)) == count, 60, f"{count} logs of {topic}")
         self.note(f"where {topic} lies", self.where(connection, topic))
 
     def alter(self, connection, value, name="1"):
@@ -64,9 +64,9 @@ class Asked:
 
     def sees(self, connection, *seen, creates=True):
         paths = [self.paths[one] for one in seen]
-        wait_until(lambda: cordoned(connection) == paths, 20, f"{seen} to be cordoned")
+        wait_until(lambda: cordoned(connection) == paths, 60, f"{seen} to be cordoned")
         able = lambda: (try_create(connection, "probe", validate=True)[0] == 0) == creates  # noqa: E731
-        wait_until(able, 20, f"topics to be {'created' if creates else 'refused'}")
+        wait_until(able, 60, f"topics to be {'created' if creates else 'refused'}")
 
     def serves(self, connection, topic, partitions):
         for i in range(partitions):

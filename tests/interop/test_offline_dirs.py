@@ -75,9 +75,9 @@ def ask(brokers, kind, what):
             found = metadata_of(connection)
             return all(found[i][1] == 1 for i in good) and all(found[i][1] == -1 for i in bad)
 
-        wait_until(settled, 30, "the leaders of the broken directory's partitions to go")
+        wait_until(settled, 60, "the leaders of the broken directory's partitions to go")
         for i in range(PARTITIONS):
-            wait_until(lambda i=i: (error(end_offset(connection, "t", i)) == 0) == (i in good), 30, f"partition {i}")
+            wait_until(lambda i=i: (error(end_offset(connection, "t", i)) == 0) == (i in good), 60, f"partition {i}")
         found = metadata_of(connection)
         for name, some in (("good", good), ("bad", bad)):
             for i in some:

@@ -109,7 +109,7 @@ def listener_comes_and_goes(step, version, prefix):
     alter(step, version, more)
     through = [Side(side.name, f"127.0.0.1:{side.context['port']}", side.timeout_s) for side in step.run.sides]
     for side in through:
-        wait_until(lambda: listens(side.port), 20, f"{side.name} to listen")  # noqa: B023
+        wait_until(lambda: listens(side.port), 60, f"{side.name} to listen")  # noqa: B023
     extra = Run(*through, out=step.run.out)
     extra.ranges = step.run.ranges
     for api, body in (("Metadata", {"Topics": []}), ("DescribeCluster", {}), ("FindCoordinator", {"KeyType": 0})):
@@ -117,7 +117,7 @@ def listener_comes_and_goes(step, version, prefix):
     step.run.bad += extra.bad
     alter(step, version, [("listeners", None), (MAP, None)])
     for side in through:
-        wait_until(lambda: not listens(side.port), 20, f"{side.name} to listen no more")  # noqa: B023
+        wait_until(lambda: not listens(side.port), 60, f"{side.name} to listen no more")  # noqa: B023
 
 
 def listens(port):
