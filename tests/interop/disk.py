@@ -3,6 +3,7 @@
 import re
 
 from harness import java
+from harness.process import wait_until
 
 COMPLAINTS = re.compile(
     r"mismatch|non-consecutive|isvalid: false|out of order|missing|corrupt|exception|could not|invalid", re.IGNORECASE
@@ -52,6 +53,16 @@ def check_metadata(data):
     return out
 
 
-def metadata_shell(data, *command):
+def metadata_shell_shows(data, words, *command):
+    """The tool waits until it has read the log, but not until it has made a picture of it: on a busy machine it may print less, or nothing."""
     log = data / METADATA / "00000000000000000000.log"
-    return java.tool("kafka-metadata-shell", "--snapshot", log, *command)
+    printed = []
+
+    def shows():
+        printed.append(java.tool("kafka-metadata-shell", "--snapshot", log, *command))
+        return words in printed[-1]
+
+    try:
+        wait_until(shows, 120, words)
+    except TimeoutError:
+        raise AssertionError(f"kafka-metadata-shell {command} never shows {words}:\n" + "\n".join(printed)) from None

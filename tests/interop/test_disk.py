@@ -101,9 +101,8 @@ def test_kafka_tools_read_it_all(brokers):
     metadata = disk.check_metadata(broker.data)
     for word in ("TOPIC_RECORD", "PARTITION_RECORD", "REGISTER_BROKER_RECORD", "FEATURE_LEVEL_RECORD", "segments"):
         assert word in metadata, f"no {word} in the metadata log"
-    assert "segments" in disk.metadata_shell(broker.data, "ls", "/image/topics/byName")
-    shown = disk.metadata_shell(broker.data, "cat", "/image/topics/byName/segments/0")
-    assert "PartitionRegistration(replicas=[1]" in shown, shown
+    disk.metadata_shell_shows(broker.data, "segments", "ls", "/image/topics/byName")
+    disk.metadata_shell_shows(broker.data, "PartitionRegistration(replicas=[1]", "cat", "/image/topics/byName/segments/0")
     assert (broker.data / ".kafka_cleanshutdown").exists()
 
 
