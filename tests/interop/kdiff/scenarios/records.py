@@ -73,6 +73,10 @@ def fetch_limits(step, version, prefix):
     if version >= 12:
         ask(fetch_partition(0, 0, LastFetchedEpoch=0), IsolationLevel=1)
         ask(fetch_partition(0, 0, LastFetchedEpoch=5), IsolationLevel=1)
+        # From where the reader's last epoch has not come to here: it is told where that ended (KIP-320).
+        for offset in (5, 6, 99):
+            ask(fetch_partition(0, offset, LastFetchedEpoch=0))
+        ask(fetch_partition(0, 99, LastFetchedEpoch=0), fetch_partition(0, 99, LastFetchedEpoch=-1), fetch_partition(1, 0))
     ask(first, MaxBytes=1)
     ask(first, MinBytes=100000)
     if version >= 7:
