@@ -21,6 +21,19 @@ def start_offset(connection, topic, partition=0):
     return end_offset(connection, topic, partition, EARLIEST)["Offset"]
 
 
+def test_topics_that_must_not_be_deleted_stay(brokers):
+    """delete.topic.enable=false, as Kafka answers it in each version of the request."""
+    broker = brokers.start(settings={"delete.topic.enable": "false"})
+    create_topic(broker, "kept")
+    with connect(broker) as connection:
+        produce(connection, "kept", [(b"k", b"v")])
+        for version in range(1, 7):
+            named = {"Topics": [{"Name": "kept"}]} if version >= 6 else {"TopicNames": ["kept"]}
+            [answer] = connection.call("DeleteTopics", version, {**named, "TimeoutMs": 10000})["Responses"]
+            assert (answer["Name"], answer["ErrorCode"]) == ("kept", 73 if version >= 3 else 42)  # TOPIC_DELETION_DISABLED, INVALID_REQUEST
+        assert values(fetch(connection, "kept", 0)[1]) == [b"v"]
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_deleted_records_stay_deleted(brokers, how):
     broker = brokers.start()
