@@ -156,32 +156,29 @@ int records_walk(struct records_walk *w)
 struct first {
     bool (*each)(void *context, const struct found_record *record);
     void *context;
-    bool found;
 };
 
 static bool take_first(void *context, const struct found_record *record)
 {
-    struct first *f = context;
-    f->found = true;
+    const struct first *f = context;
     f->each(f->context, record);
     return false;
 }
 
-int http_first_record(struct http_request *r, struct str topic, int32_t partition, int64_t offset,
-                      bool (*each)(void *context, const struct found_record *record), void *context)
+int16_t http_first_record(struct http_request *r, struct str topic, int32_t partition, int64_t offset,
+                          bool (*each)(void *context, const struct found_record *record), void *context)
 {
     // One byte: the broker sends one batch whole.
     struct fetch_params params = {.topic = topic, .max_bytes = 1};
     struct fetch_wanted wanted = {.partition = partition, .offset = offset, .max_bytes = 1};
-    struct first first = {each, context, false};
     if (!http_fetch(r, &params, &wanted, 1) || wanted.error != E_NONE)
-        return ERR_NOT_FOUND;
+        return wanted.error;
     struct records_walk walk = {.data = wanted.got,
                                 .from = offset,
                                 .to = INT64_MAX,
                                 .limit_bytes = UNPACK_BYTES,
                                 .each = take_first,
-                                .context = &first};
+                                .context = &(struct first){each, context}};
     records_walk(&walk);
-    return first.found ? 0 : ERR_NOT_FOUND;
+    return E_NONE;
 }

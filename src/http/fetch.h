@@ -54,8 +54,9 @@ struct records_walk {
 };
 int records_walk(struct records_walk *w);
 
-// The record with this offset, or the first one behind it. ERR_NOT_FOUND: none came.
-int http_first_record(struct http_request *r, struct str topic, int32_t partition, int64_t offset,
-                      bool (*each)(void *context, const struct found_record *record), void *context);
+// The record with this offset, or the first one behind it: `each` gets it, where there is one. Returns the
+// partition's error.
+int16_t http_first_record(struct http_request *r, struct str topic, int32_t partition, int64_t offset,
+                          bool (*each)(void *context, const struct found_record *record), void *context);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct offset_fetch_response_offset_fetch_response_topics fetched_topic;
 // Of a topic's partitions 0 .. count-1.
 struct topic_ends {
     int32_t count;
-    int64_t *end;
+    const struct http_offset *end;
 };
 
 static bool no_memory(struct http_request *r)
@@ -31,12 +31,12 @@ static bool no_memory(struct http_request *r)
 }
 
 // The end of each partition below `count`. NULL when it is answered.
-static const int64_t *ends_of(struct ends *ends, struct str topic, int32_t count)
+static const struct http_offset *ends_of(struct ends *ends, struct str topic, int32_t count)
 {
     struct topic_ends *t = map_get(&ends->topics, topic);
     if (t && t->count >= count)
         return t->end;
-    int64_t *end = http_offsets(ends->request, topic, count, OFFSET_LATEST);
+    const struct http_offset *end = http_offsets(ends->request, topic, count, OFFSET_LATEST);
     if (!end)
         return NULL;
     if (!t) {
@@ -62,9 +62,17 @@ static int by_place(const void *left, const void *right)
     return order ? order : (a->partition > b->partition) - (a->partition < b->partition);
 }
 
-static void measure(struct group_partition *p, int64_t end)
+// A topic that is gone is not off line.
+static bool is_off_line(const struct group_partition *p)
 {
+    return p->error != E_NONE && p->error != E_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static void measure(struct group_partition *p, struct http_offset at)
+{
+    int64_t end = at.offset;
     p->end = end;
+    p->error = at.error;
     p->lag = end < 0 || p->committed < 0 ? -1 : end > p->committed ? end - p->committed : 0;
     p->lag_seconds = p->lag == 0 ? 0 : -1;
 }
@@ -73,7 +81,9 @@ static void sum_up(struct group_offsets *o)
 {
     o->lag = -1;
     o->lag_seconds = -1;
+    o->offline = 0;
     for (int32_t i = 0; i < o->count; i++) {
+        o->offline += is_off_line(&o->partitions[i]);
         if (o->partitions[i].lag >= 0)
             o->lag = (o->lag > 0 ? o->lag : 0) + o->partitions[i].lag;
         if (o->partitions[i].lag_seconds > o->lag_seconds)
@@ -101,7 +111,7 @@ static bool read_group(struct ends *ends, const fetched_group *g, struct group_o
         return no_memory(ends->request);
     for (int32_t t = 0; t < g->topics_count; t++) {
         const fetched_topic *topic = &g->topics[t];
-        const int64_t *end = ends_of(ends, topic->name, partitions_below(topic));
+        const struct http_offset *end = ends_of(ends, topic->name, partitions_below(topic));
         if (!end)
             return false;
         for (int32_t p = 0; p < topic->partitions_count; p++) {
@@ -158,11 +168,12 @@ static bool find_starts(struct http_request *r, struct group_offsets *o)
         struct str topic = o->partitions[i].topic;
         for (n = 1; i + n < o->count && str_equal(o->partitions[i + n].topic, topic);)
             n++;
-        int64_t *start = http_offsets(r, topic, o->partitions[i + n - 1].partition + 1, OFFSET_EARLIEST);
+        const struct http_offset *start =
+            http_offsets(r, topic, o->partitions[i + n - 1].partition + 1, OFFSET_EARLIEST);
         if (!start)
             return false;
         for (int32_t k = i; k < i + n; k++)
-            o->partitions[k].start = start[o->partitions[k].partition];
+            o->partitions[k].start = start[o->partitions[k].partition].offset;
     }
     return true;
 }
@@ -187,7 +198,7 @@ bool group_offsets_assigned(struct ends *ends, const struct group *g, struct gro
             int32_t below = 0;
             for (int32_t p = 0; p < t->partitions_count; p++)
                 below = t->partitions[p] >= below ? t->partitions[p] + 1 : below;
-            const int64_t *end = ends_of(ends, t->topic, below);
+            const struct http_offset *end = ends_of(ends, t->topic, below);
             if (!end)
                 return false;
             for (int32_t p = 0; p < t->partitions_count; p++) {
@@ -223,7 +234,8 @@ void group_offsets_age(struct http_request *r, struct group_offsets *o, int most
             continue;
         most--;
         int64_t from = p->start > p->committed ? p->start : p->committed;
-        if (http_first_record(r, p->topic, p->partition, from, take_time, &time_ms) || time_ms < 0)
+        http_first_record(r, p->topic, p->partition, from, take_time, &time_ms);
+        if (time_ms < 0)
             continue;
         p->lag_seconds = now_ms > time_ms ? (double)(now_ms - time_ms) / 1000 : 0;
     }
@@ -326,13 +338,13 @@ static bool add_topic(struct ends *ends, const struct reset *reset, struct group
 static bool find_targets(struct http_request *r, const struct reset *reset, const struct group_partition *p,
                          int32_t count, int64_t *targets)
 {
-    int64_t *times = NULL;
+    const struct http_offset *times = NULL;
     if (reset->to == RESET_TIMESTAMP &&
         !(times = http_offsets(r, p[0].topic, p[count - 1].partition + 1, reset->value)))
         return false;
     for (int32_t i = 0; i < count; i++) {
         int64_t from = p[i].committed >= 0 ? p[i].committed : p[i].start;
-        int64_t timed = times ? times[p[i].partition] : -1;
+        int64_t timed = times ? times[p[i].partition].offset : -1;
         targets[i] = reset->to == RESET_EARLIEST ? p[i].start
                      : reset->to == RESET_OFFSET ? reset->value
                      : reset->to == RESET_SHIFT  ? from + reset->value
@@ -346,18 +358,22 @@ static bool find_targets(struct http_request *r, const struct reset *reset, cons
     return true;
 }
 
-// What the reset leaves of the group's partitions, in place.
-static void choose(const struct reset *reset, struct group_offsets *o)
+// What the reset leaves of the group's partitions, in place. False when it is answered: one does not answer,
+// and where it would go is not known. One that is gone is left out.
+static bool choose(struct http_request *r, const struct reset *reset, struct group_offsets *o)
 {
     int32_t kept = 0;
     for (int32_t i = 0; i < o->count; i++) {
         const struct group_partition *p = &o->partitions[i];
         bool named =
             !reset->topic.data || (str_equal(p->topic, reset->topic) && names_partition(reset, p->partition));
+        if (named && is_off_line(p))
+            return !http_fail_partition(r, p->topic, p->partition, p->error);
         if (named && p->start >= 0 && p->end >= 0)
             o->partitions[kept++] = *p;
     }
     o->count = kept;
+    return true;
 }
 
 static int16_t worst_of(const struct offset_commit_response *response)
@@ -446,7 +462,8 @@ static void reset_offsets(struct ends *ends, const struct reset *reset)
     if (!groups_describe(r, &r->params[0], 1, &g) || !groups_offsets(ends, &r->params[0], 1, &o) ||
         !group_offsets_assigned(ends, &nobody, &o) || !add_topic(ends, reset, &o))
         return;
-    choose(reset, &o);
+    if (!choose(r, reset, &o))
+        return;
     int64_t *targets = arena_alloc(&r->arena, ((size_t)o.count + 1) * sizeof *targets);
     if (o.count == 0 || !targets) {
         http_fail(r, 404, error_code_name(E_GROUP_ID_NOT_FOUND),

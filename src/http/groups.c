@@ -184,11 +184,13 @@ static json_t *partitions_json(const struct group_offsets *o)
     for (int32_t i = 0; i < o->count; i++) {
         const struct group_partition *p = &o->partitions[i];
         json_array_append_new(
-            all, json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "topic", http_text(p->topic),
+            all, json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "topic", http_text(p->topic),
                            "partition", p->partition, "committedOffset", http_number(p->committed),
                            "metadata", http_text(p->metadata), "startOffset", http_number(p->start),
                            "endOffset", http_number(p->end), "lag", http_number(p->lag), "lagSeconds",
-                           seconds_json(p->lag_seconds), "member", http_text(p->member)));
+                           seconds_json(p->lag_seconds), "error",
+                           p->error == E_NONE ? json_null() : json_string(error_code_name(p->error)),
+                           "member", http_text(p->member)));
     }
     return all;
 }
@@ -202,12 +204,13 @@ void http_group(struct http_request *r)
         group_offsets_assigned(&ends, &g, &o)) {
         group_offsets_age(r, &o, AGE_PARTITIONS, clock_monotonic_ms() + AGE_MS);
         http_answer(r, 200,
-                    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "id", http_text(g.id),
-                              "state", http_text(g.state), "type", http_text(g.type), "protocolType",
-                              http_text(g.protocol_type), "assignor", http_text(g.assignor), "epoch",
-                              http_number(g.epoch), "members", members_json(&g), "lag",
-                              (json_int_t)(o.lag > 0 ? o.lag : 0), "lagSeconds", seconds_json(o.lag_seconds),
-                              "partitions", partitions_json(&o)));
+                    json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "id",
+                              http_text(g.id), "state", http_text(g.state), "type", http_text(g.type),
+                              "protocolType", http_text(g.protocol_type), "assignor", http_text(g.assignor),
+                              "epoch", http_number(g.epoch), "members", members_json(&g), "lag",
+                              http_number(o.lag < 0 && o.offline == 0 ? 0 : o.lag), "lagSeconds",
+                              seconds_json(o.lag_seconds), "partitionsOffline", o.offline, "partitions",
+                              partitions_json(&o)));
     }
     ends_free(&ends);
 }
@@ -259,11 +262,12 @@ void http_groups(struct http_request *r)
             const struct list_groups_response_listed_group *g = &all.listed[i];
             const struct group *d = &all.groups[i];
             json_array_append_new(
-                groups, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", http_text(g->group_id),
+                groups, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "id", http_text(g->group_id),
                                   "state", http_text(g->group_state), "type", http_text(g->group_type),
                                   "protocolType", http_text(g->protocol_type), "members",
                                   d->id.data ? json_integer(d->members_count) : json_null(), "lag",
-                                  http_number(all.offsets[i].lag), "topics", topics_json(&all.offsets[i])));
+                                  http_number(all.offsets[i].lag), "partitionsOffline",
+                                  all.offsets[i].offline, "topics", topics_json(&all.offsets[i])));
         }
         http_answer(r, 200, json_pack("{s:o}", "groups", groups));
     }

@@ -40,6 +40,7 @@ struct group_partition {
     struct str metadata;
     int64_t start, end; // -1: unknown
     struct str member;  // to whom it is assigned; null: nobody
+    int16_t error;      // why its end is unknown, a code of the protocol
     int64_t lag;        // -1: unknown
     double lag_seconds; // -1: unknown
 };
@@ -47,7 +48,8 @@ struct group_partition {
 struct group_offsets {
     struct group_partition *partitions; // by topic and number
     int32_t count;
-    int64_t lag;        // in all; -1: nothing is committed
+    int64_t lag;        // of those that answer; -1: nothing is committed, or none answers
+    int32_t offline;    // how many do not answer
     double lag_seconds; // the greatest; -1: unknown
 };
 

@@ -106,18 +106,24 @@ bool http_read_scope(struct http_request *r, struct record_scope *scope)
 bool http_find_places(struct http_request *r, const struct record_scope *scope, struct record_range *out)
 {
     int32_t n = scope->topic_partitions;
-    int64_t *start = http_offsets(r, scope->topic, n, OFFSET_EARLIEST);
-    int64_t *end = start ? http_offsets_committed(r, scope->topic, n, OFFSET_LATEST, scope->committed) : NULL;
-    int64_t *at = end;
+    const struct http_offset *start = http_offsets(r, scope->topic, n, OFFSET_EARLIEST);
+    const struct http_offset *end =
+        start ? http_offsets_committed(r, scope->topic, n, OFFSET_LATEST, scope->committed) : NULL;
+    const struct http_offset *at = end;
     if (end && scope->from.kind == PLACE_TIME)
         at = http_offsets(r, scope->topic, n, scope->from.value);
     for (int32_t i = 0; at && i < scope->count; i++) {
         int32_t p = scope->partitions[i];
-        int64_t first = start[p] < 0 ? 0 : start[p], last = end[p] < first ? first : end[p];
+        // One that does not answer is no empty one.
+        if (http_fail_partition(r, scope->topic, p, start[p].error) ||
+            http_fail_partition(r, scope->topic, p, end[p].error) ||
+            http_fail_partition(r, scope->topic, p, at[p].error))
+            return false;
+        int64_t first = start[p].offset, last = end[p].offset < first ? first : end[p].offset;
         int64_t place = scope->from.kind == PLACE_EARLIEST ? first
                         : scope->from.kind == PLACE_OFFSET ? scope->from.value
-                        : at[p] < 0                        ? last
-                                                           : at[p];
+                        : at[p].offset < 0                 ? last
+                                                           : at[p].offset;
         place = place < first ? first : place > last ? last : place;
         out[i] = (struct record_range){p, place, first, last};
     }
@@ -290,10 +296,11 @@ void http_record(struct http_request *r)
         http_fail_kafka(r, metadata.topics[0].error_code, STR_NULL))
         return;
     struct one_record one = {.view = &view, .offset = offset};
-    http_first_record(r, metadata.topics[0].name, (int32_t)partition, offset, take_one, &one);
+    int16_t error = http_first_record(r, metadata.topics[0].name, (int32_t)partition, offset, take_one, &one);
+    bool is_none = error == E_OFFSET_OUT_OF_RANGE || error == E_UNKNOWN_TOPIC_OR_PARTITION;
     if (one.json)
         http_answer(r, 200, one.json);
-    else
+    else if (is_none || !http_fail_partition(r, metadata.topics[0].name, (int32_t)partition, error))
         http_fail(r, 404, "NOT_FOUND", "%.*s-%d has no record of offset %" PRId64,
                   STR_ARG(metadata.topics[0].name), (int)partition, offset);
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "http/offsets.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 
@@ -81,7 +82,7 @@ static bool read_piece(struct scan *s, struct look *l, int32_t partition, int64_
     if (!http_fetch(s->request, &params, &wanted, 1))
         return false;
     bool was_cut = wanted.error == E_OFFSET_OUT_OF_RANGE;
-    if (!was_cut && http_fail_kafka(s->request, wanted.error, STR_NULL))
+    if (!was_cut && http_fail_partition(s->request, s->topic, partition, wanted.error))
         return false;
     if (was_cut || wanted.got->records.size == 0) {
         *next = to; // since it was looked for, or what is left are gaps

@@ -89,12 +89,13 @@ static void new_second(struct tail *t, int64_t now_ms)
 static bool find_again(struct tail *t, struct record_range *range)
 {
     struct http_request *r = t->stream->request;
-    int64_t *start = http_offsets(r, t->scope.topic, range->partition + 1, OFFSET_EARLIEST);
-    int64_t *end = start ? http_offsets(r, t->scope.topic, range->partition + 1, OFFSET_LATEST) : NULL;
-    if (!end || start[range->partition] < 0 || end[range->partition] < 0)
+    int32_t p = range->partition;
+    const struct http_offset *start = http_offsets(r, t->scope.topic, p + 1, OFFSET_EARLIEST);
+    const struct http_offset *end = start ? http_offsets(r, t->scope.topic, p + 1, OFFSET_LATEST) : NULL;
+    if (!end || start[p].offset < 0 || end[p].offset < 0)
         return false;
-    range->end = end[range->partition];
-    range->at = range->at < start[range->partition] ? start[range->partition] : range->end;
+    range->end = end[p].offset;
+    range->at = range->at < start[p].offset ? start[p].offset : range->end;
     return true;
 }
 
@@ -104,7 +105,9 @@ static bool look_at(struct tail *t, struct fetch_wanted *w, struct record_range 
     if (w->error == E_OFFSET_OUT_OF_RANGE && find_again(t, range))
         return true;
     if (w->error != E_NONE || !w->got) {
-        stream_end(t->stream, "error", error_code_message(w->error));
+        struct str why =
+            http_partition_error(&t->stream->request->arena, t->scope.topic, w->partition, w->error);
+        stream_end(t->stream, "error", why.data ? why.data : error_code_message(w->error));
         return false;
     }
     range->end = t->scope.committed ? w->got->last_stable_offset : w->got->high_watermark;

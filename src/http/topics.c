@@ -81,8 +81,9 @@ void http_topic(struct http_request *r)
     const struct metadata_response_metadata_response_topic *t = &response.topics[0];
     if (http_fail_kafka(r, t->error_code, STR_NULL))
         return;
-    int64_t *first = http_offsets(r, t->name, t->partitions_count, OFFSET_EARLIEST);
-    int64_t *end = first ? http_offsets(r, t->name, t->partitions_count, OFFSET_LATEST) : NULL;
+    const struct http_offset *first = http_offsets(r, t->name, t->partitions_count, OFFSET_EARLIEST);
+    const struct http_offset *end =
+        first ? http_offsets(r, t->name, t->partitions_count, OFFSET_LATEST) : NULL;
     if (!end)
         return;
     read_loads(r, t->name, &loads);
@@ -91,8 +92,9 @@ void http_topic(struct http_request *r)
     for (int32_t i = 0; i < t->partitions_count; i++) {
         int32_t n = t->partitions[i].partition_index;
         bool known = n >= 0 && n < t->partitions_count;
-        json_array_append_new(partitions, partition_json(&t->partitions[i], known ? first[n] : -1,
-                                                         known ? end[n] : -1, loads_partition(load, n)));
+        json_array_append_new(partitions,
+                              partition_json(&t->partitions[i], known ? first[n].offset : -1,
+                                             known ? end[n].offset : -1, loads_partition(load, n)));
     }
     http_answer(r, 200,
                 json_pack("{s:o, s:o, s:b, s:I, s:o, s:o}", "name", http_text(t->name), "id",

@@ -6,6 +6,8 @@ import subprocess
 import pytest
 
 from harness.broker import odradek_binary
+from harness.http import Http, port_of
+from harness.members import await_group
 from harness.process import wait_until
 from harness.requests import BROKER, alter, connect, create_topic, end_offset, error, fetch, produce, values
 
@@ -38,6 +40,13 @@ def dirs_of(partitions, *paths):
     return found
 
 
+def java_hash(text):
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & 0xFFFFFFFF
+    return value - (1 << 32) if value >> 31 else value
+
+
 class Two:
     """A broker with its metadata and some partitions on a sound directory, and the others on a disk to break."""
 
@@ -66,6 +75,11 @@ class Two:
             assert try_produce(connection, i, b"after") == 0
             code, batches = fetch(connection, "t", 0, partition=i)
             assert code == 0 and values(batches)[0] == b"first %d" % i
+
+    def id_on_sound(self, topic):
+        """Of a group or a transaction, whose coordinator's partition of the internal topic lies on the sound directory."""
+        names = (f"id-{number}" for number in range(1000))
+        return next(name for name in names if (self.sound / f"{topic}-{abs(java_hash(name)) % 4}").is_dir())
 
     def told(self):
         """What the metadata says of the partitions once the controller knows."""
@@ -99,6 +113,41 @@ def test_a_disk_that_breaks_down_takes_its_partitions_off_line_alone(brokers, di
     two.disk.mend()
     two.broker.start()
     two.serves_all()
+
+
+def test_http_takes_what_is_off_line_for_no_empty_partition(brokers, disks):
+    two = Two(brokers, disks, **{"http.listeners": "http://127.0.0.1:0"})
+    web, topic = Http(port_of(two.broker)), "/api/v1/topics/t"
+    bad, good = min(two.bad), two.good[0]
+    await_group(two.broker.port, "first")
+    g = two.id_on_sound("__consumer_offsets")
+    reset = f"/api/v1/groups/{g}/offsets"
+    web.json("POST", reset, {"to": "earliest", "topic": "t", "partitions": [bad, good]})
+    tail = web.stream(f"{topic}/tail?partition={bad}")
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+
+    def is_told():
+        for path in (f"{topic}/records", f"{topic}/records?partition={bad}", f"{topic}/records?partition={bad}&from=time:1",
+                     f"{topic}/tail?partition={bad}", f"{topic}/partitions/{bad}/records/0"):
+            assert f"t-{bad} is off line: " in web.error("GET", path, status=503)["message"], path
+        group = web.get(f"/api/v1/groups/{g}")
+        partitions = {one["partition"]: one for one in group["partitions"]}
+        assert partitions[bad]["error"] and partitions[bad]["lag"] is None and partitions[bad]["endOffset"] is None, partitions
+        assert (partitions[good]["error"], partitions[good]["lag"], group["lag"], group["partitionsOffline"]) == (None, 2, 2, 1)
+        listed, = [one for one in web.get("/api/v1/groups")["groups"] if one["id"] == g]
+        assert (listed["lag"], listed["partitionsOffline"]) == (2, 1)
+        assert f"t-{bad} is off line" in web.error("POST", reset, {"to": "latest"}, status=503)["message"]
+        shown = {one["partition"]: one for one in web.get(topic)["partitions"]}
+        assert shown[bad]["endOffset"] is None and shown[good]["endOffset"] == 2
+
+    is_told()  # by the log, and then by the metadata
+    two.told()
+    is_told()
+    assert f"t-{bad} is off line" in tail.next("end")["message"]
+    assert [r["offset"] for r in web.get(f"{topic}/records", partition=good, from_="earliest")["records"]] == [0, 1]
+    web.json("POST", f"{reset}?validateOnly=true", {"to": "latest", "topic": "t", "partitions": [good]})
 
 
 def test_a_waiting_fetch_is_told(brokers, disks):

@@ -71,18 +71,10 @@ def test_an_end_repeated_after_a_crash(brokers, version, commit):
     producer.close()
 
 
-def java_hash(text):
-    value = 0
-    for character in text:
-        value = (31 * value + ord(character)) & 0xFFFFFFFF
-    return value - (1 << 32) if value >> 31 else value
-
-
 def id_on(two):
     """A transactional id whose coordinator's partition lies on the sound disk."""
     Producer(two.broker.port, "first").init().close()
-    names = (f"id-{number}" for number in range(1000))
-    return next(name for name in names if (two.sound / f"{STATE}-{abs(java_hash(name)) % 4}").is_dir())
+    return two.id_on_sound(STATE)
 
 
 def decided_while_broken(brokers, disks):

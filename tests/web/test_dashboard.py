@@ -178,6 +178,23 @@ def test_offsets_are_reset_after_a_preview(browser, shop):
     shop.api("POST", "/groups/billing/offsets", {"to": "offset", "offset": 30, "topic": "orders", "partitions": [0]})
 
 
+def test_what_is_off_line_is_said(browser, shop):
+    group, topic = shop.api("GET", "/groups/billing"), shop.api("GET", "/topics/orders")
+    gone = {"endOffset": None, "lag": None, "lagSeconds": None, "error": "KAFKA_STORAGE_ERROR"}
+    browser.open(shop.port)
+    browser.answer("/api/v1/groups/billing", {**group, "lag": None, "partitionsOffline": 1, "partitions": [{**group["partitions"][0], **gone}]})
+    browser.go("/groups/billing", "billing")
+    browser.until_text(".head", "how far behind is not known (1 partition off line)")
+    browser.see(".head .badge.bad:text-is('off line')")
+    browser.see("td .badge.bad:text-is('off line')")
+    assert browser.axe() == []
+    first, *others = topic["partitions"]
+    browser.answer("/api/v1/topics/orders", {**topic, "partitions": [{**first, "startOffset": None, "endOffset": None}, *others]})
+    browser.go("/topics/orders/partitions", "orders")
+    browser.until_text(".head", f"3 partitions (1 off line), {ORDERS * 2 // 3} records")
+    browser.see("td .badge.bad:text-is('off line')")
+
+
 def test_insights_measure_what_records_say_and_are_kept(browser, shop):
     field = ".builder .field:has-text('Field') input"
     browser.open(shop.port, "/insights")

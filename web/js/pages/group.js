@@ -17,14 +17,16 @@ const EVERY_MS = 2000;
 const CHART_MS = 10 * 60_000;
 
 const seconds = (s) => (s === null ? null : s * 1000);
+// Why a partition's end is not known.
+const unknown = (error) => (error === "UNKNOWN_TOPIC_OR_PARTITION" ? "deleted" : "off line");
 const assigned = (member) => member.assignment.map(({ topic, partitions }) => `${topic}: ${partitions.join(", ")}`).join("; ");
 
 const PARTITIONS = [
   { name: "Topic", of: (p) => p.topic, show: (p) => ({ text: p.topic, href: topicLink(p.topic) }) },
   { name: "Partition", num: true, width: "7rem", of: (p) => p.partition, show: (p) => String(p.partition) },
   { name: "Committed", num: true, wide: true, of: (p) => p.committedOffset, show: (p) => (p.committedOffset === null ? "nothing" : count(p.committedOffset)) },
-  { name: "End", num: true, wide: true, of: (p) => p.endOffset, show: (p) => count(p.endOffset) },
-  { name: "Lag", num: true, width: "7rem", descending: true, of: (p) => p.lag, show: (p) => count(p.lag) },
+  { name: "End", num: true, wide: true, of: (p) => p.endOffset, show: (p) => ({ text: p.error === null ? count(p.endOffset) : unknown(p.error) }) },
+  { name: "Lag", num: true, width: "7rem", descending: true, of: (p) => p.lag, show: (p) => (p.error === null ? count(p.lag) : { text: unknown(p.error), badge: "bad" }) },
   { name: "Behind by", num: true, wide: true, width: "9rem", descending: true, of: (p) => p.lagSeconds, show: (p) => duration(seconds(p.lagSeconds)) },
   { name: "Read by", wide: true, of: (p) => p.member ?? "", show: (p) => p.member ?? "nobody" },
 ];
@@ -52,8 +54,9 @@ function tables(context) {
 }
 
 function summary(group) {
-  const behind = group.lag ? `${plural(group.lag, "record")} behind${group.lagSeconds ? ` (${duration(seconds(group.lagSeconds))})` : ""}` : "all is read";
-  return `${behind}; ${plural(group.members.length, "member")}, ${group.type.toLowerCase()} protocol${group.assignor ? `, assigned by ${group.assignor}` : ""}`;
+  const behind = group.lag ? `${plural(group.lag, "record")} behind${group.lagSeconds ? ` (${duration(seconds(group.lagSeconds))})` : ""}` : group.lag === null ? "how far behind is not known" : "all is read";
+  const offline = group.partitionsOffline ? ` (${plural(group.partitionsOffline, "partition")} off line)` : "";
+  return `${behind}${offline}; ${plural(group.members.length, "member")}, ${group.type.toLowerCase()} protocol${group.assignor ? `, assigned by ${group.assignor}` : ""}`;
 }
 
 // What the overview's samples say of its lag: those behind are in there, the hundred furthest.

@@ -14,8 +14,9 @@ export const groupLink = (id) => `#/groups/${encodeURIComponent(id)}`;
 // Kafka's names of states, and how much they matter.
 const TONES = { Stable: "ok", Empty: "", Dead: "bad", PreparingRebalance: "warn", CompletingRebalance: "warn", Assigning: "warn", Reconciling: "warn" };
 
-/** A group's state as a badge; one that nobody reads for while records wait is said to be so. */
-export function groupState({ state, members, lag }) {
+/** A group's state as a badge; one that nobody reads for while records wait is said to be so, and one whose partitions do not answer. */
+export function groupState({ state, members, lag, partitionsOffline }) {
+  if (partitionsOffline) return { text: "off line", badge: "bad" };
   if (members === 0 && lag > 0) return { text: "nobody reads", badge: "warn" };
   return { text: state.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase(), badge: TONES[state] ?? "" };
 }

@@ -17,14 +17,15 @@ const EVERY_MS = 2000;
 const perSecond = (n, format) => (n === null ? "–" : `${format(n)}/s`);
 const held = (partition) => (partition.endOffset === null ? null : partition.endOffset - partition.startOffset);
 
-function partitionState({ leader, isr, replicas }) {
+function partitionState({ leader, isr, replicas, offlineReplicas, endOffset }) {
+  if (offlineReplicas.length === replicas.length || endOffset === null) return { text: "off line", badge: "bad" };
   if (leader < 0) return { text: "no leader", badge: "bad" };
   return isr.length < replicas.length ? { text: `${isr.length} of ${replicas.length} in sync`, badge: "warn" } : { text: "well", badge: "ok" };
 }
 
 const PARTITION_COLUMNS = [
   { name: "Partition", width: "7rem", of: (p) => p.partition, show: (p) => String(p.partition) },
-  { name: "Records", num: true, descending: true, of: held, show: (p) => count(held(p)) },
+  { name: "Records", num: true, descending: true, of: held, show: (p) => (held(p) === null ? { text: "off line", badge: "bad" } : count(held(p))) },
   { name: "First offset", num: true, wide: true, of: (p) => p.startOffset, show: (p) => count(p.startOffset) },
   { name: "Next offset", num: true, of: (p) => p.endOffset, show: (p) => count(p.endOffset) },
   { name: "Size", num: true, descending: true, of: (p) => p.sizeBytes, show: (p) => bytes(p.sizeBytes) },
@@ -44,7 +45,8 @@ const TABS = [["Records", "", records], ["Partitions", "partitions", partitions]
 
 function summary(topic) {
   const total = topic.partitions.reduce((sum, partition) => sum + (held(partition) ?? 0), 0);
-  return `${plural(topic.partitions.length, "partition")}, ${plural(total, "record")}, ${bytes(topic.sizeBytes)} on disk; ` +
+  const offline = topic.partitions.filter((partition) => held(partition) === null).length;
+  return `${plural(topic.partitions.length, "partition")}${offline ? ` (${count(offline)} off line)` : ""}, ${plural(total, "record")}, ${bytes(topic.sizeBytes)} on disk; ` +
     `in ${perSecond(topic.rates.messagesInPerSecond, short)} (${perSecond(topic.rates.bytesInPerSecond, bytes)}), out ${perSecond(topic.rates.bytesOutPerSecond, bytes)}`;
 }
 

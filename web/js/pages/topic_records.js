@@ -74,7 +74,10 @@ function tail(topic, filter, say) {
       kept.sort(newestFirst);
       draw();
     } catch (problem) {
-      if (!ending.signal.aborted && !problem.unreachable) nothing.replaceChildren(failed(problem, fill));
+      if (!ending.signal.aborted && !problem.unreachable) {
+        nothing.replaceChildren(failed(problem, fill));
+        say(problem.message);
+      }
     }
   }
 
