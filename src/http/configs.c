@@ -1,4 +1,4 @@
-// Configurations of topics and brokers: all of them, and changes.
+// Configurations of topics, groups and brokers: all of them, and changes.
 #include "http/configs.h"
 #include "http/keys.h"
 #include "http/route.h"
@@ -7,6 +7,7 @@
 
 #define RESOURCE_TOPIC   2
 #define RESOURCE_BROKER  4
+#define RESOURCE_GROUP   32
 #define OPERATION_SET    0
 #define OPERATION_DELETE 1
 
@@ -155,6 +156,12 @@ static struct resource topic_of(const struct http_request *r)
     return (struct resource){RESOURCE_TOPIC, r->params[0]};
 }
 
+// One that is not there yet may have settings.
+static struct resource group_of(const struct http_request *r)
+{
+    return (struct resource){RESOURCE_GROUP, r->params[0]};
+}
+
 static struct resource broker_of_path(const struct http_request *r)
 {
     bool all = str_is(r->params[0], "default");
@@ -171,6 +178,18 @@ void http_topic_configs(struct http_request *r)
 void http_topic_alter(struct http_request *r)
 {
     struct resource of = topic_of(r);
+    alter(r, &of);
+}
+
+void http_group_configs(struct http_request *r)
+{
+    struct resource of = group_of(r);
+    describe(r, &of, false);
+}
+
+void http_group_alter(struct http_request *r)
+{
+    struct resource of = group_of(r);
     alter(r, &of);
 }
 

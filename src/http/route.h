@@ -42,6 +42,8 @@ void http_tail(struct http_request *r);
 void http_groups(struct http_request *r);
 void http_group(struct http_request *r);
 void http_group_delete(struct http_request *r);
+void http_group_configs(struct http_request *r);
+void http_group_alter(struct http_request *r);
 void http_offsets_reset(struct http_request *r);
 void http_offsets_delete(struct http_request *r);
 void http_transactions(struct http_request *r);

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.process import wait_until
-from harness.requests import create_topic
+from harness.requests import connect, create_topic
 from harness.transactions import Producer as TransactionalProducer
 
 pytestmark = pytest.mark.ours
@@ -134,6 +134,29 @@ def test_transactions_are_listed_described_and_aborted(web, served):
     assert web.error("POST", "/api/v1/transactions/http-txn/abort", status=409)["code"] == "INVALID_TXN_STATE"
     assert "state" in web.error("GET", "/api/v1/transactions?state=Sleeping")["message"]
     producer.close()
+
+
+def test_settings_of_a_group(web, served):
+    path, name, limit = "/api/v1/groups/set/configs", "consumer.session.timeout.ms", "group.consumer.max.session.timeout.ms"
+
+    def setting():
+        return {one["name"]: one for one in web.get(path)["configs"]}[name]
+
+    assert (setting()["value"], setting()["type"], setting()["source"], setting()["readOnly"]) == ("45000", "int", "default", False)
+    web.json("PATCH", f"{path}?validateOnly=true", {name: 50000})
+    assert setting()["source"] == "default"
+    assert web.json("PATCH", path, {name: 50000, "share.auto.offset.reset": "earliest"})["validateOnly"] is False
+    assert (setting()["value"], setting()["source"]) == ("50000", "group")
+    with connect(served) as connection:  # it is Kafka's resource of this name
+        listed = connection.call("ListConfigResources", 1, {"ResourceTypes": [32]})["ConfigResources"]
+    assert "set" in [one["ResourceName"] for one in listed]
+    most = {one["name"]: one["value"] for one in web.get("/api/v1/brokers/1/configs")["configs"]}[limit]
+    wrong = web.error("PATCH", path, {name: int(most) + 1, "consumer.heartbeat.interval.ms": "soon", "share.auto.offset.reset": "latest"})
+    assert wrong["code"] == "INVALID_CONFIG" and {one["name"] for one in wrong["settings"]} == {name, "consumer.heartbeat.interval.ms"}
+    assert "no.such" in web.error("PATCH", path, {"no.such": 1})["message"]
+    assert setting()["value"] == "50000"
+    web.json("PATCH", path, {name: None})
+    assert (setting()["value"], setting()["source"]) == ("45000", "default")
 
 
 def test_settings_of_the_broker(web):

@@ -22,6 +22,7 @@ PAGES = [
     ("settings", "/topics/orders/settings", "orders", "button:text('retention.ms')"),
     ("groups", "/groups", "Groups", "th:has-text('billing')"),
     ("group", "/groups/billing", "billing", "td:text-is('50')"),
+    ("group-settings", "/groups/billing/settings", "billing", "button:text('consumer.session.timeout.ms')"),
     ("insights", "/insights", "Insights", ".builder"),
     ("cluster", "/cluster", "Cluster", ".badge:text-is('serves')"),
     ("client", "/clients/{client}", "till-1", "th:text-is('org.apache.kafka.producer.queue')"),
@@ -193,6 +194,30 @@ def test_what_is_off_line_is_said(browser, shop):
     browser.go("/topics/orders/partitions", "orders")
     browser.until_text(".head", f"3 partitions (1 off line), {ORDERS * 2 // 3} records")
     browser.see("td .badge.bad:text-is('off line')")
+
+
+def test_a_groups_settings_are_changed(browser, shop):
+    name = "consumer.session.timeout.ms"
+
+    def setting():
+        return {one["name"]: one for one in shop.api("GET", "/groups/billing/configs")["configs"]}[name]
+
+    browser.open(shop.port, "/groups/billing")
+    browser.click("nav.pages a:text-is('Settings')")
+    browser.click(f".rows button:text-is('{name}')")
+    browser.fill("dialog input", "soon")
+    browser.until_text("dialog .wrong:not([hidden])", name)
+    assert setting()["source"] == "default"
+    browser.fill("dialog input", "50000")
+    browser.until_text("dialog", "50 s")
+    browser.click("dialog button[type=submit]")
+    browser.see("td:text('50000 (50 s)')")
+    browser.see("td .badge.accent:text-is('this group')")
+    assert (setting()["value"], setting()["source"]) == ("50000", "group")
+    browser.click(f".rows button:text-is('{name}')")
+    browser.click("dialog button:text('Back to the default')")
+    browser.see(".toast:has-text('is back at its default')")
+    assert setting()["source"] == "default"
 
 
 def test_insights_measure_what_records_say_and_are_kept(browser, shop):

@@ -12,6 +12,7 @@ const ROUTES = [
   ["/topics/:topic/:tab", "topics", () => import("./pages/topic.js")],
   ["/groups", "groups", () => import("./pages/groups.js")],
   ["/groups/:group", "groups", () => import("./pages/group.js")],
+  ["/groups/:group/:tab", "groups", () => import("./pages/group.js")],
   ["/insights", "insights", () => import("./pages/insights.js")],
   ["/cluster", "cluster", () => import("./pages/cluster.js")],
   ["/clients/:client", "cluster", () => import("./pages/client.js")],

@@ -5,12 +5,13 @@ import { count, duration, plural, short } from "../format.js";
 import * as live from "../live.js";
 import { timeChart } from "../parts/chart.js";
 import { confirm } from "../parts/dialog.js";
-import { head, panel } from "../parts/head.js";
+import { head, pageTabs, panel } from "../parts/head.js";
 import { poll } from "../parts/poll.js";
 import { badge, empty, toast, waiting } from "../parts/say.js";
+import { settings } from "../parts/settings.js";
 import { dataTable } from "../parts/table.js";
 import { openReset } from "./group_reset.js";
-import { groupState } from "./groups.js";
+import { groupLink, groupState } from "./groups.js";
 import { topicLink } from "./topics.js";
 
 const EVERY_MS = 2000;
@@ -38,7 +39,9 @@ const MEMBERS = [
   { name: "Reads", show: (member) => assigned(member) || "nothing" },
 ];
 
-function tables(context) {
+function tables(context, found, points) {
+  const chart = timeChart({ title: "Lag", series: [{ name: "records" }], format: short });
+  context.onLeave(chart.destroy);
   const partitions = dataTable({ caption: "Partitions", columns: PARTITIONS, key: (p) => `${p.topic} ${p.partition}`, sort: [4, "descending"],
     nothing: empty("Nothing is committed", "The group has no offsets: its members have not committed any yet.") });
   const members = dataTable({ caption: "Members", columns: MEMBERS, key: (member) => member.id, sort: [0, "ascending"],
@@ -47,11 +50,14 @@ function tables(context) {
     table.element.className = "";
     context.onLeave(table.destroy);
   }
-  return { element: [panel("Partitions", partitions.element), panel("Members", members.element)], show(group) {
+  return { element: h("div", { class: "stack" }, chart.element, panel("Partitions", partitions.element), panel("Members", members.element)), show(group) {
     partitions.show(group.partitions);
     members.show(group.members);
+    chart.show(points, Math.min(points[0][0], points.at(-1)[0] - 60_000), points.at(-1)[0]);
   } };
 }
+
+const TABS = [["Lag and members", "", tables], ["Settings", "settings", (context, found) => settings(context, { where: `${path("groups", found.id)}/configs`, own: "group" })]];
 
 function summary(group) {
   const behind = group.lag ? `${plural(group.lag, "record")} behind${group.lagSeconds ? ` (${duration(seconds(group.lagSeconds))})` : ""}` : group.lag === null ? "how far behind is not known" : "all is read";
@@ -67,9 +73,10 @@ function earlier(id) {
 }
 
 export default async function group(context) {
-  const { root, params, onLeave } = context;
+  const { root, params } = context;
   const id = params.group, points = earlier(id);
-  let found = null, again;
+  const here = groupLink(id), [, tab, make] = TABS.find(([, part]) => part === (params.tab ?? "")) ?? TABS[0];
+  let found = null, view = null, again;
   const lead = h("span", {}, "\u00a0"), state = h("span", {}, ""), first = waiting("The group");
   const reset = h("button", { class: "button primary", type: "button", onclick: () => openReset(id, found, () => again?.()) }, icon("reset"), "Reset offsets");
   const drop = h("button", { class: "button", type: "button", onclick: () => confirm(`Delete the group ${id}?`, "Its offsets are forgotten: a consumer that comes back begins where its auto.offset.reset says. A group with members cannot be deleted.", {
@@ -78,20 +85,20 @@ export default async function group(context) {
       toast(`The group ${id} is deleted.`);
       location.hash = "#/groups";
     } }) }, icon("trash"), "Delete");
-  const chart = timeChart({ title: "Lag", series: [{ name: "records" }], format: short });
-  const view = tables(context);
-  onLeave(chart.destroy);
-  root.append(head(id, { up: ["Groups", "#/groups"], lead: [state, " ", lead], actions: [reset, drop] }), first);
+  root.append(head(id, { up: ["Groups", "#/groups"], lead: [state, " ", lead], actions: [reset, drop] }),
+    pageTabs("Parts of the group", TABS.map(([words, part]) => [words, part ? `${here}/${part}` : here]), tab ? `${here}/${tab}` : here), first);
   again = await poll(context, EVERY_MS, async () => {
     found = await get(path("groups", id), context);
     const now = Date.now();
     points.push([now, found.lag]);
     while (points[0][0] < now - CHART_MS) points.shift();
-    if (first.isConnected) first.replaceWith(chart.element, ...view.element);
     const is = groupState({ ...found, members: found.members.length });
     state.replaceChildren(badge(is.text, is.badge));
     text(lead, summary(found));
+    if (!view) {
+      view = make(context, found, points);
+      first.replaceWith(view.element);
+    }
     view.show(found);
-    chart.show(points, Math.min(points[0][0], now - 60_000), now);
   });
 }

@@ -7,9 +7,9 @@ import { head, pageTabs } from "../parts/head.js";
 import { poll } from "../parts/poll.js";
 import { openProduce } from "../parts/record.js";
 import { toast, waiting } from "../parts/say.js";
+import { settings } from "../parts/settings.js";
 import { dataTable } from "../parts/table.js";
 import { records } from "./topic_records.js";
-import { settings } from "./topic_settings.js";
 import { topicLink } from "./topics.js";
 
 const EVERY_MS = 2000;
@@ -41,7 +41,7 @@ function partitions(context, found) {
   return { element: table.element, show: (topic) => table.show(topic.partitions) };
 }
 
-const TABS = [["Records", "", records], ["Partitions", "partitions", partitions], ["Settings", "settings", settings]];
+const TABS = [["Records", "", records], ["Partitions", "partitions", partitions], ["Settings", "settings", (context, found) => settings(context, { where: `${path("topics", found.name)}/configs`, own: "topic" })]];
 
 function summary(topic) {
   const total = topic.partitions.reduce((sum, partition) => sum + (held(partition) ?? 0), 0);

@@ -1,11 +1,11 @@
-// The settings of a topic: what holds, where it comes from, and how it is changed.
-import { get, patch, path } from "../api.js";
+// The settings of a topic or a group: what holds, where it comes from, and how it is changed.
+import { get, patch } from "../api.js";
 import { h, icon } from "../dom.js";
 import { bytes, duration } from "../format.js";
-import { choice, field, form, openDialog } from "../parts/dialog.js";
-import { searchBox } from "../parts/head.js";
-import { empty, failed, toast, waiting } from "../parts/say.js";
-import { dataTable } from "../parts/table.js";
+import { choice, field, form, openDialog } from "./dialog.js";
+import { searchBox } from "./head.js";
+import { empty, failed, toast, waiting } from "./say.js";
+import { dataTable } from "./table.js";
 
 const TYPING_MS = 300;
 
@@ -29,8 +29,7 @@ const inputFor = (config) => (config.type === "boolean" ? choice([["true", "true
   : h("input", { value: config.value ?? "", autocomplete: "off", spellcheck: "false", inputmode: ["int", "long", "short"].includes(config.type) ? "numeric" : undefined }));
 
 /** A dialog that changes one; what the broker would refuse is said while one types. */
-function edit(topic, config, done) {
-  const where = `${path("topics", topic)}/configs`;
+function edit({ where, own }, config, done) {
   openDialog(config.name, (close) => {
     const value = field("Value", inputFor(config), config.documentation ?? undefined);
     const means = h("p", { class: "hint", "aria-live": "polite" }, meaning(config.name, config.value));
@@ -65,32 +64,33 @@ function edit(topic, config, done) {
         value.input.focus();
       }
     } });
-    if (config.source === "topic") made.element.querySelector(".actions").prepend(h("button", { class: "button", type: "button", onclick: () => save(null, `${config.name} is back at its default.`).catch((problem) => value.wrong(problem.message)) }, icon("reset"), "Back to the default"));
+    if (config.source === own) made.element.querySelector(".actions").prepend(h("button", { class: "button", type: "button", onclick: () => save(null, `${config.name} is back at its default.`).catch((problem) => value.wrong(problem.message)) }, icon("reset"), "Back to the default"));
     return made.element;
   });
 }
 
-/** The tab. */
-export function settings(context, found) {
+/** A tab: settings(context, { where: "/topics/orders/configs", own: "topic" }). own: what the API calls a source that is the thing itself. */
+export function settings(context, of) {
+  const { where, own } = of;
   let all = [], wanted = "", changed = false;
-  const nothing = empty("No setting here", "No setting's name fits the search, or none of this topic's own is set.");
+  const nothing = empty("No setting here", `No setting's name fits the search, or none of this ${own}'s own is set.`);
   const table = dataTable({ caption: "Settings", key: (config) => config.name, sort: [0, "ascending"], nothing, columns: [
-    { name: "Setting", width: "50%", of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(found.name, config, load) }) },
+    { name: "Setting", width: "50%", of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(of, config, load) }) },
     { name: "Value", mono: true, show: shown },
-    { name: "Comes from", width: "9rem", wide: true, of: (config) => config.source, show: (config) => ({ text: config.source === "topic" ? "this topic" : config.source, badge: config.source === "topic" ? "accent" : "" }) },
+    { name: "Comes from", width: "9rem", wide: true, of: (config) => config.source, show: (config) => ({ text: config.source === own ? `this ${own}` : config.source, badge: config.source === own ? "accent" : "" }) },
   ] });
   const holder = h("div", {}, waiting("The settings"));
   const toggle = h("button", { class: "button", type: "button", "aria-pressed": "false", onclick: () => {
     changed = !changed;
     toggle.setAttribute("aria-pressed", String(changed));
     show();
-  } }, "Set for this topic");
+  } }, `Set for this ${own}`);
 
-  const show = () => table.show(all.filter((config) => config.name.includes(wanted) && (!changed || config.source === "topic")));
+  const show = () => table.show(all.filter((config) => config.name.includes(wanted) && (!changed || config.source === own)));
 
   async function load() {
     try {
-      all = (await get(`${path("topics", found.name)}/configs`, context)).configs;
+      all = (await get(where, context)).configs;
       holder.replaceChildren(table.element);
       show();
     } catch (problem) {
