@@ -1,5 +1,5 @@
 // odradek txn: the transactions of a cluster: list, describe, abort.
-#include "cli/cluster.h"
+#include "cli/txn.h"
 
 #include "protocol/errors.h"
 
@@ -12,6 +12,7 @@ static const char help[] =
     "  odradek txn list\n"
     "  odradek txn describe payments-1\n"
     "  odradek txn abort payments-1\n"
+    "  odradek txn hanging\n"
     "\n"
     "Lists, describes and aborts transactions; `odradek txn abort --help` and so on say more. All take\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
@@ -20,7 +21,8 @@ static const char help[] =
 
 static const struct command list_command, describe_command, abort_command;
 
-static const struct command *const commands[] = {&list_command, &describe_command, &abort_command, NULL};
+static const struct command *const commands[] = {&list_command, &describe_command, &abort_command,
+                                                 &txn_hanging_command, NULL};
 
 const struct command txn_command = {
     .name = "txn", .summary = "list, describe and abort transactions", .help = help, .commands = commands};
@@ -37,32 +39,25 @@ static const char list_help[] =
     "  -t, --timeout SECONDS             how long to wait (30)\n"
     "  -j, --json                        one array of {transactionalId, producerId, state}\n";
 
-struct listing {
-    struct topic_call call;
-    int64_t open_for_s; // -1: all
-    struct list_transactions_response_transaction_state *all;
-    size_t count;
-};
-
 static int list_of(void *context, struct client *client, int32_t broker)
 {
     (void)broker;
-    struct listing *l = context;
+    struct txn_listing *l = context;
     struct list_transactions_request request;
     struct list_transactions_response response;
     int16_t version = client_version(client, API_LIST_TRANSACTIONS, 1);
     message_init(&list_transactions_request_type, &request);
     request.duration_filter = l->open_for_s < 0 ? -1 : l->open_for_s * 1000;
     if (version < 0 ||
-        client_call(client, API_LIST_TRANSACTIONS, version, &request, &l->call.arena, &response) != 0)
-        return cli_fail(l->call.command, "%s", client->error);
+        client_call(client, API_LIST_TRANSACTIONS, version, &request, &l->call->arena, &response) != 0)
+        return cli_fail(l->call->command, "%s", client->error);
     if (response.error_code != E_NONE)
-        return topic_refused(&l->call, str_from(client->address), response.error_code, STR_NULL);
+        return topic_refused(l->call, str_from(client->address), response.error_code, STR_NULL);
     size_t all = l->count + (size_t)response.transaction_states_count;
     struct list_transactions_response_transaction_state *grown =
-        arena_zalloc(&l->call.arena, all + 1, sizeof *grown);
+        arena_zalloc(&l->call->arena, all + 1, sizeof *grown);
     if (!grown)
-        return cli_fail(l->call.command, "out of memory");
+        return cli_fail(l->call->command, "out of memory");
     if (l->count > 0)
         memcpy(grown, l->all, l->count * sizeof *grown);
     for (int32_t i = 0; i < response.transaction_states_count; i++)
@@ -71,25 +66,30 @@ static int list_of(void *context, struct client *client, int32_t broker)
     return EXIT_OK;
 }
 
+int txn_list(struct txn_listing *l, const struct metadata_response *cluster)
+{
+    return cluster_each(l->call, cluster, list_of, l);
+}
+
 static int by_id(const void *a, const void *b)
 {
     const struct list_transactions_response_transaction_state *x = a, *y = b;
     return str_compare(x->transactional_id, y->transactional_id);
 }
 
-static void print_list(struct listing *l)
+static void print_list(struct txn_listing *l)
 {
-    struct buffer *out = &l->call.out;
+    struct buffer *out = &l->call->out;
     struct table table = {.columns = 3};
     if (l->count > 0)
         qsort(l->all, l->count, sizeof *l->all, by_id);
-    if (l->call.json)
+    if (l->call->json)
         buffer_byte(out, '[');
     else
         table_cell(&table, "TRANSACTIONAL ID"), table_cell(&table, "PRODUCER"), table_cell(&table, "STATE");
     for (size_t i = 0; i < l->count; i++) {
         const struct list_transactions_response_transaction_state *x = &l->all[i];
-        if (!l->call.json) {
+        if (!l->call->json) {
             table_cell(&table, "%.*s", STR_ARG(x->transactional_id));
             table_cell(&table, "%" PRId64, x->producer_id);
             table_cell(&table, "%.*s", STR_ARG(x->transaction_state));
@@ -101,7 +101,7 @@ static void print_list(struct listing *l)
         json_member(out, "state", x->transaction_state);
         buffer_byte(out, '}');
     }
-    if (l->call.json)
+    if (l->call->json)
         buffer_text(out, "]\n");
     else if (l->count > 0)
         table_print(&table, out);
@@ -113,28 +113,29 @@ static const struct option list_options[] = {TOPIC_OPTIONS, {"open-for", 'o', tr
 static int run_list(const struct command *self, int argc, char **argv)
 {
     struct options o = options_start(self, argc, argv);
-    struct listing l = {.open_for_s = -1};
+    struct topic_call t;
+    struct txn_listing l = {.call = &t, .open_for_s = -1};
     struct metadata_response cluster;
-    int status = topic_start(&l.call, self, argc), option;
+    int status = topic_start(&t, self, argc), option;
     while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
         if (option == OPTION_HELP || option == OPTION_BAD)
-            return topic_finish(&l.call, options_status(option));
+            return topic_finish(&t, options_status(option));
         if (option == OPTION_ARGUMENT)
             status = cli_misuse(self, "%s is too much: all transactions are listed", o.value);
         else if (option == TOPIC_OWN_OPTIONS)
             status = options_number(&o, 0, INT32_MAX, &l.open_for_s) ? EXIT_OK : EXIT_USAGE;
-        else if (!topic_option(&l.call, &o, option))
+        else if (!topic_option(&t, &o, option))
             status = EXIT_USAGE;
     }
     if (status == EXIT_OK)
-        status = topic_connect(&l.call);
+        status = topic_connect(&t);
     if (status == EXIT_OK)
-        status = topic_metadata(&l.call, &cluster);
+        status = topic_metadata(&t, &cluster);
     if (status == EXIT_OK)
-        status = cluster_each(&l.call, &cluster, list_of, &l);
+        status = txn_list(&l, &cluster);
     if (status == EXIT_OK)
         print_list(&l);
-    return topic_finish(&l.call, status);
+    return topic_finish(&t, status);
 }
 
 static const struct command list_command = {.name = "txn list",
@@ -196,7 +197,7 @@ static void print_json(struct topic_call *t, const described *x)
     buffer_text(out, "]}");
 }
 
-static int describe(struct topic_call *t, struct str id, bool first)
+int txn_ask(struct topic_call *t, struct str id, described *out)
 {
     struct client coordinator;
     struct describe_transactions_request request;
@@ -215,13 +216,24 @@ static int describe(struct topic_call *t, struct str id, bool first)
     client_close(&coordinator);
     if (status != EXIT_OK)
         return status;
-    const described *x = response.transaction_states;
-    if (response.transaction_states_count != 1 || x->error_code != E_NONE)
-        return topic_refused(
-            t, id, response.transaction_states_count ? x->error_code : E_UNKNOWN_SERVER_ERROR, STR_NULL);
+    *out = describe_transactions_response_transaction_state_default;
+    out->error_code = E_UNKNOWN_SERVER_ERROR;
+    if (response.transaction_states_count == 1)
+        *out = response.transaction_states[0];
+    return EXIT_OK;
+}
+
+static int describe(struct topic_call *t, struct str id, bool first)
+{
+    described x;
+    int status = txn_ask(t, id, &x);
+    if (status == EXIT_OK && x.error_code != E_NONE)
+        status = topic_refused(t, id, x.error_code, STR_NULL);
+    if (status != EXIT_OK)
+        return status;
     if (!first)
         buffer_text(&t->out, t->json ? ",\n" : "");
-    (t->json ? print_json : print_people)(t, x);
+    (t->json ? print_json : print_people)(t, &x);
     return EXIT_OK;
 }
 
@@ -247,16 +259,20 @@ static const struct command describe_command = {.name = "txn describe",
 
 static const char abort_help[] =
     "  odradek txn abort payments-1\n"
+    "  odradek txn abort --hanging orders\n"
     "\n"
     "Aborts the open transaction of a transactional id, and fences its producer: should that still live, it "
     "is told so\n"
-    "at its next request. For a transaction whose coordinator has forgotten it, see kafka-transactions "
-    "find-hanging.\n"
+    "at its next request.\n"
+    "  -H, --hanging                     topics are named instead: aborts what `odradek txn hanging` lists "
+    "of "
+    "them\n"
+    "  -o, --open-for SECONDS            with --hanging: what nothing was written to for so long (900)\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
     "  -t, --timeout SECONDS             how long to wait (30)\n"
     "  -j, --json                        one array of {transactionalId, producerId, epoch}: the producer's "
     "that comes\n"
-    "                                    next\n";
+    "                                    next; with --hanging as `odradek txn hanging`\n";
 
 // As a producer that begins: the coordinator ends what its predecessor has left open.
 static int take_over(struct topic_call *t, struct str id, struct init_producer_id_response *out)
@@ -315,13 +331,44 @@ static int abort_all(struct topic_call *t)
     return status;
 }
 
+enum { ABORT_HANGING = TOPIC_OWN_OPTIONS, ABORT_OPEN_FOR };
+
+static const struct option abort_options[] = {
+    TOPIC_OPTIONS, {"hanging", 'H', false}, {"open-for", 'o', true}, {NULL, 0, false}};
+
 static int run_abort(const struct command *self, int argc, char **argv)
 {
-    return topic_run_names(self, argc, argv, MISSING, abort_all);
+    struct options o = options_start(self, argc, argv);
+    struct topic_call t;
+    bool hanging = false;
+    int64_t open_for_s = -1;
+    int status = topic_start(&t, self, argc), option;
+    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
+        if (option == OPTION_HELP || option == OPTION_BAD)
+            return topic_finish(&t, options_status(option));
+        if (option == ABORT_HANGING)
+            hanging = true;
+        else if (option == ABORT_OPEN_FOR)
+            status = options_number(&o, 0, INT32_MAX, &open_for_s) ? EXIT_OK : EXIT_USAGE;
+        else if (!topic_option(&t, &o, option))
+            status = EXIT_USAGE;
+    }
+    if (status == EXIT_OK && open_for_s >= 0 && !hanging)
+        status = cli_misuse(self, "--open-for goes with --hanging");
+    if (status == EXIT_OK && t.names_count == 0)
+        status = cli_misuse(self, "%s",
+                            hanging ? "no topic is named; `odradek txn hanging` lists what hangs" : MISSING);
+    if (status == EXIT_OK)
+        status = topic_connect(&t);
+    if (status == EXIT_OK && hanging)
+        status = txn_abort_hanging(&t, open_for_s < 0 ? TXN_OPEN_FOR_S : open_for_s);
+    else if (status == EXIT_OK)
+        status = abort_all(&t);
+    return topic_finish(&t, status);
 }
 
 static const struct command abort_command = {.name = "txn abort",
                                              .summary = "abort transactions",
                                              .help = abort_help,
-                                             .options = topic_names_options,
+                                             .options = abort_options,
                                              .run = run_abort};

@@ -138,6 +138,34 @@ def test_transactions(cli):
     producer.close()
 
 
+def test_what_hangs_is_found_and_aborted(brokers):
+    """Open in a partition, and the coordinator does not know: nothing else is taken for it."""
+    cli = Cli(brokers.start(settings={"transaction.partition.verification.enable": "false"}))
+    create_topics(cli.broker.bootstrap, ["t", "other"], partitions=2)
+    lost, joined = (Producer(cli.broker.port, name, 0).init() for name in ("lost", "joined"))
+    joined.add("t", [0])
+    for producer, topic, partition in ((joined, "t", 0), (lost, "t", 1), (lost, "other", 0)):
+        producer.produce(topic, partition, b"half")  # lost never joined any transaction
+    assert cli("txn", "hanging") == "" and cli.json("txn", "hanging") == []  # for no longer than one may be open
+    now = ["--open-for", "0"]
+    found = cli.json("txn", "hanging", *now)
+    assert [(one["topic"], one["partition"], one["producerId"], one["startOffset"]) for one in found] == [
+        ("other", 0, lost.producer_id, 0), ("t", 1, lost.producer_id, 0)]
+    assert [row[:2] for row in cli.rows("txn", "hanging", "t", *now)] == [["TOPIC", "PARTITION"], ["t", "1"]]
+    assert cli("txn", "abort", "--hanging", "t") == "nothing hangs there\n"
+    assert not is_settled(cli.broker.port, "t", [1])
+    aborted = f"aborted the transaction of producer {lost.producer_id} in t-1 from offset 0\n"
+    assert cli("txn", "abort", "--hanging", "t", *now) == aborted
+    wait_until(lambda: is_settled(cli.broker.port, "t", [1]), 20, "the marker")
+    assert read(cli.broker.port, "t", 1) == []
+    assert [one["topic"] for one in cli.json("txn", "hanging", *now)] == ["other"]
+    joined.end(True)  # and what was no hanging one is as it was
+    wait_until(lambda: read(cli.broker.port, "t", 0) == [b"half"], 20, "the commit")
+    assert "none: " in cli("txn", "hanging", "none", status=1)
+    for producer in (lost, joined):
+        producer.close()
+
+
 def test_a_cluster_is_described(cli):
     cluster = cli.json("cluster", "describe")
     assert [(b["id"], b["host"], b["port"], b["fenced"]) for b in cluster["brokers"]] == [(1, "127.0.0.1", cli.broker.port, False)]
@@ -164,6 +192,8 @@ def test_a_cluster_is_described(cli):
         (["txn", "describe"], 2, "txn describe: no transactional id is named"),
         (["txn", "describe", "x"], 1, "txn describe: x: "),
         (["txn", "abort", "x"], 1, "txn abort: x: "),
+        (["txn", "abort", "--hanging"], 2, "txn abort: no topic is named; "),
+        (["txn", "abort", "--open-for", "1", "x"], 2, "txn abort: --open-for goes with --hanging"),
         (["cluster", "describe", "x"], 2, "cluster describe: x is too much"),
     ],
 )
