@@ -18,10 +18,12 @@ static const char hanging_help[] =
     "  odradek txn hanging orders payments\n"
     "  odradek txn abort --hanging orders\n"
     "\n"
-    "Lists transactions that are open in a partition (of all topics, or of those named) and unknown to their\n"
+    "Lists transactions that are open in a partition (of all topics, or of those named) and unknown to "
+    "their\n"
     "coordinator, so that nobody will end them: consumers of committed records wait there for ever.\n"
     "`odradek txn abort --hanging` ends them.\n"
-    "  -o, --open-for SECONDS            only those that nothing was written to for so long (900, the longest\n"
+    "  -o, --open-for SECONDS            only those that nothing was written to for so long (900, the "
+    "longest\n"
     "                                    time that brokers allow by default)\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
     "  -t, --timeout SECONDS             how long to wait (30)\n"
@@ -59,8 +61,7 @@ static bool is_wanted(const struct topic_call *t, struct str topic)
 static bool ask_of(const struct search *s, int32_t broker, struct describe_producers_request *request)
 {
     message_init(&describe_producers_request_type, request);
-    request->topics =
-        describe_producers_request_topic_request_new(&s->call->arena, s->cluster->topics_count);
+    request->topics = describe_producers_request_topic_request_new(&s->call->arena, s->cluster->topics_count);
     if (!request->topics)
         return false;
     for (int32_t i = 0; i < s->cluster->topics_count; i++) {
@@ -83,7 +84,8 @@ static int take_partition(struct search *s, struct str topic, int32_t leader,
                           const struct describe_producers_response_partition_response *p)
 {
     if (p->error_code != E_NONE)
-        return topic_refused(s->call, arena_printf(&s->call->arena, "%.*s-%d", STR_ARG(topic), p->partition_index),
+        return topic_refused(s->call,
+                             arena_printf(&s->call->arena, "%.*s-%d", STR_ARG(topic), p->partition_index),
                              p->error_code, p->error_message);
     size_t most = s->count + (size_t)p->active_producers_count;
     struct open_txn *grown = p->active_producers_count ? realloc(s->found, most * sizeof *grown) : s->found;
@@ -129,8 +131,9 @@ static int all_coordinators_are_there(const struct search *s)
         for (int32_t p = 0; str_is(t->name, STATE_TOPIC) && p < t->partitions_count; p++)
             if (t->partitions[p].leader_id < 0)
                 return cli_fail(s->call->command,
-                                STATE_TOPIC "-%d has no leader: what its coordinator knows cannot be told "
-                                            "from what hangs; try again when it is back",
+                                STATE_TOPIC
+                                "-%d has no leader: what its coordinator knows cannot be told "
+                                "from what hangs; try again when it is back",
                                 t->partitions[p].partition_index);
     }
     return EXIT_OK;
@@ -141,8 +144,7 @@ static bool has_partition(const struct describe_transactions_response_transactio
 {
     for (int32_t t = 0; t < x->topics_count; t++)
         for (int32_t p = 0; p < x->topics[t].partitions_count; p++)
-            if (str_equal(x->topics[t].topic, open->topic) &&
-                x->topics[t].partitions[p] == open->partition)
+            if (str_equal(x->topics[t].topic, open->topic) && x->topics[t].partitions[p] == open->partition)
                 return true;
     return false;
 }
@@ -170,12 +172,11 @@ static int by_place(const void *left, const void *right)
 {
     const struct open_txn *a = left, *b = right;
     int order = str_compare(a->topic, b->topic);
-    return order                          ? order
-           : a->partition != b->partition ? (a->partition > b->partition) - (a->partition < b->partition)
-                                          : (a->producer.current_txn_start_offset >
-                                             b->producer.current_txn_start_offset) -
-                                                (a->producer.current_txn_start_offset <
-                                                 b->producer.current_txn_start_offset);
+    return order ? order
+           : a->partition != b->partition
+               ? (a->partition > b->partition) - (a->partition < b->partition)
+               : (a->producer.current_txn_start_offset > b->producer.current_txn_start_offset) -
+                     (a->producer.current_txn_start_offset < b->producer.current_txn_start_offset);
 }
 
 static int check_names(const struct search *s)
@@ -231,7 +232,8 @@ static void print_json(struct topic_call *t, const struct open_txn *x, bool firs
     buffer_text(&t->out, first ? "{" : ",\n{");
     json_member(&t->out, "topic", x->topic);
     buffer_printf(&t->out,
-                  ",\"partition\":%d,\"producerId\":%" PRId64 ",\"epoch\":%d,\"coordinatorEpoch\":%d,"
+                  ",\"partition\":%d,\"producerId\":%" PRId64
+                  ",\"epoch\":%d,\"coordinatorEpoch\":%d,"
                   "\"startOffset\":%" PRId64 ",\"lastTime\":%" PRId64 "}",
                   x->partition, x->producer.producer_id, x->producer.producer_epoch,
                   x->producer.coordinator_epoch, x->producer.current_txn_start_offset,
@@ -241,7 +243,8 @@ static void print_json(struct topic_call *t, const struct open_txn *x, bool firs
 static void print(const struct search *s)
 {
     struct topic_call *t = s->call;
-    static const char *const heads[] = {"TOPIC", "PARTITION", "PRODUCER", "EPOCH", "START OFFSET", "LAST WRITE"};
+    static const char *const heads[] = {"TOPIC", "PARTITION",    "PRODUCER",
+                                        "EPOCH", "START OFFSET", "LAST WRITE"};
     struct table table = {.columns = sizeof heads / sizeof heads[0]};
     for (size_t i = 0; i < table.columns; i++)
         table_cell(&table, "%s", heads[i]);
@@ -341,9 +344,10 @@ static int write_marker(struct topic_call *t, struct client *leader, const struc
     if (client_call(leader, API_WRITE_TXN_MARKERS, version, &request, &t->arena, &response) != 0)
         return cli_fail(t->command, "%s", leader->error);
     int16_t error = error_of(&response);
-    return error == E_NONE ? EXIT_OK
-                           : topic_refused(t, arena_printf(&t->arena, "%.*s-%d", STR_ARG(x->topic), x->partition),
-                                           error, STR_NULL);
+    return error == E_NONE
+               ? EXIT_OK
+               : topic_refused(t, arena_printf(&t->arena, "%.*s-%d", STR_ARG(x->topic), x->partition), error,
+                               STR_NULL);
 }
 
 static int abort_of(void *context, struct client *client, int32_t broker)
@@ -366,7 +370,8 @@ int txn_abort_hanging(struct topic_call *t, int64_t open_for_s)
     if (status == EXIT_OK && t->json)
         print(&s);
     for (size_t i = 0; status == EXIT_OK && !t->json && i < s.count; i++)
-        buffer_printf(&t->out, "aborted the transaction of producer %" PRId64 " in %.*s-%d from offset %" PRId64 "\n",
+        buffer_printf(&t->out,
+                      "aborted the transaction of producer %" PRId64 " in %.*s-%d from offset %" PRId64 "\n",
                       s.found[i].producer.producer_id, STR_ARG(s.found[i].topic), s.found[i].partition,
                       s.found[i].producer.current_txn_start_offset);
     if (status == EXIT_OK && !t->json && s.count == 0)

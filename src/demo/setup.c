@@ -46,11 +46,11 @@ static const char board[] =
     "\"field\":\"customer.country\",\"windowSeconds\":3600},"
     "{\"id\":\"6\",\"title\":\"Products viewed\",\"topic\":\"shop.views\",\"measure\":\"top\","
     "\"field\":\"product\",\"windowSeconds\":300},"
-    "{\"id\":\"7\",\"title\":\"Revenue in Germany, "
-    "EUR\",\"measure\":\"sum\",\"field\":\"revenueByCountry.DE\"," OF_MINUTES
+    "{\"id\":\"7\",\"title\":\"Revenue by country, EUR\",\"measure\":\"top\","
+    "\"field\":\"revenueByCountry\"," OF_MINUTES
     "},"
-    "{\"id\":\"8\",\"title\":\"Revenue in the United States, EUR\",\"measure\":\"sum\","
-    "\"field\":\"revenueByCountry.US\"," OF_MINUTES "}]}";
+    "{\"id\":\"8\",\"title\":\"Ordered by product, EUR\",\"topic\":\"shop.orders\",\"measure\":\"top\","
+    "\"field\":\"product\",\"weight\":\"amount\",\"windowSeconds\":3600}]}";
 
 // Sets one of the topics of a request.
 static void one_topic(struct create_topics_request_creatable_topic *t, struct str name, int32_t partitions,

@@ -220,6 +220,27 @@ def test_a_groups_settings_are_changed(browser, shop):
     assert setting()["source"] == "default"
 
 
+TOP = [
+    # field, weight, records, the top two, all, distinct, without
+    ("c", None, [{"c": "a"}, {"c": "b"}, {"c": "b"}, {}, "no JSON"], [["b", 2], ["a", 1]], 3, 2, 2),
+    ("c", "w", [{"c": "a", "w": 5}, {"c": "b", "w": 1.5}, {"c": "b", "w": "2"}], [["a", 5], ["b", 3.5]], 8.5, 2, 0),
+    ("c", "w", [{"c": "a", "w": 5}, {"c": "b"}, {"c": "b", "w": "x"}, {"w": 7}], [["a", 5]], 5, 1, 3),
+    ("c", "in.w", [{"c": 1, "in": {"w": -2}}, {"c": True, "in": {"w": 0}}], [["true", 0], ["1", -2]], -2, 2, 0),
+    ("by", None, [{"by": {"DE": 2, "US": 3.5}}, {"by": {"DE": 4, "FR": 0}}], [["DE", 6], ["US", 3.5]], 9.5, 3, 0),
+    ("by", None, [{"by": {"DE": "2"}}, {"by": [1, 2]}, {"by": {}}, {"by": None}], [["[1,2]", 1], ["null", 1]], 4, 4, 0),
+]
+
+
+def test_top_values_and_their_weights(browser, shop):
+    browser.open(shop.port)
+    for field, weight, records, top, everything, distinct, without in TOP:
+        chart = {"measure": "top", "field": field, "windowSeconds": 60, **({"weight": weight} if weight else {})}
+        adds = "".join(f"s.add(1000, {json.dumps(one if isinstance(one, str) else json.dumps(one))});" for one in records)
+        found = browser.value(f"import('/js/insights/measure.js').then(({{ Series }}) => {{ const s = new Series({json.dumps(chart)}); {adds} return {{ ...s.top(2000, 2), without: s.without }}; }})")
+        weighed = weight is not None or everything == 9.5
+        assert found == {"top": top, "all": everything, "distinct": distinct, "without": without, "weighed": weighed}, (field, weight, records)
+
+
 def test_insights_measure_what_records_say_and_are_kept(browser, shop):
     field = ".builder .field:has-text('Field') input"
     browser.open(shop.port, "/insights")
@@ -235,6 +256,15 @@ def test_insights_measure_what_records_say_and_are_kept(browser, shop):
     browser.select(".builder select >> nth=0", "top")
     browser.fill(field, "customer.country")
     share = ORDERS * COUNTRIES.count("DE") // len(COUNTRIES)
+    browser.until_text(".builder .top tbody", f"{share} (50 %)")
+    spent = {country: sum(n % 50 for n in range(ORDERS) if COUNTRIES[n % len(COUNTRIES)] == country) for country in COUNTRIES}
+    browser.fill(".builder .field:has-text('By the sum of') input", "amount")
+    browser.until_text(".builder .insight-foot", f"{sum(amounts):,} in all")
+    for country, revenue in spent.items():
+        browser.until_text(".builder .top tbody", f"{revenue:,} ({round(100 * revenue / sum(amounts))} %)")
+        browser.until_text(".builder .top tbody", country)
+    browser.until_text(".builder h2", "Top values of customer.country by the sum of amount in orders")
+    browser.fill(".builder .field:has-text('By the sum of') input", "")
     browser.until_text(".builder .top tbody", f"{share} (50 %)")
     browser.fill(".builder .field:has-text('Title') input", "Countries")
     browser.see(".builder h2:text-is('Countries')")

@@ -75,6 +75,10 @@ def test_the_demo_is_on_the_dashboard(browser, up, size):
     assert before > 0
     wait_until(lambda: number(browser.value(FOOT.format("Pages viewed"))) != before, SOON_S, "pages to be viewed")
     browser.until_text(".top tbody", "DE")
+    of = [FOOT.format(title) for title in ("Revenue, EUR", "Revenue by country, EUR")]
+    browser.until(f"{of[0]} === {of[1]} && !['–', '0'].includes({of[0]})")  # the countries' revenue is the whole
+    browser.see("section:has(h2:text-is('Revenue by country, EUR')) .top th:text-is('DE')")
+    browser.see("section:has(h2:text-is('Ordered by product, EUR')) .top tbody tr >> nth=5")
     browser.screenshot(f"demo-board-{size}-light", full=True)
     assert browser.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert browser.axe() == []

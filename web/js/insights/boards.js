@@ -10,7 +10,8 @@ const isText = (value) => typeof value === "string" && value !== "";
 
 function isChart(chart) {
   return isText(chart?.id) && isText(chart.title) && isText(chart.topic) && Object.hasOwn(MEASURES, chart.measure) && Number.isInteger(chart.windowSeconds) && chart.windowSeconds > 0 &&
-    (chart.delaySeconds === undefined || (Number.isInteger(chart.delaySeconds) && chart.delaySeconds >= 0)) && (!MEASURES[chart.measure][1] || isText(chart.field));
+    (chart.delaySeconds === undefined || (Number.isInteger(chart.delaySeconds) && chart.delaySeconds >= 0)) && (!MEASURES[chart.measure][1] || isText(chart.field)) &&
+    (chart.weight === undefined || (isText(chart.weight) && chart.measure === "top"));
 }
 
 // A record may come from anybody: what is no board is left out, and so is a chart that is none.

@@ -35,6 +35,7 @@ export function builder({ signal, names, keep }) {
   const topic = field("Topic", h("input", { list: topics.id, autocomplete: "off", spellcheck: "false", placeholder: "orders" }), "Whose records are JSON, or to be counted.");
   const measure = field("Measure", choice(Object.entries(MEASURES).map(([value, [words]]) => [value, words]), "count", change));
   const of = field("Field", h("input", { list: fields.id, autocomplete: "off", spellcheck: "false", placeholder: "amount" }), "Dots lead inwards: customer.country");
+  const by = field("By the sum of", h("input", { list: fields.id, autocomplete: "off", spellcheck: "false", placeholder: "amount" }), "Numbers. Empty: by how many records there are.");
   const span = field("Time", choice(WINDOWS, "300", change));
   const title = field("Title", h("input", { autocomplete: "off", placeholder: "made from the above" }));
   const holder = h("div", {}, empty("Pick a topic", "Its records are drawn here as they come."));
@@ -51,7 +52,8 @@ export function builder({ signal, names, keep }) {
 
   function chart() {
     const made = { id: crypto.getRandomValues(new Uint32Array(2)).join("-"), topic: topic.input.value.trim(), measure: measure.input.value, windowSeconds: Number(span.input.value),
-      ...(MEASURES[measure.input.value][1] && { field: of.input.value.trim() }) };
+      ...(MEASURES[measure.input.value][1] && { field: of.input.value.trim() }),
+      ...(measure.input.value === "top" && by.input.value.trim() !== "" && { weight: by.input.value.trim() }) };
     return { ...made, title: title.input.value.trim() || describe(made) };
   }
 
@@ -73,6 +75,7 @@ export function builder({ signal, names, keep }) {
   function draw() {
     const made = chart();
     of.element.hidden = !MEASURES[made.measure][1];
+    by.element.hidden = made.measure !== "top";
     view?.destroy();
     view = null;
     keepButton.disabled = !complete(made);
@@ -90,9 +93,9 @@ export function builder({ signal, names, keep }) {
     timer = setTimeout(draw, TYPING_MS);
   }
 
-  for (const { input } of [topic, of, title]) input.addEventListener("input", change);
-  of.element.hidden = true;
-  return { element: h("div", { class: "builder" }, h("div", { class: "panel" }, h("div", { class: "body stack" }, topic.element, measure.element, of.element, span.element, title.element, keepButton, topics, fields)), holder),
+  for (const { input } of [topic, of, by, title]) input.addEventListener("input", change);
+  of.element.hidden = by.element.hidden = true;
+  return { element: h("div", { class: "builder" }, h("div", { class: "panel" }, h("div", { class: "body stack" }, topic.element, measure.element, of.element, by.element, span.element, title.element, keepButton, topics, fields)), holder),
     destroy() {
       clearTimeout(timer);
       view?.destroy();

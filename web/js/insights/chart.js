@@ -9,25 +9,25 @@ const DRAW_MS = 1000;
 const MOST_TOP = 8;
 
 /** What a chart shows, in words: "Average of amount in orders". */
-export function describe({ measure, field, topic }) {
+export function describe({ measure, field, weight, topic }) {
   const [words, needs] = MEASURES[measure];
-  return `${words}${needs ? ` of ${field}` : ""} in ${topic}`;
+  return `${words}${needs ? ` of ${field}` : ""}${weight ? ` by the sum of ${weight}` : ""} in ${topic}`;
 }
 
-// The most frequent values: a table with a bar in each row.
+// The top values: a table with a bar in each row.
 function topTable(caption) {
   const body = h("tbody");
   const element = h("div", { class: "top" }, h("table", {}, h("caption", { class: "unseen" }, caption),
-    h("thead", { class: "unseen" }, h("tr", {}, ["Value", "Share", "Records"].map((name) => h("th", { scope: "col" }, name)))), body));
+    h("thead", { class: "unseen" }, h("tr", {}, ["Value", "Share", "Figure"].map((name) => h("th", { scope: "col" }, name)))), body));
   return { element, show({ top, all }) {
     while (body.children.length > top.length) body.lastChild.remove();
-    top.forEach(([name, times], n) => {
+    top.forEach(([name, sum], n) => {
       if (!body.children[n]) body.append(h("tr", {}, h("th", { scope: "row" }), h("td", {}, h("i", { class: "bar" })), h("td", { class: "num" })));
       const [head, bar, figure] = body.children[n].children;
       text(head, name);
       head.title = name;
-      bar.firstChild.style.width = `${(100 * times) / top[0][1]}%`;
-      text(figure, `${count(times)} (${Math.round((100 * times) / all)} %)`);
+      bar.firstChild.style.width = `${Math.max(0, (100 * sum) / top[0][1]) || 0}%`;
+      text(figure, all > 0 ? `${short(sum)} (${Math.round((100 * sum) / all)} %)` : short(sum));
     });
   } };
 }
@@ -40,17 +40,18 @@ export function insightChart(chart, { actions } = {}) {
   const name = isTop ? "" : chart.measure === "count" || chart.measure === "sum" ? `per ${duration(step)}` : `each ${duration(step)}`;
   const view = isTop ? null : timeChart({ title: chart.title, series: [{ name }], format: short, actions, time });
   const top = isTop ? topTable(chart.title) : null;
-  const total = h("strong", {}, "–"), note = h("span", { class: "hint" }, "reading…");
-  const foot = h("footer", { class: "insight-foot" }, h("span", {}, total, ` ${isTop ? "values" : "in all"}, ${duration(chart.windowSeconds * 1000)}`), note);
+  const total = h("strong", {}, "–"), unit = h("span", {}, isTop ? "values" : "in all"), note = h("span", { class: "hint" }, "reading…");
+  const foot = h("footer", { class: "insight-foot" }, h("span", {}, total, " ", unit, `, ${duration(chart.windowSeconds * 1000)}`), note);
   const element = view?.element ?? h("section", { class: "panel chart" }, h("header", {}, h("h2", {}, chart.title), h("div", { class: "row" }, actions)), top.element);
   element.append(foot);
+  const without = chart.weight ? `${chart.field} or a number in ${chart.weight}` : `${isTop ? "" : "a number in "}${chart.field}`;
   let reading = { atEnd: false }, readUntil = 0; // what is not read yet is not nothing
 
   function say() {
     if (reading.problem) return reading.problem.unreachable ? "the broker does not answer" : reading.problem.message;
     if (!reading.atEnd) return `reading… ${reading.until ? `at ${time(reading.until)}` : ""}`;
     if (!series.records) return "no records in this time";
-    return `${plural(series.records, "record")} read${series.without ? `, ${count(series.without)} without ${isTop ? "" : "a number in "}${chart.field}` : ""}`;
+    return `${plural(series.records, "record")} read${series.without ? `, ${count(series.without)} without ${without}` : ""}`;
   }
 
   function draw() {
@@ -61,7 +62,8 @@ export function insightChart(chart, { actions } = {}) {
     } else {
       const found = series.top(now, MOST_TOP);
       top.show(found);
-      text(total, count(found.distinct));
+      text(total, found.weighed ? short(found.all) : count(found.distinct));
+      text(unit, found.weighed ? "in all" : "values");
     }
     text(note, say());
   }

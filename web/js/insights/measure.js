@@ -32,6 +32,7 @@ export function fieldOf(value, path) {
 }
 
 const numberOf = (value) => (typeof value === "number" ? value : typeof value === "string" && value.trim() !== "" ? Number(value) : NaN);
+const isNumbers = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length > 0 && Object.values(value).every(Number.isFinite);
 const nameOf = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 function bucket() {
@@ -48,6 +49,21 @@ function addNumber(into, value) {
     const at = Math.floor(Math.random() * into.count);
     if (at < SAMPLED) into.values[at] = value;
   }
+}
+
+function addName(into, name, weight) {
+  if (into.names.size < DISTINCT || into.names.has(name)) into.names.set(name, (into.names.get(name) ?? 0) + weight);
+}
+
+/** What a record says for the top values: [[name, weight], ...]; null where it says nothing. */
+function weighed(record, field, weight) {
+  const value = fieldOf(record, field);
+  if (value === undefined) return null;
+  if (weight) {
+    const by = numberOf(fieldOf(record, weight));
+    return Number.isFinite(by) ? [[nameOf(value), by]] : null;
+  }
+  return isNumbers(value) ? Object.entries(value) : [[nameOf(value), 1]];
 }
 
 function percentile(values, share) {
@@ -70,10 +86,10 @@ function figure(measure, buckets) {
   }
 }
 
-/** What a chart knows: add(timestamp, value or undefined), and read. chart: { measure, field, windowSeconds }. */
+/** What a chart knows: add(timestamp, value or undefined), and read. chart: { measure, field, weight, windowSeconds }. */
 export class Series {
-  constructor({ measure, field, windowSeconds }) {
-    Object.assign(this, { measure, field, stepMs: bucketMs(windowSeconds), windowMs: windowSeconds * 1000, buckets: new Map(), records: 0, without: 0 });
+  constructor({ measure, field, weight, windowSeconds }) {
+    Object.assign(this, { measure, field, weight, stepMs: bucketMs(windowSeconds), windowMs: windowSeconds * 1000, buckets: new Map(), records: 0, without: 0, weighed: weight !== undefined });
   }
 
   /** A record: its timestamp, and the text of its value (null: none). */
@@ -84,15 +100,22 @@ export class Series {
     into.records++;
     this.records++;
     if (!MEASURES[this.measure][1]) return;
-    let value;
+    let record;
     try {
-      value = fieldOf(JSON.parse(text), this.field);
+      record = JSON.parse(text);
     } catch {
-      value = undefined;
+      record = undefined;
     }
-    if (this.measure === "top" ? value === undefined : Number.isNaN(numberOf(value))) this.without++;
-    else if (this.measure !== "top") addNumber(into, numberOf(value));
-    else if (into.names.size < DISTINCT || into.names.has(nameOf(value))) into.names.set(nameOf(value), (into.names.get(nameOf(value)) ?? 0) + 1);
+    if (this.measure === "top") {
+      const found = weighed(record, this.field, this.weight);
+      if (found) for (const [name, by] of found) addName(into, name, by);
+      else this.without++;
+      this.weighed ||= isNumbers(fieldOf(record, this.field));
+    } else {
+      const value = numberOf(fieldOf(record, this.field));
+      if (Number.isNaN(value)) this.without++;
+      else addNumber(into, value);
+    }
   }
 
   /** Forgets what the window has left behind, and returns [[number, bucket], ...] of what is in it. */
@@ -115,11 +138,11 @@ export class Series {
     return figure(this.measure, this.within(now).map(([, one]) => one));
   }
 
-  /** The most frequent values: [[value, times], ...], and of how many. */
+  /** The values that weigh most (without a weight: the most frequent ones): [[value, sum], ...], and of how many. */
   top(now, most) {
     const sums = new Map();
     for (const [, { names }] of this.within(now)) for (const [name, times] of names) sums.set(name, (sums.get(name) ?? 0) + times);
     const sorted = [...sums].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
-    return { top: sorted.slice(0, most), all: sorted.reduce((n, [, times]) => n + times, 0), distinct: sorted.length };
+    return { top: sorted.slice(0, most), all: sorted.reduce((n, [, times]) => n + times, 0), distinct: sorted.length, weighed: this.weighed };
   }
 }
