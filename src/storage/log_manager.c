@@ -253,7 +253,9 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
     pthread_mutex_lock(&log->publish);
     int64_t point = log->recovery_point, start = log->log_start, watermark = log->high_watermark.offset;
     int64_t first = log->segments[0]->base_offset, cleaned_to = log->cleaned_to;
-    int64_t flushed_size = point == log->end ? atomic_load(&log_active(log)->size_bytes) : -1;
+    // Without a snapshot nobody would see that a transaction is open before the log is loaded.
+    bool tells = log->first_unstable < 0 || atomic_load(&log->has_snapshots);
+    int64_t flushed_size = tells && point == log->end ? atomic_load(&log_active(log)->size_bytes) : -1;
     pthread_mutex_unlock(&log->publish);
     checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, point);
     if (start > first)

@@ -159,6 +159,44 @@ static void flushed_logs_stay_cold_after_a_crash(void **state)
     }
 }
 
+// Nor does anybody take an open transaction for a finished one, before or after something has loaded the log.
+static void an_open_transaction_is_known_after_a_crash(void **state)
+{
+    char root[] = "/tmp/odradek-manager-XXXXXX";
+    struct log_config config = log_config_default();
+    struct uuid id = {{8}};
+    (void)state;
+    config.verify_transactions = false;
+    assert_non_null(mkdtemp(root));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct log *log;
+        struct log_manager *m = start(root, &config);
+        if (create_log(m, "t", &id, 0, &log))
+            _exit(1);
+        append_ok(log, BATCH_SPEC(0), 0);
+        append_ok(log, BATCH_SPEC(.producer_id = 5, .transactional = true), 1);
+        set_watermark(log, 2);
+        _exit(log_flush(log, 2) || log_manager_checkpoint(m)); // everything is flushed, and no stop
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    struct log_manager *m = start(root, &config);
+    struct log *log = log_manager_get(m, &id, 0);
+    struct log_offsets o;
+    set_watermark(log, 2);
+    for (int i = 0; i < 2; i++) {
+        log_offsets(log, &o);
+        assert_int_equal(o.high_watermark, 2);
+        assert_int_equal(o.last_stable_offset, 1);
+        assert_int_equal(log_load(log), 0);
+    }
+    assert_int_equal(log_manager_close(m, -1), 0);
+    assert_int_equal(file_remove_tree(root), 0);
+}
+
 static void a_directory_is_locked(void **state)
 {
     char root[] = "/tmp/odradek-manager-XXXXXX", message[256];
@@ -337,6 +375,7 @@ int main(void)
         cmocka_unit_test(logs_survive_a_clean_stop),
         cmocka_unit_test(a_crash_loses_nothing_of_the_page_cache),
         cmocka_unit_test(flushed_logs_stay_cold_after_a_crash),
+        cmocka_unit_test(an_open_transaction_is_known_after_a_crash),
         cmocka_unit_test(a_directory_is_locked),
         cmocka_unit_test(a_failed_start_keeps_its_directories),
         cmocka_unit_test(a_log_that_failed_is_tried_again_where_it_lies),
