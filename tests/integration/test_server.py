@@ -150,6 +150,30 @@ def identity(broker):
         return metadata["ClusterId"], {topic["Name"]: topic["TopicId"] for topic in metadata["Topics"]}
 
 
+@ours
+def test_old_metadata_is_cleaned_away(brokers):
+    """Snapshots that a later one replaces go, and the segments below it; nothing of what they say does."""
+    wanted = {"metadata.log.max.record.bytes.between.snapshots": "2000", "metadata.max.retention.bytes": "0", "internal.metadata.log.segment.bytes": "4096"}
+    broker = brokers.start(settings=wanted)
+    log, topics = broker.data / "__cluster_metadata-0", []
+    first = [log / f"{0:020}.log", log / f"{0:020}-{0:010}.checkpoint"]
+    assert all(path.exists() for path in first)
+
+    def cleaned():
+        """Snapshots come with what is written: one more topic for each look."""
+        topics.append(f"kept-{len(topics)}")
+        create_topic(broker, topics[-1])
+        return not any(path.exists() for path in first)
+
+    wait_until(cleaned, 60, "the first segment and the first snapshot to go")
+    before = identity(broker)
+    assert set(before[1]) == set(topics)
+    for end in broker.stop, broker.kill:
+        end()
+        broker.start()
+        assert identity(broker) == before
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_everything_is_there_after_a_restart(brokers, how):
     broker = brokers.start()
