@@ -7,13 +7,15 @@ import threading
 import pytest
 
 from harness.broker import odradek_binary
+from harness.members import await_group, committed
 from harness.process import wait_until
 from harness.requests import BROKER, alter
 from harness.topics import create_topics
 from harness.transactions import Producer, Refused, await_coordinators, is_settled, read
 from harness.wire import Connection
 
-PRODUCER_FENCED, INVALID_TXN_STATE, INVALID_MAPPING, LOADING = 90, 48, 49, 14
+INVALID_EPOCH, PRODUCER_FENCED, INVALID_TXN_STATE, INVALID_MAPPING, LOADING = 47, 90, 48, 49, 14
+TURNS = 40
 IDS, AT_ONCE = 800, 200  # fewer than a block of producer ids
 
 
@@ -99,6 +101,47 @@ def test_two_producers_of_one_id(broker):
     wait_until(lambda: is_settled(broker.port, "rivals", [0]), 20, "every transaction to end")
     seen = read(broker.port, "rivals", 0)
     assert len(seen) == len(set(seen)) and acknowledged <= set(seen) <= tried, (acknowledged, seen)
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_by_turns(broker, version):
+    """Each takes the id over while the other's transaction is open: that one is aborted with its offsets, and whatever its producer
+    says then is refused. Nothing is in between but the answers."""
+    topic, group, name = f"turns-{version}", f"turns-{version}", f"turns-{version}"
+    create_topics(broker.bootstrap, [topic])
+    await_group(broker.port, group)
+    old, new = (Producer(broker.port, name, version) for _ in range(2))
+
+    def begin(producer, value, offset):
+        if version < 2:
+            producer.add(topic, [0])
+            producer.add_offsets(group)
+        producer.produce(topic, 0, value)
+        producer.commit_offsets(group, topic, {0: offset})
+
+    old.init()
+    begin(old, b"lost", 1000)
+    for number in range(TURNS):
+        new.init()
+        fenced = [lambda: old.add(topic, [0]), lambda: old.end(True), lambda: old.end(False)]
+        if version < 2:
+            fenced.append(lambda: old.add_offsets(group))
+        too_old = [lambda: old.produce(topic, 0, b"late"), lambda: old.commit_offsets(group, topic, {0: 2000})]
+        for says, error in (fenced, PRODUCER_FENCED), (too_old, INVALID_EPOCH):
+            for say in says:
+                with pytest.raises(Refused) as refused:
+                    say()
+                assert refused.value.error == error
+        begin(new, b"%d" % number, number)
+        new.end(True)
+        begin(new, b"lost", 1000)
+        old, new = new, old
+    new.init()
+    wait_until(lambda: is_settled(broker.port, topic, [0]), 20, "every transaction to end")
+    assert read(broker.port, topic, 0) == [b"%d" % number for number in range(TURNS)]
+    wait_until(lambda: committed(broker.port, group, stable=True) == {0: TURNS - 1}, 20, "the last offset that was committed")
+    old.close()
+    new.close()
 
 
 def init_all(connection, names):
