@@ -9,7 +9,7 @@ from interop.kdiff import members
 from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
-from interop.kdiff.scenarios import SCENARIOS, consumer_protocol
+from interop.kdiff.scenarios import SCENARIOS, bounds, consumer_protocol
 from interop.kdiff.scenarios.static_voters import STATIC_VOTERS
 
 TIMEOUT_S = 20
@@ -68,6 +68,15 @@ def test_static_voters(brokers):
     run = pair.run()
     run.bad = 0
     run.scenario(STATIC_VOTERS)
+    pair.assert_same(run)
+
+
+def test_bounds(brokers):
+    pair = Pair(brokers, settings=bounds.SETTINGS)
+    run = pair.run()
+    run.bad = 0
+    for scenario in bounds.BOUNDS:
+        run.scenario(scenario)
     pair.assert_same(run)
 
 
