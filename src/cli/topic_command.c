@@ -264,17 +264,17 @@ static int print_deleted(struct topic_call *t, const struct delete_topics_respon
     for (int32_t i = 0; i < r->responses_count; i++) {
         const struct delete_topics_response_deletable_topic_result *one = &r->responses[i];
         bool missing = if_exists && one->error_code == E_UNKNOWN_TOPIC_OR_PARTITION;
+        bool refused = one->error_code && !missing;
         if (t->json) {
             buffer_text(&t->out, i ? ",\n{" : "[{");
             json_member(&t->out, "name", one->name);
             buffer_printf(&t->out, ",\"deleted\":%s,", one->error_code ? "false" : "true");
-            json_member(&t->out, "error",
-                        one->error_code ? str_from(error_code_name(one->error_code)) : STR_NULL);
+            json_member(&t->out, "error", refused ? str_from(error_code_name(one->error_code)) : STR_NULL);
             buffer_text(&t->out, i + 1 < r->responses_count ? "}" : "}]\n");
-            status = one->error_code && !missing ? EXIT_FAILED : status;
-        } else if (one->error_code && !missing) {
+        }
+        if (refused) {
             status = topic_refused(t, one->name, one->error_code, one->error_message);
-        } else {
+        } else if (!t->json) {
             buffer_printf(&t->out, missing ? "%.*s is not there\n" : "deleted %.*s\n", STR_ARG(one->name));
         }
     }

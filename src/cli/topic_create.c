@@ -70,26 +70,41 @@ static int take_option(struct create *c, const struct options *o, int option)
     }
 }
 
+typedef struct create_topics_response_creatable_topic_result created;
+
+// What only a topic that came to be has is null where it did not.
+static void print_created_json(struct topic_call *t, const created *one, bool refused)
+{
+    char id[UUID_TEXT_BYTES];
+    uuid_text(&one->topic_id, id);
+    buffer_byte(&t->out, '{');
+    json_member(&t->out, "name", one->name);
+    if (one->error_code)
+        buffer_text(&t->out, ",\"topicId\":null,\"partitions\":null,\"replicas\":null,");
+    else
+        buffer_printf(&t->out, ",\"topicId\":\"%s\",\"partitions\":%d,\"replicas\":%d,", id,
+                      one->num_partitions, one->replication_factor);
+    json_member(&t->out, "error", refused ? str_from(error_code_name(one->error_code)) : STR_NULL);
+    buffer_byte(&t->out, '}');
+}
+
 static int print_created(struct create *c, const struct create_topics_response *r, int16_t version)
 {
     struct topic_call *t = &c->call;
     int status = EXIT_OK;
     for (int32_t i = 0; i < r->topics_count; i++) {
-        const struct create_topics_response_creatable_topic_result *one = &r->topics[i];
+        const created *one = &r->topics[i];
         bool there = c->if_not_exists && one->error_code == E_TOPIC_ALREADY_EXISTS;
-        char id[UUID_TEXT_BYTES];
-        uuid_text(&one->topic_id, id);
+        bool refused = one->error_code && !there;
         if (t->json) {
-            buffer_text(&t->out, i ? ",\n{" : "[{");
-            json_member(&t->out, "name", one->name);
-            buffer_printf(&t->out, ",\"topicId\":\"%s\",\"partitions\":%d,\"replicas\":%d,", id,
-                          one->num_partitions, one->replication_factor);
-            json_member(&t->out, "error",
-                        one->error_code ? str_from(error_code_name(one->error_code)) : STR_NULL);
-            buffer_text(&t->out, i + 1 < r->topics_count ? "}" : "}]\n");
-            status = one->error_code && !there ? EXIT_FAILED : status;
-        } else if (one->error_code && !there) {
+            buffer_text(&t->out, i ? ",\n" : "[");
+            print_created_json(t, one, refused);
+            buffer_text(&t->out, i + 1 < r->topics_count ? "" : "]\n");
+        }
+        if (refused) {
             status = topic_refused(t, one->name, one->error_code, one->error_message);
+        } else if (t->json) {
+            continue;
         } else if (there) {
             buffer_printf(&t->out, "%.*s is there already\n", STR_ARG(one->name));
         } else if (version >= 5) {

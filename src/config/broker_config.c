@@ -206,8 +206,21 @@ static int load_quorum_members(struct broker_config *c)
     return 0;
 }
 
+static bool is_loopback(struct str host)
+{
+    return str_is(host, "localhost") || str_is(host, "::1") ||
+           (host.size > 4 && memcmp(host.data, "127.", 4) == 0);
+}
+
+// As it is told, or a loopback address where the controller's listener takes connections of this machine.
 static bool is_own_controller_address(const struct broker_config *c, const struct server_address *address)
 {
+    for (size_t i = 0; i < c->listener_count && is_loopback(address->host); i++) {
+        struct str host = c->listeners[i].host;
+        if (c->listeners[i].controller && c->listeners[i].port == address->port &&
+            (host.size == 0 || str_is(host, "0.0.0.0") || str_is(host, "::") || is_loopback(host)))
+            return true;
+    }
     for (size_t i = 0; i < c->advertised_count; i++)
         if (c->advertised[i].controller && c->advertised[i].port == address->port &&
             str_equal(c->advertised[i].host, address->host))

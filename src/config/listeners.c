@@ -327,7 +327,9 @@ static int load_http(struct broker_config *c, struct str *message)
         if (entry.size < 7 || memcmp(entry.data, "http://", 7) != 0 ||
             !server_address_parse((struct str){entry.data + 7, entry.size - 7}, &l->host, &l->port) ||
             l->port > 65535)
-            return refuse(c, message, "http.listeners=%.*s: expected http://host:port", STR_ARG(entry));
+            return refuse(c, message,
+                          "http.listeners=%.*s: expected http://host:port, the port from 0 to 65535",
+                          STR_ARG(entry));
     }
     c->http_listener_count = list.count;
     return 0;

@@ -421,7 +421,7 @@ int http_start(struct http **out, const struct http_params *params, char *reason
 {
     *out = NULL;
     if (params->listener_count > MOST_LISTENERS) {
-        snprintf(reason, reason_bytes, "http.listeners: at most %d", MOST_LISTENERS);
+        snprintf(reason, reason_bytes, "at most %d are served", MOST_LISTENERS);
         return ERR_LIMIT;
     }
     struct http *h = calloc(1, sizeof *h);

@@ -193,8 +193,11 @@ int http_server_start(struct http **out, struct broker *broker, char *message, s
                                  .clients = read_clients,
                                  .client = read_client,
                                  .context = broker};
-    int err = listeners ? http_start(out, &params, message, message_bytes) : ERR_NOMEM;
-    if (!err)
+    char why[256] = "";
+    int err = listeners ? http_start(out, &params, why, sizeof why) : ERR_NOMEM;
+    if (err)
+        snprintf(message, message_bytes, "http.listeners: %s", why[0] ? why : err_text(err));
+    else
         for (size_t i = 0; i < c->http_listener_count; i++)
             log_info("http", "http://%s:%d", listeners[i].host[0] ? listeners[i].host : "*",
                      http_port(*out, i));

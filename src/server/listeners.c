@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #define HOST_NAME_BYTES 256
@@ -50,9 +51,15 @@ static int open_one(struct listeners *l, const struct broker_config *c, const st
                     struct reactors *reactors, struct buffer *line, char *reason, size_t reason_bytes)
 {
     const struct listener *bound;
-    int rc = listen_on(c, config, &l->arena, reactors, &bound, reason, reason_bytes);
-    if (rc)
+    char why[256] = "";
+    int rc = listen_on(c, config, &l->arena, reactors, &bound, why, sizeof why);
+    if (rc) {
+        snprintf(
+            reason, reason_bytes,
+            "listeners: %.*s cannot be opened: %s (an address of this machine and a free port are needed)",
+            STR_ARG(config->name), why[0] ? why : err_text(rc));
         return rc;
+    }
     const struct listener_config *told = advertised_as(c, config->name);
     struct image_endpoint endpoint = {.name = arena_str(&l->arena, config->name),
                                       .host = host_to_tell(l, config, told),

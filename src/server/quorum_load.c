@@ -92,8 +92,10 @@ static int maybe_format(struct quorum *q, char *message, size_t message_size)
     if (!p->config->sole_voter) {
         snprintf(
             message, message_size,
-            "%s has no meta.properties, and this node is not the only voter: format it with the cluster's id",
-            unformatted);
+            "%s has no meta.properties, and this node is not the only voter (%s names others): format it "
+            "with the cluster's id, odradek format --cluster-id ID",
+            unformatted,
+            p->config->voter_count ? "controller.quorum.voters" : "controller.quorum.bootstrap.servers");
         return ERR_NOT_FOUND;
     }
     return fresh_cluster(q, message, message_size);

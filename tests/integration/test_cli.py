@@ -148,6 +148,12 @@ def test_topics_from_create_to_delete(at):
     assert out == "created cli-a, 3 partitions, 1 replica\n"
     assert "(TOPIC_ALREADY_EXISTS)" in at("topic create", "cli-a", status=1)[1]
     assert at("topic create", "cli-a", "--if-not-exists")[0] == "cli-a is there already\n"
+    out, error = at("topic create", "cli-a", "cli-new", "--json", status=1)
+    refused, created = json.loads(out)
+    assert refused == {"name": "cli-a", "topicId": None, "partitions": None, "replicas": None, "error": "TOPIC_ALREADY_EXISTS"}
+    assert (created["partitions"], created["error"]) == (1, None) and error.startswith("odradek topic create: cli-a: ")
+    [there] = json.loads(at("topic create", "cli-a", "--if-not-exists", "--json")[0])
+    assert there == {**refused, "error": None}
     assert at("topic create", "cli-dry", "--dry-run")[0].startswith("could create cli-dry")
     _, error = at("topic create", "cli-bad", "--config", "nope=1", status=1)
     assert error == "odradek topic create: cli-bad: Unknown topic config name: nope (INVALID_CONFIG)\n"
@@ -167,6 +173,10 @@ def test_topics_from_create_to_delete(at):
     assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic delete", "cli-a", status=1)[1]
     assert at("topic delete", "cli-a", "--if-exists")[0] == "cli-a is not there\n"
     assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic describe", "cli-a", status=1)[1]
+    out, error = at("topic delete", "cli-a", "cli-new", "--json", status=1)
+    gone = {"name": "cli-a", "deleted": False, "error": "UNKNOWN_TOPIC_OR_PARTITION"}
+    assert json.loads(out) == [gone, {"name": "cli-new", "deleted": True, "error": None}] and "cli-a: " in error
+    assert json.loads(at("topic delete", "cli-a", "--if-exists", "--json")[0]) == [{**gone, "error": None}]
 
 
 # -- records

@@ -92,6 +92,9 @@ static void properties_are_read_as_java_reads_them(void **state)
     "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n" \
     "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n"                 \
     "controller.quorum.voters=1@127.0.0.1:9093\n"
+#define DYNAMIC   "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n"
+#define ANYWHERE  DYNAMIC "listeners=PLAINTEXT://:9092,CONTROLLER://:9093\n"
+#define ELSEWHERE DYNAMIC "listeners=PLAINTEXT://:9092,CONTROLLER://192.0.2.1:9093\n"
 #define BROKER                                                                \
     "process.roles=broker\nnode.id=1\ncontroller.listener.names=CONTROLLER\n" \
     "listeners=PLAINTEXT://127.0.0.1:9092\ncontroller.quorum.voters=2@h:1\n"
@@ -245,7 +248,10 @@ static const struct {
      "same"},
     {BASE "offsets.topic.replication.factor=99999",
      "Invalid value 99999 for configuration offsets.topic.replication.factor: Not a number of type SHORT"},
-    {BASE "http.listeners=127.0.0.1:80", "http.listeners=127.0.0.1:80: expected http://host:port"},
+    {BASE "http.listeners=http://127.0.0.1:99999",
+     "http.listeners=http://127.0.0.1:99999: expected http://host:port, the port from 0 to 65535"},
+    {BASE "http.listeners=127.0.0.1:80",
+     "http.listeners=127.0.0.1:80: expected http://host:port, the port from 0 to 65535"},
     {BASE "http.listeners=http://127.0.0.1:80", NULL},
     {BASE "nobody.knows=1\nlistener.name.plaintext.ssl.keystore.location=/x", NULL},
 };
@@ -301,6 +307,13 @@ static void the_sole_voter_is_known(void **state)
         {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093", true},
         {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=other:9093", false},
         {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093,other:1", false},
+        {ANYWHERE "controller.quorum.bootstrap.servers=localhost:9093", true},
+        {ANYWHERE "controller.quorum.bootstrap.servers=127.0.0.1:9093", true},
+        {ANYWHERE "controller.quorum.bootstrap.servers=[::1]:9093", true},
+        {ANYWHERE "controller.quorum.bootstrap.servers=localhost:9092", false},
+        {ANYWHERE "controller.quorum.bootstrap.servers=other:9093", false},
+        {BASE "controller.quorum.voters=\ncontroller.quorum.bootstrap.servers=localhost:9093", true},
+        {ELSEWHERE "controller.quorum.bootstrap.servers=localhost:9093", false},
         {BROKER, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
