@@ -67,6 +67,25 @@ def test_a_wrong_setting_stops_the_start_with_one_line(name, tmp_path):
     assert len(said) == 1, lines
 
 
+NOT_HERE = "192.0.2.1"  # an address for documentation (RFC 5737): no machine has it
+
+
+@ours
+@pytest.mark.parametrize(
+    "setting",
+    [
+        f"listeners=PLAINTEXT://{NOT_HERE}:0,CONTROLLER://127.0.0.1:0",
+        f"http.listeners=http://{NOT_HERE}:80",
+        f"controller.quorum.bootstrap.servers={NOT_HERE}:9093",
+    ],
+)
+def test_what_is_not_of_this_machine_stops_the_start_with_one_line(setting, tmp_path):
+    settings = [f"log.dirs={tmp_path}/data", "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0", setting]
+    status, lines = refused(*(word for one in settings for word in ("--override", one)))
+    said = [line for line in lines if "cannot start" in line]
+    assert status == 1 and len(said) == 1 and setting.split("=")[0] in said[0], lines
+
+
 @ours
 def test_a_missing_file_and_a_malformed_override(tmp_path):
     status, lines = refused(tmp_path / "nowhere.properties")
