@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "http/guests.h"
+#include "http/history.h"
 #include "http/metrics.h"
 #include "http/route.h"
 #include "http/sampler.h"
@@ -41,6 +42,7 @@
 struct http {
     struct http_params params;
     struct sampler *sampler;
+    struct history *history;
     struct metrics metrics;
     struct streams streams;
     struct guests guests;
@@ -309,6 +311,7 @@ static struct pending *pending_new(struct http *h, const char *path)
                                        .path = path,
                                        .client.fd = -1,
                                        .sampler = h->sampler,
+                                       .history = h->history,
                                        .metrics = &h->metrics,
                                        .streams = &h->streams,
                                        .scans = &h->scans};
@@ -433,7 +436,8 @@ int http_start(struct http **out, const struct http_params *params, char *reason
     sem_init(&h->scans, 0, SCANS);
     metrics_init(&h->metrics);
     h->sampler = sampler_new(&h->params);
-    int err = h->sampler ? 0 : ERR_NOMEM;
+    h->history = history_new(&h->params);
+    int err = h->sampler && h->history ? 0 : ERR_NOMEM;
     for (size_t i = 0; i < params->listener_count && !err; i++)
         err = listen_on(h, &params->listeners[i], reason, reason_bytes);
     if (err) {
@@ -457,6 +461,7 @@ void http_stop(struct http *h)
     for (size_t i = 0; i < h->count; i++)
         MHD_stop_daemon(h->listeners[i].daemon); // closes the socket, too
     sampler_free(h->sampler);
+    history_free(h->history);
     metrics_free(&h->metrics);
     streams_free(&h->streams);
     guests_free(&h->guests);

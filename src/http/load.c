@@ -97,6 +97,24 @@ void loads_measure(struct loads *now, const struct loads *before, double seconds
     }
 }
 
+struct load_sums loads_sum(const struct loads *loads)
+{
+    struct load_sums s = {0};
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&loads->topics, &i));) {
+        const struct topic_load *t = e->value;
+        s.messages_in += t->all.messages_in_rate;
+        s.bytes_in += t->all.bytes_in_rate;
+        s.bytes_out += t->all.bytes_out_rate;
+        for (int32_t p = 0; p < t->count; p++) {
+            const struct load *l = &t->partitions[p];
+            if (l->size_bytes > 0)
+                s.messages_out += l->bytes_out_rate * (double)l->records / (double)l->size_bytes;
+        }
+    }
+    return s;
+}
+
 void load_take_rates(struct load *to, const struct load *from)
 {
     to->measured = from->measured;

@@ -39,6 +39,13 @@ const struct load *loads_partition(const struct topic_load *t, int32_t partition
 // Rates, from an earlier reading so many seconds ago.
 void loads_measure(struct loads *now, const struct loads *before, double seconds);
 
+// Of all topics, a second. messages_out is an estimate: bytes out, by the mean size of what the partition
+// holds.
+struct load_sums {
+    double messages_in, bytes_in, bytes_out, messages_out;
+};
+struct load_sums loads_sum(const struct loads *loads);
+
 void load_take_rates(struct load *to, const struct load *from);
 
 // The rates' JSON; `load` may be NULL.

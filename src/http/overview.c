@@ -110,29 +110,6 @@ static json_t *busiest_json(const struct overview_facts *f)
     return busiest;
 }
 
-struct sums {
-    double messages_in, bytes_in, bytes_out, messages_out;
-};
-
-// Messages out: bytes out, by the mean size of what the partition holds.
-static struct sums sum_up(const struct loads *loads)
-{
-    struct sums s = {0};
-    struct map_entry *e;
-    for (size_t i = 0; (e = map_next(&loads->topics, &i));) {
-        const struct topic_load *t = e->value;
-        s.messages_in += t->all.messages_in_rate;
-        s.bytes_in += t->all.bytes_in_rate;
-        s.bytes_out += t->all.bytes_out_rate;
-        for (int32_t p = 0; p < t->count; p++) {
-            const struct load *l = &t->partitions[p];
-            if (l->size_bytes > 0)
-                s.messages_out += l->bytes_out_rate * (double)l->records / (double)l->size_bytes;
-        }
-    }
-    return s;
-}
-
 static json_t *measured(const struct overview_facts *f, double value)
 {
     return f->before ? json_real(value) : json_null();
@@ -148,7 +125,7 @@ static json_t *traffic_json(const struct overview_facts *f)
 {
     static const struct reading none;
     const struct reading *before = f->before ? f->before : &none, *now = f->now;
-    struct sums s = sum_up(&now->loads);
+    struct load_sums s = loads_sum(&now->loads);
     return json_pack(
         "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "messagesInPerSecond",
         measured(f, s.messages_in), "bytesInPerSecond", measured(f, s.bytes_in), "bytesOutPerSecond",

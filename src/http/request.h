@@ -30,6 +30,7 @@ struct http_request {
     struct arena arena;   // of this request
     struct client client; // made by the first http_call
     struct sampler *sampler;
+    struct history *history;
     struct metrics *metrics;
     struct streams *streams;
     sem_t *scans;              // taken by who browses records

@@ -22,6 +22,7 @@ void http_openapi(struct http_request *r);
 void http_cluster(struct http_request *r);
 void http_overview(struct http_request *r);
 void http_live(struct http_request *r);
+void http_history(struct http_request *r);
 void http_brokers(struct http_request *r);
 void http_broker_configs(struct http_request *r);
 void http_broker_alter(struct http_request *r);

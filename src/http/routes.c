@@ -12,6 +12,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/cluster", http_cluster, NULL},
     {HTTP_GET, "/api/v1/overview", http_overview, NULL},
     {HTTP_GET, "/api/v1/live", http_live, NULL},
+    {HTTP_GET, "/api/v1/history", http_history, NULL},
     {HTTP_GET, "/api/v1/brokers", http_brokers, NULL},
     {HTTP_GET, "/api/v1/brokers/{broker}/configs", http_broker_configs, NULL},
     {HTTP_PATCH, "/api/v1/brokers/{broker}/configs", http_broker_alter, "validateOnly"},

@@ -39,6 +39,25 @@ def until(stream, name, condition):
     raise AssertionError(f"no event '{name}' as expected; the last: {data}")
 
 
+def test_the_last_minutes_are_kept_while_nobody_looks(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    web = Http(port_of(served))
+    create_topic(served, "t")
+    points = lambda: web.get("/api/v1/history")["points"]  # noqa: E731
+    wait_until(points, 60, "the first point")
+    with connect(served) as connection:
+        produce(connection, "t", [(b"k", bytes(1000))] * 50)
+        counted = lambda: sum(p["messagesInPerSecond"] * p["intervalSeconds"] for p in points())  # noqa: E731
+        wait_until(lambda: round(counted()) == 50, 60, "what was produced")
+        found = wait_until(lambda: (p := points()) and any(one["produceP99"] for one in p) and p, 60, "how long it took")
+    assert [p["time"] for p in found] == sorted(p["time"] for p in found)
+    assert all(p["intervalSeconds"] >= 4.9 for p in found)
+    busy, = [p for p in found if p["messagesInPerSecond"]]
+    assert busy["bytesInPerSecond"] * busy["intervalSeconds"] > 50_000 and busy["connections"] > 0
+    assert sum(p["requestsPerSecond"] for p in found) > 0
+    assert "sampler" not in threads_of(served)
+
+
 def test_the_overview_tells_what_clients_do(brokers):
     served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})  # for which nobody else asks anything
     web = Http(port_of(served))

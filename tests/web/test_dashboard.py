@@ -87,6 +87,22 @@ def test_the_overview_counts_what_is_produced(browser, shop):
     browser.until("document.querySelectorAll('.chart .data tbody tr').length > 1")
 
 
+def test_the_charts_begin_with_the_past(browser, shop):
+    before = shop.api("GET", "/overview")["startTime"]  # the broker itself has no points from before it was there
+    none = {"intervalSeconds": 5, "messagesOutPerSecond": 0, "bytesInPerSecond": 0, "bytesOutPerSecond": 0, "requestsPerSecond": 1, "connections": 2, "produceP99": None, "deliveryP99": None}
+    browser.open(shop.port)
+    browser.answer("/api/v1/history", {"points": [{**none, "time": before - 5000 * n, "messagesInPerSecond": 1000 + n} for n in range(60, 0, -1)]})
+    browser.until("import('/js/live.js').then(({ history }) => history.some((s) => s.attention))")
+    browser.value("import('/js/live.js').then(({ retryNow }) => retryNow())")
+    browser.until("import('/js/live.js').then(({ history }) => history.filter((s) => s.messagesInPerSecond > 1000).length >= 60 && history.every((s, n) => n === 0 || history[n - 1].time <= s.time))")
+    browser.click("button:text-is('15 min')")
+    browser.click("text=Messages: as a table")
+    browser.until("document.querySelectorAll('.chart .data tbody tr').length === 30")
+    past = "import('/js/live.js').then(({ history }) => history.filter((s) => s.messagesInPerSecond > 1000).map((s) => s.messagesInPerSecond))"
+    assert browser.value(past) == [1000 + n for n in range(60, 0, -1)]
+    assert browser.axe() == []
+
+
 def test_a_topic_from_its_creation_to_its_end(browser, shop):
     browser.open(shop.port, "/topics")
     browser.click("text=Create a topic")

@@ -69,7 +69,7 @@ function summary(group) {
 const MOST_BEHIND = 100;
 
 function earlier(id) {
-  return live.history.map(({ time, groupsBehind }) => [time, groupsBehind.find((behind) => behind.id === id)?.lag ?? (groupsBehind.length < MOST_BEHIND ? 0 : null)]);
+  return live.history.map(({ time, groupsBehind }) => [time, groupsBehind === null ? null : groupsBehind.find((behind) => behind.id === id)?.lag ?? (groupsBehind.length < MOST_BEHIND ? 0 : null)]);
 }
 
 export default async function group(context) {
