@@ -118,7 +118,7 @@ def test_groups_and_their_lag(web, served):
     consumer.commit()
     read = sum(len(records) for records in polled.values())
     assert {"id": "http-group", "state": "Stable", "type": "classic", "protocolType": "consumer", "members": 1, "lag": 5 - read,
-            "topics": ["http-lag"]} in [{**group, "type": group["type"].lower()} for group in web.json("GET", "/api/v1/groups")["groups"]]
+            "partitionsOffline": 0, "topics": ["http-lag"]} in [{**group, "type": group["type"].lower()} for group in web.json("GET", "/api/v1/groups")["groups"]]
     group = web.json("GET", "/api/v1/groups/http-group")
     assert group["lag"] == 5 - read and group["partitions"][0]["committedOffset"] == read
     assert len(group["members"]) == 1
