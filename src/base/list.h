@@ -57,4 +57,16 @@ static inline struct list *list_pop_front(struct list *head)
     return n;
 }
 
+// What is in `from` comes behind what is in `to`, in its order; `from` is empty then.
+static inline void list_move_back(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 #endif

@@ -82,8 +82,7 @@ static bool give_answers(struct shard *s, struct list *answered, const struct co
 {
     bool at_once = false;
     if (s->linger.count > 0) { // they may have seen what is not in the log yet
-        while (!list_empty(answered))
-            list_push_back(&s->linger.answered, list_pop_front(answered));
+        list_move_back(&s->linger.answered, answered);
         return false;
     }
     bool replicated = list_empty(&s->unreplicated) &&
@@ -241,8 +240,8 @@ static void drop(struct shard *s, int16_t error);
 // [lock] The state contains what the log does not: everybody gets the error, and it is rebuilt.
 static void fail(struct shard *s, int16_t error, struct list *answered)
 {
-    while (answered && !list_empty(answered))
-        list_push_back(&s->linger.answered, list_pop_front(answered));
+    if (answered)
+        list_move_back(&s->linger.answered, answered);
     struct partition *p = partition_ref(s->partition);
     drop(s, error);
     s->partition = p;
@@ -331,8 +330,7 @@ static bool execute(struct shard *s, struct coordinator_effects *effects, struct
     } else if (s->linger.count > 0 || list_empty(&s->linger.answered)) {
         at_once = give_answers(s, &effects->answered, own);
     } else { // those that waited come first
-        while (!list_empty(&effects->answered))
-            list_push_back(&s->linger.answered, list_pop_front(&effects->answered));
+        list_move_back(&s->linger.answered, &effects->answered);
         at_once = give_answers(s, &s->linger.answered, own);
     }
     coordinator_effects_reset(effects);
@@ -493,8 +491,7 @@ static void drop(struct shard *s, int16_t error)
     coordinator_effects_init(&effects);
     struct list *node;
     linger_clear(&s->linger);
-    while ((node = list_pop_front(&s->linger.answered)))
-        list_push_back(&s->unreplicated, node);
+    list_move_back(&s->unreplicated, &s->linger.answered);
     while ((node = list_pop_front(&s->unreplicated))) {
         struct coordinator_request *r = container_of(node, struct coordinator_request, node);
         r->response = NULL;

@@ -163,6 +163,27 @@ static void buffers_grow(void **state)
     buffer_free(&b);
 }
 
+static void lists_move_in_order(void **state)
+{
+    (void)state;
+    struct list to, from, nodes[4];
+    list_init(&to);
+    list_init(&from);
+    list_move_back(&to, &from); // nothing to nothing
+    assert_true(list_empty(&to) && list_empty(&from));
+    list_push_back(&from, &nodes[0]);
+    list_push_back(&from, &nodes[1]);
+    list_move_back(&to, &from);
+    list_push_back(&from, &nodes[2]);
+    list_push_back(&from, &nodes[3]);
+    list_move_back(&to, &from);
+    list_move_back(&to, &from);
+    assert_true(list_empty(&from));
+    for (size_t i = 0; i < 4; i++)
+        assert_ptr_equal(list_pop_front(&to), &nodes[i]);
+    assert_null(list_pop_front(&to));
+}
+
 // As java.util lists Longs: by the hash, folded, within the table's size.
 static void numbers_are_listed_as_java_lists_them(void **state)
 {
@@ -196,6 +217,7 @@ int main(void)
         cmocka_unit_test(maps_agree_with_a_plain_array),
         cmocka_unit_test(uuids_print_as_kafka_prints_them),
         cmocka_unit_test(buffers_grow),
+        cmocka_unit_test(lists_move_in_order),
         cmocka_unit_test(numbers_are_listed_as_java_lists_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,16 @@ def enter(step, group):
     step("JoinGroup", 3, join(group), keep="me")
 
 
+def two_groups(step, prefix):
+    """A group with a member, another without, and a topic: their names."""
+    group, other, name = prefix + "g", prefix + "h", prefix + "t"
+    topic(step, name)
+    step.run.fence()
+    groups.ready(step, group, other)
+    enter(step, group)
+    return group, other, name
+
+
 def gone(step, group):
     """Waits until both sides have forgotten a group that had nobody left, and no offsets."""
     for side in step.run.sides:
@@ -36,11 +46,7 @@ def gone(step, group):
 
 def sizes(step, version, prefix):
     """A group that has as many members as it may."""
-    group, other, name = prefix + "g", prefix + "h", prefix + "t"
-    topic(step, name)
-    step.run.fence()
-    groups.ready(step, group, other)
-    enter(step, group)
+    group, other, name = two_groups(step, prefix)
     step("JoinGroup", version, join(group))
     step("JoinGroup", version, join(group, GroupInstanceId="i"))
     step("SyncGroup", None, sync(group, "me"))
@@ -70,11 +76,7 @@ def sessions(step, version, prefix):
 
 def going_over(step, version, prefix):
     """No group goes over to the other protocol while it has members."""
-    group, other, name = prefix + "g", prefix + "h", prefix + "t"
-    topic(step, name)
-    step.run.fence()
-    groups.ready(step, group, other)
-    enter(step, group)
+    group, other, name = two_groups(step, prefix)
     step("SyncGroup", None, sync(group, "me"))
     step("ConsumerGroupHeartbeat", version, beat(group, IDS[0], 0, SubscribedTopicNames=[name]))
     describe(step, group)
