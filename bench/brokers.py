@@ -110,12 +110,12 @@ class Server:
         for line in (proc / "smaps_rollup").read_text().splitlines()[1:]:
             name, value = line.split(":")
             kb[name] = int(value.split()[0])
-        return {"rss": kb["Rss"] * 1024, "pss": kb["Pss"] * 1024,
+        return {"rss": kb["Rss"] * 1024, "pss": kb["Pss"] * 1024, "anonymous": kb["Anonymous"] * 1024,
                 "threads": len(os.listdir(proc / "task")), "files": len(os.listdir(proc / "fd"))}
 
     def held_bytes(self):
-        """What its objects take."""
-        return self.memory()["pss"]
+        """What its objects take: without the libraries' pages, whose share depends on who else uses them."""
+        return self.memory()["anonymous"]
 
     def check_alive(self):
         if self.process.poll() is not None:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -111,6 +112,12 @@ static void ask(struct group *g, struct member *m, const struct message_type *ty
     g->requests++;
 }
 
+static void set_stable(struct group *g, struct member *m, bool stable)
+{
+    g->stable += (int)stable - (int)m->stable;
+    m->stable = stable;
+}
+
 static void ask_join(struct group *g, struct member *m)
 {
     uint8_t bytes[512];
@@ -132,7 +139,7 @@ static void ask_join(struct group *g, struct member *m)
     request.protocol_type = PROTOCOL_TYPE;
     request.protocols = &protocol;
     request.protocols_count = 1;
-    m->stable = false;
+    set_stable(g, m, false);
     ask(g, m, &join_group_request_type, VERSION_JOIN, &request);
 }
 
@@ -251,7 +258,7 @@ static void answered(struct group *g, struct member *m, struct bytes frame)
         call_decode(asked, &heartbeat_response_type, VERSION_HEARTBEAT, frame, arena, &r);
         again = rebalances("Heartbeat", r.error_code);
     }
-    m->stable = !again;
+    set_stable(g, m, !again);
     m->next_heartbeat_ns = stats_monotonic_ns() + g->o->pause_us * 1000;
     if (again)
         ask_join(g, m);
@@ -279,51 +286,67 @@ static void receive(struct group *g, struct member *m)
 
 static bool all_stable(const struct group *g)
 {
+    if (g->stable < g->o->count)
+        return false;
     for (int64_t i = 0; i < g->o->count; i++)
-        if (!g->members[i].stable || g->members[i].generation != g->full_generation)
+        if (g->members[i].generation != g->full_generation)
             return false;
     return true;
 }
 
-// Sends the heartbeats that are due; returns the milliseconds until the next one.
-static int send_heartbeats(struct group *g)
+// Sends the heartbeats that are due. As all wait for the same time, nobody's is due before the next one that
+// was found here.
+static void send_heartbeats(struct group *g)
 {
-    int64_t now_ns = stats_monotonic_ns(), next_ns = now_ns + 1000000000;
+    int64_t now_ns = stats_monotonic_ns();
+    if (now_ns < g->next_heartbeat_ns)
+        return;
+    g->next_heartbeat_ns = now_ns + g->o->pause_us * 1000;
     for (int64_t i = 0; i < g->o->count; i++) {
         struct member *m = &g->members[i];
         if (!m->stable || m->asked)
             continue;
         if (m->next_heartbeat_ns <= now_ns)
             ask_heartbeat(g, m);
-        else if (m->next_heartbeat_ns < next_ns)
-            next_ns = m->next_heartbeat_ns;
+        else if (m->next_heartbeat_ns < g->next_heartbeat_ns)
+            g->next_heartbeat_ns = m->next_heartbeat_ns;
     }
-    return (int)((next_ns - now_ns) / 1000000) + 1;
+}
+
+static void receive_until_stable(struct group *g, int epoll)
+{
+    struct epoll_event ready[256];
+    while (!all_stable(g)) {
+        send_heartbeats(g);
+        int64_t left_ns = g->next_heartbeat_ns - stats_monotonic_ns();
+        int n = epoll_wait(epoll, ready, sizeof ready / sizeof ready[0],
+                           left_ns > 0 ? (int)(left_ns / 1000000) + 1 : 0);
+        if (n < 0 && errno != EINTR)
+            fail("epoll_wait: %s", strerror(errno));
+        for (int i = 0; i < n; i++)
+            receive(g, ready[i].data.ptr);
+    }
 }
 
 void group_join(struct group *g)
 {
-    nfds_t n = (nfds_t)g->o->count;
-    struct pollfd *ready = calloc(n, sizeof ready[0]);
-    if (!ready)
-        fail("out of memory");
-    for (nfds_t i = 0; i < n; i++) {
-        ready[i] = (struct pollfd){.fd = g->members[i].call.fd, .events = POLLIN};
-        buffer_clear(&g->members[i].call.in);
-        ask_join(g, &g->members[i]);
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (int64_t i = 0; i < g->o->count; i++) {
+        struct member *m = &g->members[i];
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = m};
+        if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, m->call.fd, &event) != 0)
+            fail("epoll: %s", strerror(errno));
+        buffer_clear(&m->call.in);
+        ask_join(g, m);
     }
-    while (!all_stable(g)) {
-        if (poll(ready, n, send_heartbeats(g)) < 0 && errno != EINTR)
-            fail("poll: %s", strerror(errno));
-        for (nfds_t i = 0; i < n; i++)
-            if (ready[i].revents)
-                receive(g, &g->members[i]);
-    }
-    for (nfds_t i = 0; i < n; i++) // a heartbeat may be on its way
-        while (g->members[i].asked)
-            if (poll(&ready[i], 1, -1) > 0)
-                receive(g, &g->members[i]);
-    free(ready);
+    receive_until_stable(g, epoll);
+    close(epoll);
+    for (int64_t i = 0; i < g->o->count; i++) // a heartbeat may be on its way
+        for (struct member *m = &g->members[i]; m->asked;) {
+            struct pollfd ready = {.fd = m->call.fd, .events = POLLIN};
+            if (poll(&ready, 1, -1) > 0)
+                receive(g, m);
+        }
 }
 
 // ---- afterwards

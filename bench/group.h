@@ -19,7 +19,9 @@ struct group {
     const struct options *o; // count: members; partitions: of o->topic; pause_us: between two heartbeats
     struct str name;         // owned
     struct member *members;
-    int64_t requests;        // sent so far
+    int64_t requests; // sent so far
+    int64_t stable;   // members
+    int64_t next_heartbeat_ns;
     int32_t full_generation; // the one that all members joined; -1: none yet
 };
 

@@ -197,7 +197,7 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   together, and that thread counts.
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
   Memory a group, offset, member or transaction: what so many of them add, divided by their number; of Kafka the used heap after a
-  full collection (jcmd), of Odradek the process's Pss.
+  full collection (jcmd), of Odradek the process's anonymous memory.
 - Start: from the start of the process until ApiVersions and Metadata (that names the node) are answered. Kafka's directory is
   formatted before; that takes another JVM start and is not counted. Odradek formats itself within the time measured.
 - Keyed producers: {keyed_connections} connections, each with batches of {keyed_batch_kb} KB (the Java producer's default) for each of

@@ -1,8 +1,10 @@
-"""What it costs to be watched: a steady stream through Odradek with HTTP off; and with HTTP on, by turns while nobody looks and with
+"""What it costs to be watched: a steady stream through Odradek, by turns with HTTP off, with HTTP on while nobody looks, and with
 the dashboard open and /metrics scraped each second. Of Kafka there is nothing to compare with."""
 
 import contextlib
 import http.client
+import shutil
+import statistics
 import threading
 import time
 
@@ -10,7 +12,7 @@ import measure
 from brokers import BenchError, free_port
 
 SCRAPE_EVERY_S = 1.0
-TURNS = 4  # of each
+TURNS = 6  # of each
 REST_S = 20
 
 
@@ -58,34 +60,49 @@ def resting(broker):
     return 1000 * (broker.cpu_seconds() - cpu) / (time.monotonic() - started)
 
 
+def other(broker):
+    """Another one of the same binary, beside it."""
+    return type(broker)(broker.directory.with_name(broker.directory.name + "-watched"), broker.load, broker.binary)
+
+
+def in_turn(things, turn):
+    """Each turn begins with another one, so that none has the first place, or the last, more often."""
+    at = turn % len(things)
+    return things[at:] + things[:at]
+
+
 def watched(broker, plan):
-    """CPU per GB of the three. As what watching adds is less than two runs of the same differ by, also what it takes by itself, of a
-    broker at rest, and what share that is of what the stream takes."""
+    """CPU per GB of the three, on two brokers by turns. As what watching adds is less than two runs of the same differ by, also what it
+    takes by itself, of a broker at rest, and what share that is of what the stream takes."""
     port = free_port()
+    with_http = other(broker)
 
-    def start(listeners):
-        broker.make_directory({"http.listeners": listeners})
-        broker.start()
+    def stream(of, topic):
+        return measure.stream(of, plan, topic)["stream_cpu_s_per_gb"]
 
-    def stream(topic):
-        return measure.stream(broker, plan, topic)["stream_cpu_s_per_gb"]
-
-    start("")
-    off_rests = resting(broker)
-    off = [stream(f"off-{turn}") for turn in range(TURNS)]
-    broker.stop()
-    start(f"http://127.0.0.1:{port}")
-    on_rests = resting(broker)
-    alone, looked_at = [], []
-    for turn in range(TURNS):
-        alone.append(stream(f"alone-{turn}"))
+    def looked_at(turn):
         with watching(port):
-            looked_at.append(stream(f"watched-{turn}"))
-    before = resting(broker)
-    with watching(port):
-        added = resting(broker) - before
-    broker.stop()
-    figures = {"unwatched_cpu_s_per_gb": sum(off) / TURNS, "http_on_cpu_s_per_gb": sum(alone) / TURNS, "watched_cpu_s_per_gb": sum(looked_at) / TURNS}
+            return stream(with_http, f"watched-{turn}")
+
+    ways = [("unwatched", lambda turn: stream(broker, f"off-{turn}")), ("http_on", lambda turn: stream(with_http, f"alone-{turn}")),
+            ("watched", looked_at)]
+    spent = {name: [] for name, _ in ways}
+    try:
+        for one, listeners in ((broker, ""), (with_http, f"http://127.0.0.1:{port}")):
+            one.make_directory({"http.listeners": listeners})
+            one.start()
+        figures = {"off_rests_ms_per_s": resting(broker), "on_rests_ms_per_s": resting(with_http)}
+        for turn in range(TURNS):
+            for name, way in in_turn(ways, turn):
+                spent[name].append(way(turn))
+        before = resting(with_http)
+        with watching(port):
+            figures["watching_ms_per_s"] = resting(with_http) - before
+        broker.stop()
+        with_http.stop()
+    finally:
+        with_http.kill()
+        shutil.rmtree(with_http.directory, ignore_errors=True)
+    figures |= {f"{name}_cpu_s_per_gb": statistics.median(values) for name, values in spent.items()}
     a_second = 1000 * figures["http_on_cpu_s_per_gb"] * measure.STREAM_BYTES_PER_S / measure.GB
-    return {**figures, "off_rests_ms_per_s": off_rests, "on_rests_ms_per_s": on_rests, "watching_ms_per_s": added,
-            "watching_percent": 100 * added / a_second}
+    return figures | {"watching_percent": 100 * figures["watching_ms_per_s"] / a_second}
