@@ -16,6 +16,7 @@ from harness.frameworks.runner import Runner
 LONGEST = "storm spark flink smoke databases exactly_once_source cassandra files over_kills mirror".split()
 
 
+@pytest.hookimpl(trylast=True)  # after the order of all interop tests
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--full"):
         chosen = [item for item in items if not item.get_closest_marker("full")]
