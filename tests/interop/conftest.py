@@ -8,7 +8,10 @@ import pytest
 from harness.clients import CLIENTS, toolchains
 
 
-LONGEST = "kdiff removed_dirs clients unfinished_by_turns disk tools_admin quota_tools transactions compaction config_tools".split()
+LONGEST = (
+    "kdiff removed_dirs clients unfinished_by_turns disk tools_admin quota_tools transactions compaction config_tools group_migration"
+    " offline_dirs cordoned_dirs processors unclean_election events"
+).split()
 
 
 def _languages(item):
