@@ -1,5 +1,6 @@
 """A worker of Kafka Connect in distributed mode, and its REST interface."""
 
+import contextlib
 import json
 import re
 import urllib.error
@@ -11,6 +12,8 @@ from harness.frameworks.runner import PATIENCE_S, JavaRunner
 from harness.process import wait_until
 
 
+REQUEST_S = 90  # that one may take, for Connect itself
+
 # A killed worker is missed this soon. A consumer of a sink, which is started after it, need not be: and what one that a busy machine
 # keeps waiting has written it would write again.
 QUICK = {"session.timeout.ms": "10000", "heartbeat.interval.ms": "1000"}
@@ -21,6 +24,12 @@ UNHURRIED = {"offset.flush.timeout.ms": "120000", "task.shutdown.graceful.timeou
 
 class Refused(Exception):
     """The worker answered with an error: status, text."""
+
+    @property
+    def for_now(self):
+        """It rebalances, or says itself that one should ask again."""
+        status, text = self.args
+        return status == 409 or bool(re.search("request timed out|can be safely retried", text, re.I))
 
 
 class Worker(JavaRunner):
@@ -78,15 +87,14 @@ class Worker(JavaRunner):
             raise Refused(problem.code, problem.read().decode(errors="replace")[:1000]) from None
 
     def patiently(self, method, path, body=None):
-        """The same, asked again while the worker rebalances (409), or says itself that one should."""
+        """The same, asked again while it is refused for now."""
 
         def answered():
             self.check_runs()
             try:
                 return [self.ask(method, path, body)]
             except Refused as refused:
-                status, text = refused.args
-                if status != 409 and not re.search("request timed out|can be safely retried", text, re.I):
+                if not refused.for_now:
                     raise
                 return None
 
@@ -99,11 +107,21 @@ class Worker(JavaRunner):
         self.wait_running(name)
 
     def restart_ended_by(self, name, exceptions):
-        """Starts the connector's tasks again that one of these exceptions has ended; of another, the test fails."""
+        """Starts the connector's tasks again that one of these exceptions has ended; of another, the test fails.
+
+        A task counts as failed until it runs again, and before it runs it has the worker fence the one before. Whoever asks meanwhile for
+        another restart has the worker wait for the task, which waits for the worker: for as long as a request may take, again and again.
+        So each is asked for once, and its effect is waited for; unless that does not come for longer than a request may take."""
         for task in self.status(name)["tasks"]:
             if task["state"] == "FAILED":
                 assert any(word in task["trace"] for word in exceptions), f"{name} failed: {task['trace'][:3000]}"
-                self.patiently("POST", f"/connectors/{name}/tasks/{task['id']}/restart")
+                try:
+                    self.ask("POST", f"/connectors/{name}/tasks/{task['id']}/restart")
+                except Refused as refused:
+                    if not refused.for_now:
+                        raise
+                with contextlib.suppress(TimeoutError):
+                    wait_until(lambda: task not in self.status(name)["tasks"], REQUEST_S + 10, "the task to be another")  # noqa: B023
 
     def status(self, name):
         """Of the connector and its tasks; of none, where the worker knows none yet (404)."""
