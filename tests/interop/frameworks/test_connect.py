@@ -1,11 +1,12 @@
 """Kafka Connect, distributed: files go in and come out line by line, over restarts of the worker and of the broker."""
 
+import confluent_kafka
 import pytest
 
 from harness.frameworks.connect import Worker
 from harness.frameworks.runner import PATIENCE_S
 from harness.process import wait_until
-from harness.topics import create_topics, end_of, read_topic
+from harness.topics import ANSWER_S, create_topics, end_of, read_topic
 
 pytestmark = [pytest.mark.needs("connect"), pytest.mark.timeout(1800)]
 
@@ -129,9 +130,18 @@ def test_exactly_once_source(brokers, directory, kills):
     count = len(lines)
     append(1000)  # as the last lines of a file stay in this source's buffer until more come
     wait_until(lambda: comes(lambda: len(committed()) >= count), PATIENCE_S, "all lines", 0.3)
+    take_over(broker, "connect-source-0")
+    append(1000)
+    wait_until(lambda: comes(lambda: len(committed()) >= count + 1000), PATIENCE_S, "the lines after its producer was fenced", 0.3)
     worker.stop()
     found = committed()
     assert found == lines[: len(found)]
+
+
+def take_over(broker, transactional_id):
+    """Whoever used this id is fenced."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": transactional_id})
+    producer.init_transactions(ANSWER_S)
 
 
 @pytest.mark.full
