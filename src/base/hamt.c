@@ -116,7 +116,7 @@ static void node_close(struct hamt_node *n, uint32_t slot)
     n->count--; // the spare slot stays until the node is copied or grown
 }
 
-void *hamt_get(const struct hamt *m, const void *key)
+void *hamt_find(const struct hamt *m, const void *key, bool (*same)(const void *key, const void *other))
 {
     const struct hamt_ops *ops = m->ops;
     uint64_t hash = ops->hash(key);
@@ -128,13 +128,18 @@ void *hamt_get(const struct hamt *m, const void *key)
             return NULL;
         void *slot = n->slots[slot_of(n, bit)];
         if (!slot_is_node(n, bit))
-            return ops->same(ops->key(slot), key) ? slot : NULL;
+            return same(ops->key(slot), key) ? slot : NULL;
         n = slot;
     }
     for (uint32_t i = 0; n && i < n->count; i++)
-        if (ops->same(ops->key(n->slots[i]), key))
+        if (same(ops->key(n->slots[i]), key))
             return n->slots[i];
     return NULL;
+}
+
+void *hamt_get(const struct hamt *m, const void *key)
+{
+    return hamt_find(m, key, m->ops->same);
 }
 
 struct edit {

@@ -36,6 +36,10 @@ static inline struct hamt hamt_empty(const struct hamt_ops *ops)
 // The value of the key, or NULL. It lives as long as the map holds it.
 void *hamt_get(const struct hamt *m, const void *key);
 
+// A value whose key is equal by another comparison than the map's own, or NULL: one that says so of no two
+// keys with different hashes.
+void *hamt_find(const struct hamt *m, const void *key, bool (*same)(const void *key, const void *other));
+
 // Adds the value, or replaces the one of the same key. Takes over the caller's reference; on ERR_NOMEM the
 // map is as before and the reference is still the caller's.
 int hamt_put(struct hamt *m, void *value);

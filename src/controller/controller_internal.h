@@ -145,10 +145,6 @@ bool topic_allows_unclean_election(const struct image *image, const struct image
 bool broker_has_leaderships(const struct image *image, int32_t broker);
 
 // --- topics ---
-// Another topic whose name differs only in '.' and '_', or a null view. O(topics) where the name has one of
-// them.
-struct str topic_name_collision(const struct image *image, struct str name);
-
 // Chooses replicas (placement.c): count * factor broker ids into *out, in `arena`. A null view and 0, or the
 // reason in Kafka's words with INVALID_REPLICATION_FACTOR.
 int16_t place_replicas(struct controller *c, int32_t first_partition, int32_t count, int16_t factor,

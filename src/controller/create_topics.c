@@ -39,10 +39,10 @@ static int check_name(struct creation *c)
     struct str name = c->topic->name;
     if (image_topic(image, name))
         return FAIL(c, E_TOPIC_ALREADY_EXISTS, "Topic '%.*s' already exists.", STR_ARG(name));
-    struct str other = topic_name_collision(image, name);
-    if (other.data)
+    const struct image_topic *other = image_topic_alike(image, name);
+    if (other)
         return FAIL(c, E_INVALID_TOPIC_EXCEPTION, "Topic '%.*s' collides with existing topic: %.*s",
-                    STR_ARG(name), STR_ARG(other));
+                    STR_ARG(name), STR_ARG(other->name));
     struct str problem = topic_name_problem(name, c->arena);
     return problem.data ? fail(c, E_INVALID_TOPIC_EXCEPTION, problem) : 0;
 }

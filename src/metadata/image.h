@@ -204,6 +204,8 @@ void image_unref(const struct image *image);
 // --- looking up; all NULL (or a null view) when there is no such thing ---
 
 const struct image_topic *image_topic(const struct image *image, struct str name);
+// One whose name is the same, or differs in '.' and '_' alone, which metrics' names take for the same.
+const struct image_topic *image_topic_alike(const struct image *image, struct str name);
 const struct image_topic *image_topic_by_id(const struct image *image, const struct uuid *id);
 const struct image_partition *image_partition(const struct image_topic *topic, int32_t partition);
 const struct image_broker *image_broker(const struct image *image, int32_t id);

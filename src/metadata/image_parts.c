@@ -1,6 +1,7 @@
 #include "metadata/image_parts.h"
 
 #include "base/map.h"
+#include "metadata/topic_name.h"
 
 #include <stdlib.h>
 
@@ -324,15 +325,35 @@ static const void *topic_name(const void *value)
     return &((const struct image_topic *)value)->name;
 }
 
-static uint64_t str_hash(const void *key)
+static char without_dot(char c)
 {
-    const struct str *s = key;
-    return hash_bytes(s->data, s->size);
+    return c == '.' ? '_' : c;
 }
 
-static bool str_same(const void *a, const void *b)
+// Of the name as metrics have it, so that topics whose names are alike there are found by one lookup. What is
+// longer than a topic's name is none's.
+static uint64_t topic_name_hash(const void *key)
+{
+    const struct str *name = key;
+    char plain[TOPIC_NAME_MAX_BYTES];
+    size_t size = name->size < sizeof plain ? name->size : sizeof plain;
+    for (size_t i = 0; i < size; i++)
+        plain[i] = without_dot(name->data[i]);
+    return hash_bytes(plain, size);
+}
+
+static bool topic_name_same(const void *a, const void *b)
 {
     return str_equal(*(const struct str *)a, *(const struct str *)b);
+}
+
+bool image_topic_name_alike(const void *a, const void *b)
+{
+    const struct str *x = a, *y = b;
+    bool alike = x->size == y->size;
+    for (size_t i = 0; alike && i < x->size; i++)
+        alike = without_dot(x->data[i]) == without_dot(y->data[i]);
+    return alike;
 }
 
 static const void *topic_id(const void *value)
@@ -350,8 +371,8 @@ static bool id_same(const void *a, const void *b)
     return uuid_equal(a, b);
 }
 
-const struct hamt_ops image_topics_by_name_ops = {topic_name, str_hash, str_same, image_part_ref,
-                                                  topic_unref};
+const struct hamt_ops image_topics_by_name_ops = {topic_name, topic_name_hash, topic_name_same,
+                                                  image_part_ref, topic_unref};
 const struct hamt_ops image_topics_by_id_ops = {topic_id, id_hash, id_same, image_part_ref, topic_unref};
 
 static const void *config_key(const void *value)

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/qsbr.h"
 #include "metadata/image.h"
+#include "metadata/image_parts.h"
 #include "metadata/record.h"
 #include "protocol/messages.h"
 
@@ -449,12 +450,44 @@ static void publishing_retires_the_one_before(void **state)
     qsbr_unregister(&me);
 }
 
+enum { MANY_TOPICS = 100000 };
+
+// Each of the names below is looked for among so many topics: if they were looked through, this would not end
+// in time.
+static void a_name_alike_is_found_among_many(void **state)
+{
+    (void)state;
+    struct image *image = image_new();
+    char name[32], other[32];
+    for (unsigned i = 0; i < MANY_TOPICS; i++) {
+        snprintf(name, sizeof name, i % 2 ? "many.topics_%u" : "many_topics.%u", i);
+        struct uuid id = {{(uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 7}};
+        struct image_topic *topic = image_topic_new(str_from(name), &id);
+        assert_int_equal(hamt_put(&image->topics_by_name, topic), 0);
+    }
+    static const char *const forms[] = {"many.topics.%u", "many_topics_%u", "many.topics_%u",
+                                        "many_topics.%u"};
+    for (unsigned i = 0; i < 4 * MANY_TOPICS; i++) {
+        snprintf(name, sizeof name, i / 4 % 2 ? "many.topics_%u" : "many_topics.%u", i / 4);
+        snprintf(other, sizeof other, forms[i % 4], i / 4);
+        const struct image_topic *topic = image_topic(image, str_from(name));
+        assert_non_null(topic);
+        assert_ptr_equal(image_topic_alike(image, str_from(other)), topic);
+        assert_ptr_equal(image_topic(image, str_from(other)), strcmp(name, other) ? NULL : topic);
+    }
+    static const char *const none[] = {"", "many", "many-topics_1", "many.topics_100000", "many.topics_1."};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_null(image_topic_alike(image, str_from(none[i])));
+    image_unref(image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_by_one_is_all_at_once_is_the_snapshot),
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(publishing_retires_the_one_before),
+        cmocka_unit_test(a_name_alike_is_found_among_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
