@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -160,6 +161,12 @@ ssize_t socket_receive(int fd, void *into, size_t size)
         count = recv(fd, into, size, 0);
     while (count < 0 && errno == EINTR);
     return outcome(count);
+}
+
+bool socket_has_unread(int fd)
+{
+    int count;
+    return ioctl(fd, FIONREAD, &count) != 0 || count > 0;
 }
 
 ssize_t socket_send(int fd, const struct iovec *parts, int count, bool more)

@@ -33,6 +33,9 @@ int socket_pair(int ends[2]);
 // ERR_IO (errno).
 ssize_t socket_receive(int fd, void *into, size_t size);
 
+// Whether something has come that was not read yet.
+bool socket_has_unread(int fd);
+
 // Sends; `more`: something follows at once, so that the kernel may wait to fill a packet.
 // Returns the count (possibly less than asked), ERR_AGAIN, or ERR_IO (errno).
 ssize_t socket_send(int fd, const struct iovec *parts, int count, bool more);

@@ -90,6 +90,14 @@ bool connection_can_take(const struct connection *c)
            c->response_bytes < limits->response_bytes_waiting;
 }
 
+// A muted connection is not read, and its client's end of the stream not met. But when nothing lies before
+// that, there is nothing to wait for.
+static bool left_while_muted(const struct connection *c)
+{
+    return c->mute && c->half_closed && !c->input && list_empty(&c->requests) &&
+           !socket_has_unread(c->source.fd);
+}
+
 // Whether nothing is left to be done for a client that sends no more (or for any client, when its reactor or
 // its listener goes).
 static bool is_over(const struct connection *c)
@@ -100,7 +108,7 @@ static bool is_over(const struct connection *c)
     if (leaves)
         return list_empty(&c->requests);
     // Like Kafka, who has left gets no answer to what is still undecided.
-    return c->ended && (list_empty(&c->requests) || c->parked > 0);
+    return (c->ended && (list_empty(&c->requests) || c->parked > 0)) || left_while_muted(c);
 }
 
 void connection_serve(struct connection *c)

@@ -1,5 +1,6 @@
 """Quotas of clients: who is over one is told to wait, hears nothing for so long, and nobody else notices."""
 
+import contextlib
 import os
 import pathlib
 import select
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from harness.broker import memory_bytes, sanitized
-from harness.process import takes_less
+from harness.process import takes_less, wait_until
 from harness.quotas import membership, set_quota, try_connections
 from harness.requests import connect, create_topic, fetch_body, produce, produce_body
 from harness.wire import Connection, encode_request
@@ -200,6 +201,41 @@ def test_a_muted_client_that_leaves_is_forgotten(limited, slow):
     slow.close()
     with connect(limited) as connection:
         assert produce(connection, TOPIC, KB20)["ErrorCode"] == 0
+
+
+def test_connections_of_one_client_id_share_its_quota(limited, slow):
+    """Each alone would be within it. Who is told to wait does so even when the quota is taken away meanwhile; who comes then is not."""
+    limit(limited, slow, producer_byte_rate=100_000)
+    told = []
+    with contextlib.ExitStack() as open_until:
+        while not told or (told[-1] < 500 and len(told) < 200):
+            muted = open_until.enter_context(Connection("127.0.0.1", limited.port, client_id=slow.client_id))
+            before = time.monotonic()
+            told.append(throttled_produce(muted))
+        assert told[0] == 0 and told[-1] >= 500, told
+        limit(limited, slow, producer_byte_rate=None)
+        assert throttled_produce(slow) == 0
+        ask(muted)
+        assert lasted(before, told[-1])
+
+
+def sockets(broker):
+    """How many the broker has open."""
+    count = 0
+    for entry in pathlib.Path(f"/proc/{broker.process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            count += os.readlink(entry).startswith("socket:")
+    return count
+
+
+def test_muted_clients_that_leave_are_not_waited_for(limited, slow):
+    """Their connections are closed when they leave, not when their silence is over: that would take minutes."""
+    limit(limited, slow, producer_byte_rate=100)
+    before = sockets(limited)
+    for _ in range(30):
+        with Connection("127.0.0.1", limited.port, client_id=slow.client_id) as connection:
+            assert throttled_produce(connection) > 100_000
+    wait_until(lambda: sockets(limited) <= before, 60, "the connections of those who left to be closed")
 
 
 def send_while_it_is_taken(connection, frame, most):
