@@ -12,6 +12,7 @@
 #include "metrics/histogram.h"
 #include "os/readahead.h"
 #include "os/socket.h"
+#include "protocol/codec.h"
 #include "server/input.h"
 #include "server/request.h"
 
@@ -139,8 +140,23 @@ bool framing_can_go_on(const struct connection *c); // whether framing_read has 
 // Tries again for those who wait for queued.max.request.bytes.
 void framing_memory_freed(struct reactor_state *state);
 
-// dispatch.c: decodes one request that lies in c->input and runs its handler.
+// dispatch.c: decodes one request that lies in c->input and runs its handler; either may be a worker's.
 void dispatch_frame(struct connection *c, struct bytes frame);
+
+// Why a request cannot be decoded.
+struct undecodable {
+    int code; // 0: it can
+    const char *part;
+    struct message_error error;
+};
+// Header and body, on the thread that has the request. Returns why->code.
+int dispatch_decode(struct request *request, struct bytes frame, struct undecodable *why);
+// The connection is closed, and says why.
+void dispatch_refuse(struct request *request, const struct undecodable *why);
+// Whether a worker runs the handler of a request that is decoded.
+bool dispatch_offloads(const struct request *request);
+// Has it handled.
+void dispatch_handle(struct request *request);
 
 // output.c
 struct chunk {

@@ -3,14 +3,18 @@
 #include <assert.h>
 
 #include "base/clock.h"
-#include "server/connection.h"
+#include "server/throttle.h"
 
 static void run(struct request_work *work)
 {
     struct offload *o = container_of(work, struct offload, work);
     struct request *r = work->request;
     int64_t started_us = clock_monotonic_us();
-    if (o->run)
+    if (o->frame.data && dispatch_decode(r, o->frame, &o->why))
+        o->verdict = VERDICT_REFUSE;
+    else if (o->frame.data && !dispatch_offloads(r))
+        o->verdict = VERDICT_HANDLE;
+    else if (o->run)
         o->run(r, o->context);
     else
         r->api->handle(r);
@@ -20,12 +24,34 @@ static void run(struct request_work *work)
 
 static void carry_out(struct request *r, const struct offload *o)
 {
-    if (o->verdict == VERDICT_RESPOND)
+    switch (o->verdict) {
+    case VERDICT_RESPOND:
         request_respond(r, NULL);
-    else if (o->verdict == VERDICT_CLOSE)
-        request_close(r, o->reason);
-    else
+        break;
+    case VERDICT_REFUSE:
+        dispatch_refuse(r, &o->why);
+        request_close(r, NULL);
+        break;
+    case VERDICT_HANDLE:
+        dispatch_handle(r);
+        break;
+    case VERDICT_PARK:
         request_park(r, o->park, o->on_cancel, o->parked);
+        break;
+    default:
+        request_close(r, o->reason);
+    }
+}
+
+// A request that a worker has decoded, too: only now is it known whose quotas it concerns.
+static void carry_out_decoded(struct request *r, const struct offload *o)
+{
+    bool begins = o->verdict != VERDICT_HANDLE && o->verdict != VERDICT_REFUSE;
+    if (begins)
+        throttle_begin(r);
+    carry_out(r, o);
+    if (begins)
+        throttle_pause(r);
 }
 
 static void done(struct request_work *work, bool gone)
@@ -35,7 +61,10 @@ static void done(struct request_work *work, bool gone)
     r->offload = NULL;
     if (!gone) {
         r->used_us += o->used_us;
-        carry_out(r, o);
+        if (o->frame.data)
+            carry_out_decoded(r, o);
+        else
+            carry_out(r, o);
     } else if (o->verdict == VERDICT_PARK) {
         r->parked = o->parked;
         o->on_cancel(r);
@@ -60,6 +89,11 @@ static void offload(struct request *r, const struct offload *values)
     o->peer = r->connection->peer;
     r->offload = o;
     request_work(r, &o->work);
+}
+
+void offload_decode(struct request *r, struct bytes frame)
+{
+    offload(r, &(struct offload){.frame = frame});
 }
 
 void offload_handle(struct request *r)

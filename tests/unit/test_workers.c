@@ -1,4 +1,4 @@
-// os/workers, and what requests have done by them.
+// os/workers, and what requests have done by them: their work, and the decoding of large ones.
 #include "reactor_server.h"
 
 #include <semaphore.h>
@@ -172,6 +172,193 @@ static void a_stop_waits_for_work(void **state)
     }
 }
 
+// ---- decoding
+
+enum { LARGE_BYTES = 100000 };
+
+// A heartbeat with as many bytes behind it, which nobody looks at.
+static void add_large(struct buffer *out, const char *what, int32_t generation)
+{
+    static const uint8_t zeros[LARGE_BYTES];
+    size_t at = out->size;
+    add_heartbeat(out, what, generation);
+    buffer_append(out, zeros, sizeof zeros);
+    store_be32(out->data + at, (uint32_t)(out->size - at - 4));
+}
+
+// One reactor and one worker, which is busy until the gate opens. Returns the connection that keeps it so.
+static int start_without_a_worker(void)
+{
+    struct server_limits limits;
+    server_limits_default(&limits);
+    create_with(&limits, 1);
+    set_gate(false);
+    return dial();
+}
+
+static void keep_busy(int fd)
+{
+    send_heartbeat(fd, "work", 1);
+    wait_until(gate_count(&gate.running) == 1);
+}
+
+// While it waits for a worker everybody else is served; what is behind it on its connection waits.
+static void a_large_request_is_decoded_by_a_worker(void **state)
+{
+    (void)state;
+    int busy = start_without_a_worker();
+    assert_int_equal(reactors_serve(server.group), 0);
+    keep_busy(busy);
+    int large = dial(), other = dial();
+    struct buffer b = BUFFER_INIT;
+    add_heartbeat(&b, "", 2);
+    add_large(&b, "", 3);
+    add_heartbeat(&b, "", 4);
+    add_large(&b, "stall", 5);
+    add_heartbeat(&b, "", 6);
+    send_buffer(large, &b);
+    expect_heartbeat(large, 2);
+    wait_until(stats_now().parked == 2);
+    for (int32_t i = 7; i < 15; i++) {
+        send_heartbeat(other, "", i);
+        expect_heartbeat(other, i);
+    }
+    assert_false(has_answer(large, 0));
+    assert_int_equal(stats_now().parked, 2);
+    set_gate(true);
+    expect_heartbeat(busy, 1);
+    expect_heartbeat(large, 3);
+    expect_heartbeat(large, 4);
+    wait_until(is_parked(5)); // by its handler
+    assert_false(has_answer(large, 0));
+    wake(5);
+    expect_heartbeat(large, 5);
+    expect_heartbeat(large, 6);
+    close(busy);
+    close(large);
+    close(other);
+    stop();
+}
+
+static void a_large_request_that_cannot_be_decoded_closes_its_connection(void **state)
+{
+    (void)state;
+    start();
+    set_gate(true);
+    int other = dial();
+    for (int32_t round = 0; round < 20; round++) {
+        int fd = dial();
+        struct buffer b = BUFFER_INIT;
+        add_heartbeat(&b, "", 1);
+        send_buffer(fd, &b);
+        expect_heartbeat(fd, 1);
+        add_large(&b, "", 2);
+        memset(b.data + 20, 0xff, b.size - 20);
+        size_t one = b.size;
+        add_heartbeat(&b, "", 3); // never looked at
+        assert_true(b.size > one);
+        send_buffer(fd, &b);
+        expect_closed(fd);
+        send_heartbeat(other, "", 4);
+        expect_heartbeat(other, 4);
+    }
+    wait_until(stats_now().in_flight == 0);
+    close(other);
+    stop();
+}
+
+static void a_client_leaves_while_its_request_is_decoded(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        int busy = start_without_a_worker();
+        assert_int_equal(reactors_serve(server.group), 0);
+        keep_busy(busy);
+        int fd = dial();
+        struct buffer b = BUFFER_INIT;
+        add_large(&b, round % 2 ? "" : "stall", 2);
+        add_large(&b, "", 3);
+        send_buffer(fd, &b);
+        wait_until(stats_now().parked == 2);
+        struct linger reset = {1, 0};
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fd);
+        wait_until(stats_now().connections_open == 1);
+        set_gate(true);
+        expect_heartbeat(busy, 1);
+        wait_until(stats_now().in_flight == 0);
+        close(busy);
+        stop();
+    }
+}
+
+// As many partitions as were asked for, told as the throttle time.
+static void handle_produce(struct request *request)
+{
+    const struct produce_request *message = request->message;
+    struct produce_response response = produce_response_default;
+    response.throttle_time_ms = message->topic_data[0].partition_data_count;
+    assert_true(reactor_is_mine(request->reactor));
+    request_respond(request, &response);
+}
+
+static void send_produce(int fd, int32_t partitions, size_t bytes)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct produce_request q = produce_request_default;
+    struct produce_request_topic_produce_data topic = {.name = STR("t")};
+    topic.partition_data_count = partitions;
+    topic.partition_data = produce_request_partition_produce_data_new(&arena, partitions);
+    for (int32_t i = 0; i < partitions; i++)
+        topic.partition_data[i].records = (struct records){arena_zalloc(&arena, 1, bytes), bytes, NULL};
+    q.topic_data = &topic;
+    q.topic_data_count = 1;
+    struct buffer b = BUFFER_INIT;
+    add_request(&b, 0, 9, partitions, &q);
+    send_buffer(fd, &b);
+    arena_free(&arena);
+}
+
+static void expect_produce(int fd, int32_t partitions)
+{
+    size_t size;
+    int32_t correlation;
+    uint8_t *body = receive_response(fd, &size, &correlation);
+    assert_int_equal(correlation, partitions);
+    assert_int_equal(load_be32(body + size - 5), partitions); // in front of the tagged fields
+    free(body);
+}
+
+// Records are not looked into: of many bytes in few partitions a reactor makes short work.
+static void a_large_produce_needs_a_worker_for_many_partitions_only(void **state)
+{
+    (void)state;
+    static const struct api_handler produce_handler = {.api_key = 0,
+                                                       .min_version = 9,
+                                                       .max_version = 9,
+                                                       .listeners = LISTENER_BROKER,
+                                                       .handle = handle_produce,
+                                                       .collects = true};
+    int busy = start_without_a_worker();
+    api_table_add(&server.apis, &produce_handler);
+    assert_int_equal(reactors_serve(server.group), 0);
+    keep_busy(busy);
+    int few = dial(), many = dial();
+    send_produce(many, 20000, 1);
+    wait_until(stats_now().parked == 2);
+    send_produce(few, 20, 50000);
+    expect_produce(few, 20);
+    assert_false(has_answer(many, 0));
+    set_gate(true);
+    expect_produce(many, 20000);
+    expect_heartbeat(busy, 1);
+    close(busy);
+    close(few);
+    close(many);
+    stop();
+}
+
 int main(void)
 {
     logger_set_level(LOG_LEVEL_ERROR);
@@ -181,6 +368,10 @@ int main(void)
         cmocka_unit_test(work_stalls_its_connection_and_no_other),
         cmocka_unit_test(work_outlives_its_client),
         cmocka_unit_test(a_stop_waits_for_work),
+        cmocka_unit_test(a_large_request_is_decoded_by_a_worker),
+        cmocka_unit_test(a_large_request_that_cannot_be_decoded_closes_its_connection),
+        cmocka_unit_test(a_client_leaves_while_its_request_is_decoded),
+        cmocka_unit_test(a_large_produce_needs_a_worker_for_many_partitions_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,4 +206,5 @@ const struct api_handler alter_client_quotas_handler = {.api_key = 49,
                                                         .max_version = 1,
                                                         .advertised_min_version = -1,
                                                         .listeners = LISTENER_BROKER,
+                                                        .worker_bytes = HEAVY_REQUEST_BYTES,
                                                         .handle = handle_alter};

@@ -57,4 +57,5 @@ const struct api_handler elect_leaders_handler = {.api_key = 43,
                                                   .max_version = 2,
                                                   .advertised_min_version = -1,
                                                   .listeners = LISTENER_BROKER | LISTENER_CONTROLLER,
+                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                   .handle = handle_elect_leaders};

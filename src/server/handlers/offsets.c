@@ -187,6 +187,7 @@ const struct api_handler list_offsets_handler = {.api_key = 2,
                                                  .max_version = 11,
                                                  .advertised_min_version = -1,
                                                  .listeners = LISTENER_BROKER,
+                                                 .worker_bytes = HEAVY_REQUEST_BYTES,
                                                  .handle = handle_list_offsets};
 
 // OffsetForLeaderEpoch (KIP-101, KIP-320)

@@ -60,6 +60,7 @@ const struct api_handler alter_partition_reassignments_handler = {.api_key = 45,
                                                                   .advertised_min_version = -1,
                                                                   .listeners =
                                                                       LISTENER_BROKER | LISTENER_CONTROLLER,
+                                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
                                                                   .handle = handle_alter};
 
 // --- ListPartitionReassignments ---
@@ -146,4 +147,5 @@ const struct api_handler list_partition_reassignments_handler = {.api_key = 46,
                                                                  .advertised_min_version = -1,
                                                                  .listeners =
                                                                      LISTENER_BROKER | LISTENER_CONTROLLER,
+                                                                 .worker_bytes = HEAVY_REQUEST_BYTES,
                                                                  .handle = handle_list};

@@ -154,4 +154,5 @@ const struct api_handler alter_user_scram_credentials_handler = {.api_key = 51,
                                                                  .max_version = 0,
                                                                  .advertised_min_version = -1,
                                                                  .listeners = LISTENER_BROKER,
+                                                                 .worker_bytes = HEAVY_REQUEST_BYTES,
                                                                  .handle = handle_alter};
