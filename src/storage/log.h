@@ -216,7 +216,8 @@ struct log_slice {
 // Batches from the one that holds start_offset on (its base offset may be lower), of one segment, never past
 // the bound, cut at max_bytes: the last batch may be incomplete, except for the first one when min_one_batch
 // is set. A slice that starts at the bound or above it is empty (size 0). The recent tail is found in memory.
-// 0; ERR_RANGE when start_offset lies outside [log start, end].
+// 0; ERR_RANGE when start_offset lies outside [log start, end]. Of max_bytes 0 without min_one_batch that is
+// all there is to know, and no file is opened for it (LOG_BOUND_LAST_STABLE looks for the first batch).
 int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_bound bound,
              bool min_one_batch, struct log_slice *out);
 

@@ -108,10 +108,22 @@ static int read_once(struct log *log, int64_t start, size_t max_bytes, enum log_
     }
 }
 
+// Whether one may read there, without reading: that is known of a cold log, too.
+static int read_nothing(struct log *log, int64_t start)
+{
+    struct read_view v;
+    int rc = log_usable(log);
+    take_view(log, LOG_BOUND_END, &v);
+    return rc || (start >= v.log_start && start <= v.end) ? rc : ERR_RANGE;
+}
+
 int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_bound bound,
              bool min_one_batch, struct log_slice *out)
 {
-    *out = (struct log_slice){.fd = -1, .base_offset = start_offset};
+    *out = (struct log_slice){.fd = -1, .base_offset = start_offset, .health = log->health};
+    // The others of a fetch that has its bytes already. Where transactions count, the slice says which.
+    if (max_bytes == 0 && !min_one_batch && bound != LOG_BOUND_LAST_STABLE)
+        return read_nothing(log, start_offset);
     int rc = log_ready(log);
     for (int attempt = 0; rc == 0; attempt++) {
         rc = read_once(log, start_offset, max_bytes, bound, min_one_batch, out);
