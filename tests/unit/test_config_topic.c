@@ -335,6 +335,41 @@ static void every_default_passes_its_own_check(void **state)
     }
 }
 
+// Those that storage's own tests set by hand: here they come from the topic.
+static void what_a_topic_sets_reaches_storage(void **state)
+{
+    (void)state;
+    struct broker_config c = standalone("");
+    struct log_config l;
+    static const struct config_entry topic[] = {
+        {STR("cleanup.policy"), STR("compact")},
+        {STR("compression.gzip.level"), STR("3")},
+        {STR("compression.lz4.level"), STR("4")},
+        {STR("compression.zstd.level"), STR("5")},
+        {STR("delete.retention.ms"), STR("6")},
+        {STR("flush.messages"), STR("7")},
+        {STR("flush.ms"), STR("8")},
+        {STR("max.compaction.lag.ms"), STR("1010")},
+        {STR("min.cleanable.dirty.ratio"), STR("0.3")},
+        {STR("min.compaction.lag.ms"), STR("9")},
+        {STR("min.insync.replicas"), STR("2")},
+        {STR("unclean.leader.election.enable"), STR("true")},
+    };
+    topic_config_resolve(&c, NULL, topic, sizeof topic / sizeof *topic, &l);
+    assert_true(l.cleanup_compact && !l.cleanup_delete && l.unclean_leader_election_enable);
+    assert_int_equal(l.gzip_level, 3);
+    assert_int_equal(l.lz4_level, 4);
+    assert_int_equal(l.zstd_level, 5);
+    assert_int_equal(l.delete_retention_ms, 6);
+    assert_int_equal(l.flush_messages, 7);
+    assert_int_equal(l.flush_ms, 8);
+    assert_int_equal(l.min_compaction_lag_ms, 9);
+    assert_int_equal(l.max_compaction_lag_ms, 1010);
+    assert_true(l.min_cleanable_dirty_ratio == 0.3);
+    assert_int_equal(l.min_insync_replicas, 2);
+    broker_config_free(&c);
+}
+
 static void numbers_for_storage_are_kafkas_defaults(void **state)
 {
     (void)state;
@@ -508,6 +543,7 @@ int main(void)
         cmocka_unit_test(every_default_passes_its_own_check),
         cmocka_unit_test(numbers_for_storage_are_kafkas_defaults),
         cmocka_unit_test(a_topic_comes_before_the_cluster_before_the_file),
+        cmocka_unit_test(what_a_topic_sets_reaches_storage),
         cmocka_unit_test(a_topic_is_described_as_kafka_does),
         cmocka_unit_test(a_broker_and_a_group_are_described_as_kafka_does),
         cmocka_unit_test(many_keys_are_looked_up),
