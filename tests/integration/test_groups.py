@@ -199,6 +199,22 @@ def test_a_great_request_costs_what_it_is_long(brokers, what):
     assert answered(answer) == REPEATED
 
 
+def test_many_that_left_before_they_came(brokers):
+    """Member ids that were given out and that nobody came back with: what a request that names as many costs is what it is long."""
+    broker = brokers.start()
+    await_group(broker.port, "g")
+    api, _, join = join_with(["range"])
+    leave = {"GroupId": "g", "Members": [{"MemberId": f"nobody-{number}", "GroupInstanceId": None} for number in range(REPEATED)]}
+    with connect(broker) as connection:
+        given = ask_all(connection, api, 5, [{**join, "GroupId": "g", "SessionTimeoutMs": 300000}] * REPEATED)
+        assert {answer["ErrorCode"] for answer in given} == {79}  # MEMBER_ID_REQUIRED
+        leave["Members"] += [{"MemberId": answer["MemberId"], "GroupInstanceId": None} for answer in given]
+        before = cpu_ms(broker)
+        left = connection.call("LeaveGroup", 5, leave)["Members"]
+        assert cpu_ms(broker) - before < CPU_MS_MAX or sanitized()
+        assert [one["ErrorCode"] for one in left] == [25] * REPEATED + [0] * REPEATED
+
+
 def cpu_ms(broker):
     """What the process has used so far, on all its threads."""
     words = open(f"/proc/{broker.process.pid}/stat").read().rpartition(")")[2].split()

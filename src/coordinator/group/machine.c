@@ -33,7 +33,6 @@ struct group *group_create(struct groups *s, struct str id, int64_t wall_ms)
     g->join.kind = TIMER_JOIN;
     g->sync.kind = TIMER_SYNC;
     list_init(&g->members);
-    list_init(&g->pendings);
     if (map_put(&s->groups, g->id, g))
         state_array(NULL, SIZE_MAX, 1); // ends the process
     return g;
@@ -50,11 +49,9 @@ void group_remove(struct group *g)
     struct groups *s = g->groups;
     struct turn t = {.groups = s};
     map_remove(&s->groups, g->id);
-    struct list *n;
     while (!list_empty(&g->members))
         member_remove(&t, container_of(list_first(&g->members), struct member, node));
-    while ((n = list_first(&g->pendings)) != &g->pendings)
-        pending_remove(container_of(n, struct pending, node));
+    pendings_free(g);
     timer_cancel(s, &g->join);
     timer_cancel(s, &g->sync);
     map_free(&g->members_by_id);

@@ -19,12 +19,7 @@ static void must(int rc)
 
 struct pending *pending_find(const struct group *g, struct str id)
 {
-    for (struct list *n = list_first(&g->pendings); n != &g->pendings; n = n->next) {
-        struct pending *p = container_of(n, struct pending, node);
-        if (str_equal(p->id, id))
-            return p;
-    }
-    return NULL;
+    return map_get(&g->pendings, id);
 }
 
 struct pending *pending_add(struct turn *t, struct group *g, struct str id, int32_t session_timeout_ms)
@@ -33,17 +28,30 @@ struct pending *pending_add(struct turn *t, struct group *g, struct str id, int3
     p->group = g;
     p->id = state_str(id);
     p->timer.kind = TIMER_PENDING;
-    list_push_back(&g->pendings, &p->node);
+    must(map_put(&g->pendings, p->id, p));
     timer_arm(t, &p->timer, session_timeout_ms);
     return p;
 }
 
-void pending_remove(struct pending *p)
+static void pending_free(struct pending *p)
 {
     timer_cancel(p->group->groups, &p->timer);
-    list_remove(&p->node);
     free_view(p->id.data);
     free(p);
+}
+
+void pending_remove(struct pending *p)
+{
+    map_remove(&p->group->pendings, p->id);
+    pending_free(p);
+}
+
+void pendings_free(struct group *g)
+{
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&g->pendings, &i));)
+        pending_free(e->value);
+    map_free(&g->pendings);
 }
 
 // Members

@@ -71,7 +71,7 @@ static void clear_pending_syncs(struct turn *t, struct group *g)
 
 static bool all_have_joined(const struct group *g)
 {
-    return g->members_count == g->joining_count && list_empty(&g->pendings);
+    return g->members_count == g->joining_count && g->pendings.count == 0;
 }
 
 static void complete_join(struct turn *t, struct group *g);

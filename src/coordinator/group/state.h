@@ -100,7 +100,6 @@ struct member {
 
 // A member id that was given out (KIP-394).
 struct pending {
-    struct list node;
     struct group *group;
     struct str id;
     struct timer timer;
@@ -124,7 +123,7 @@ struct group {
     struct list members;
     struct map members_by_id, static_members; // by instance id
     uint32_t members_count, joining_count, pending_syncs;
-    struct list pendings;
+    struct map pendings; // struct pending by its id
     struct protocol_votes *votes;
     uint32_t votes_count, votes_capacity;
     struct map votes_by_name; // the place in votes, plus one: a client names as many protocols as it likes
@@ -213,6 +212,7 @@ struct member *member_static(const struct group *g, struct str instance_id);
 struct pending *pending_find(const struct group *g, struct str id);
 struct pending *pending_add(struct turn *t, struct group *g, struct str id, int32_t session_timeout_ms);
 void pending_remove(struct pending *p);
+void pendings_free(struct group *g);
 struct member *member_add(struct group *g, struct str id, struct str instance_id, struct str client_id,
                           struct str client_host);
 void member_remove(struct turn *t,
