@@ -190,3 +190,26 @@ def test_commits_that_linger(brokers, linger_ms, together):
     broker.start()
     await_group(broker.port, "g")
     assert committed(broker.port, "g") == {number: 7 * number for number in range(count)}
+
+
+MEMBER_BYTES, NAMED = 500_000, 2_000  # together more than is gathered for an answer
+GATHERED_BYTES = 700_000_000
+
+
+def test_one_large_group_named_again_and_again(brokers):
+    """The answer would be as large as the client likes: its connection ends before the memory does, and nobody else notices."""
+    broker = brokers.start()
+    await_group(broker.port, "g")
+    join = {"GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
+    with connect(broker) as connection, connect(broker) as witness:
+        joined = connection.call("JoinGroup", 3, {**join, "Protocols": [{"Name": "range", "Metadata": bytes(MEMBER_BYTES)}]})
+        me = {"GroupId": "g", "MemberId": joined["MemberId"], "GenerationId": joined["GenerationId"]}
+        assert connection.call("SyncGroup", 2, {**me, "Assignments": []})["ErrorCode"] == 0
+        before = memory_bytes(broker)
+        connection.send("DescribeGroups", 5, {"Groups": ["g"] * NAMED})
+        with pytest.raises((EOFError, ConnectionError)):
+            connection.receive_frame()
+        assert memory_bytes(broker, "VmHWM") - before < GATHERED_BYTES or sanitized()
+        described = witness.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]
+        assert len(described["Members"][0]["MemberMetadata"]) == MEMBER_BYTES
+        assert witness.call("Heartbeat", 3, me)["ErrorCode"] == 0

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+// What is gathered for one answer: who names one large group again and again could ask for any amount.
+#define GATHERED_MAX_BYTES ((size_t)512 << 20)
+
 // More parts than this begin with little memory for their answers each.
 #define PARTS_WITH_ROOM 16
 #define PART_BYTES      512
@@ -15,7 +18,9 @@ void coordinator_call_discard(struct coordinator_call *call)
 
 static void finish(struct coordinator_call *call)
 {
-    if (call->request)
+    if (call->request && call->too_large)
+        request_close(call->request, "the answer would be too large");
+    else if (call->request)
         call->finish(call);
     coordinator_call_discard(call);
 }
@@ -31,7 +36,7 @@ static void complete(struct coordinator_request *part)
 static void asked(void *context)
 {
     struct coordinator_call *call = context;
-    call->left -= call->at_once;
+    call->left -= call->at_once + 1;
     if (call->left == 0)
         finish(call);
 }
@@ -57,7 +62,8 @@ struct coordinator_call *coordinator_call_new(struct request *r, int32_t count,
         return NULL;
     call->request = r;
     call->finish = finish_call;
-    call->count = call->left = count;
+    call->count = count;
+    call->left = count + 1; // the last is for their being asked, which may take longer than their answers
     struct str host = client_host(r);
     for (int32_t i = 0; i < count; i++) {
         struct coordinator_request *part = &call->parts[i];
@@ -77,9 +83,15 @@ void coordinator_call_run(struct coordinator_call *call, struct coordinator *coo
                           const int32_t *shards)
 {
     // While parts are asked on a worker, others' answers may come to the reactor: `left` is the reactor's.
-    for (int32_t i = 0; i < call->count; i++)
-        call->at_once += shards[i] == COORDINATOR_CALL_ANSWERED ||
-                         coordinator_ask(coordinator, shards[i], &call->parts[i]);
+    size_t gathered = 0;
+    for (int32_t i = 0; i < call->count; i++) {
+        call->too_large |= gathered > GATHERED_MAX_BYTES;
+        if (shards[i] != COORDINATOR_CALL_ANSWERED && !call->too_large &&
+            !coordinator_ask(coordinator, shards[i], &call->parts[i]))
+            continue; // its answer comes later
+        call->at_once++;
+        gathered += call->parts[i].arena.used_bytes;
+    }
     if (call->at_once == call->count) {
         finish(call);
         return;

@@ -15,6 +15,7 @@ struct coordinator_call {
     bool may_wait_long; // the request's buffer goes while it waits: finish does not look at its message
     int32_t count, left;
     int32_t at_once; // of the parts
+    bool too_large;  // what was gathered: the client gets no answer, and its connection ends
     struct coordinator_request parts[];
 };
 
