@@ -1,10 +1,7 @@
 // The first records of a new leader.
 #include "base/error.h"
-#include "config/topic_config.h"
 #include "controller/controller_internal.h"
 #include "metadata/features.h"
-
-#include <stdio.h>
 
 static void emit_value(struct step *s, struct bytes value)
 {
@@ -40,26 +37,6 @@ static int16_t bootstrap_level(const struct bytes *bootstrap, size_t count, cons
     return level;
 }
 
-// KIP-966: with eligible leader replicas the minimum ISR is the cluster's, not each broker's own.
-static void emit_min_isr(struct step *s)
-{
-    struct arena arena;
-    struct setting_value value;
-    char text[16] = "1";
-    arena_init(&arena, 0);
-    if (s->c->config.config &&
-        broker_config_value(s->c->config.config, STR("min.insync.replicas"), &arena, &value) == 0 &&
-        !value.null)
-        snprintf(text, sizeof text, "%d", (int)value.integer);
-    struct config_record r = config_record_default;
-    r.resource_type = IMAGE_RESOURCE_BROKER;
-    r.resource_name = STR("");
-    r.name = STR("min.insync.replicas");
-    r.value = str_from(text);
-    step_emit(s, &config_record_type, 0, &r);
-    arena_free(&arena);
-}
-
 static void emit_bootstrap(struct step *s, const struct bytes *bootstrap, size_t count)
 {
     bool transaction = bootstrap_level(bootstrap, count, "metadata.version") >= METADATA_VERSION_TRANSACTIONS;
@@ -69,7 +46,7 @@ static void emit_bootstrap(struct step *s, const struct bytes *bootstrap, size_t
     for (size_t i = 0; i < count; i++)
         emit_value(s, bootstrap[i]);
     if (bootstrap_level(bootstrap, count, "eligible.leader.replicas.version") > 0)
-        emit_min_isr(s);
+        min_isr_becomes_clusters(s);
     if (transaction)
         step_emit(s, &end_transaction_record_type, 0, &end_transaction_record_default);
 }

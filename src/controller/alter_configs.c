@@ -9,8 +9,6 @@
 
 #include <stdlib.h>
 
-#define MIN_ISR "min.insync.replicas"
-
 // One setting of one resource, of either API.
 struct operation {
     struct str name, value;

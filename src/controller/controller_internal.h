@@ -144,6 +144,13 @@ bool topic_allows_unclean_election(const struct image *image, const struct image
 // Whether it leads any partition.
 bool broker_has_leaderships(const struct image *image, int32_t broker);
 
+// --- settings ---
+
+#define MIN_ISR "min.insync.replicas"
+
+// Eligible leaders are kept from now on: what the cluster's value is, and that no broker has its own.
+void min_isr_becomes_clusters(struct step *s);
+
 // --- topics ---
 // Chooses replicas (placement.c): count * factor broker ids into *out, in `arena`. A null view and 0, or the
 // reason in Kafka's words with INVALID_REPLICATION_FACTOR.

@@ -7,6 +7,7 @@
 
 #define METADATA_VERSION STR("metadata.version")
 #define KRAFT_VERSION    STR("kraft.version")
+#define ELR_VERSION      STR("eligible.leader.replicas.version")
 #define FAILED           "The update failed for all features since the following feature had an error: "
 
 enum upgrade_type { UPGRADE = 1, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE };
@@ -28,7 +29,7 @@ static const struct {
     struct str feature;
     int16_t level;
     int32_t metadata_version;
-} dependencies[] = {{STR("eligible.leader.replicas.version"), 1, METADATA_VERSION_ELR}};
+} dependencies[] = {{ELR_VERSION, 1, METADATA_VERSION_ELR}};
 
 // "Invalid update version 3 for feature x. <reason>".
 static struct str invalid(const struct feature_change *c, struct str reason)
@@ -241,6 +242,8 @@ static int go_through(struct step *s, const struct updates *u, bool emit)
             s->effects->kraft_version = wish->max_version_level;
         else if (emit)
             step_emit(s, &feature_level_record_type, 0, &r);
+        if (emit && str_equal(wish->feature, ELR_VERSION) && c.current < 1 && wish->max_version_level >= 1)
+            min_isr_becomes_clusters(s);
         struct str problem = emit ? STR_NULL : check(&c);
         if (!problem.data)
             continue;

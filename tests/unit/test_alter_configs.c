@@ -63,6 +63,74 @@ static const struct {
     {16, "", "metrics", CONFIG_SET, "a", E_INVALID_REQUEST, "Subscription name can't be empty"},
 };
 
+static void alter_min_isr(struct fixture *f, const char *broker, const char *value)
+{
+    struct controller_event e;
+    struct incremental_alter_configs_request q = incremental_alter_configs_request_default;
+    struct incremental_alter_configs_request_alterable_config c = {
+        STR("min.insync.replicas"), value ? CONFIG_SET : CONFIG_DELETE, str_from(value)};
+    struct incremental_alter_configs_request_alter_configs_resource r = {
+        .resource_type = 4, .resource_name = str_from(broker), .configs = &c, .configs_count = 1};
+    q.resources = &r;
+    q.resources_count = 1;
+    ask(f, &e, 44, 1, &q);
+    const struct incremental_alter_configs_response *a = e.response;
+    assert_int_equal(a->responses[0].error_code, E_NONE);
+    controller_event_free(&e);
+}
+
+static void keep_eligible_leaders(struct fixture *f, int16_t level)
+{
+    struct controller_event e;
+    struct update_features_request q = update_features_request_default;
+    struct update_features_request_feature_update_key u = update_features_request_feature_update_key_default;
+    u.feature = STR("eligible.leader.replicas.version");
+    u.max_version_level = level;
+    u.upgrade_type = level ? 1 : 2;
+    q.feature_updates = &u;
+    q.feature_updates_count = 1;
+    ask(f, &e, 57, 2, &q);
+    const struct update_features_response *a = e.response;
+    assert_int_equal(a->error_code, E_NONE);
+    controller_event_free(&e);
+}
+
+static void expect_min_isr(const struct fixture *f, const char *clusters, const char *brokers)
+{
+    const char *names[] = {"", "1"}, *wanted[] = {clusters, brokers};
+    for (int i = 0; i < 2; i++) {
+        struct str value =
+            image_config_value(image_config(f->image, 4, str_from(names[i])), STR("min.insync.replicas"));
+        if (wanted[i] ? !str_is(value, wanted[i]) : value.data != NULL)
+            fail_msg("of \"%s\": %.*s", names[i], STR_ARG(value));
+    }
+}
+
+// As eligible leaders begin to be kept the minimum ISR becomes the cluster's, and is nobody else's any more.
+static void min_isr_becomes_the_clusters(void **state)
+{
+    (void)state;
+    struct fixture f;
+    start_one(&f);
+    expect_min_isr(&f, "1", NULL);
+    keep_eligible_leaders(&f, 0);
+    expect_min_isr(&f, "1", NULL);
+    alter_min_isr(&f, "", NULL);
+    alter_min_isr(&f, "1", "2");
+    expect_min_isr(&f, NULL, "2");
+    keep_eligible_leaders(&f, 1);
+    expect_min_isr(&f, "1", NULL);
+    keep_eligible_leaders(&f, 0);
+    alter_min_isr(&f, "", "3");
+    alter_min_isr(&f, "1", "2");
+    keep_eligible_leaders(&f, 1);
+    expect_min_isr(&f, "3", NULL);
+    alter_min_isr(&f, "", "2");
+    keep_eligible_leaders(&f, 1); // as they were already
+    expect_min_isr(&f, "2", NULL);
+    teardown(&f);
+}
+
 // What the resource has afterwards; the response's error and message are compared with the table's.
 static void alter_once(struct fixture *f, size_t i, bool validate_only)
 {
@@ -296,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changes_are_decided_as_kafka_does),
+        cmocka_unit_test(min_isr_becomes_the_clusters),
         cmocka_unit_test(the_whole_is_replaced),
         cmocka_unit_test(lists_grow_and_shrink),
         cmocka_unit_test(matches_are_parameters_and_patterns),
