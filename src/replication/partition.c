@@ -342,6 +342,8 @@ int16_t partition_verify(struct partition *p, const struct log_verification *v, 
     int16_t error = partition_check_leader(p, -1);
     int rc = error == E_NONE ? log_verify(p->log, v, now_ms, guard) : 0;
     log_unlock(p->log);
+    if (rc > 0)
+        return (int16_t)rc;
     return rc == 0 ? error : rc == ERR_NOMEM ? E_UNKNOWN_SERVER_ERROR : E_KAFKA_STORAGE_ERROR;
 }
 

@@ -156,8 +156,9 @@ struct log_verification {
 };
 
 // [lock] A transactional batch is to follow. *guard LOG_NO_GUARD: its transaction is open here, nothing is to
-// be asked. Else the coordinator is to be asked, and the guard goes with the append. 0, ERR_NOMEM or as
-// log_load.
+// be asked. Else the coordinator is to be asked, and the guard goes with the append. 0, ERR_NOMEM, as
+// log_load, or LOG_ERROR_INVALID_PRODUCER_EPOCH: a later epoch has written here, and nobody needs to be
+// asked.
 int log_verify(struct log *log, const struct log_verification *v, int64_t now_ms, int64_t *guard);
 
 // [lock] Appends whole batches of magic 2 that batch validation has accepted. `bytes` is changed in place:

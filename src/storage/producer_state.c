@@ -151,6 +151,9 @@ int producer_state_verify(struct producer_state *s, const struct log_verificatio
                           int64_t *guard)
 {
     *guard = LOG_NO_GUARD;
+    const struct producer_entry *p = map_int_get(&s->entries, (uint64_t)v->producer_id);
+    if (p && v->producer_epoch < p->epoch)
+        return LOG_ERROR_INVALID_PRODUCER_EPOCH;
     if (is_open(s, v->producer_id, v->producer_epoch))
         return 0;
     struct producer_verification *known = map_int_get(&s->verifications, (uint64_t)v->producer_id);

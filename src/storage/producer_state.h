@@ -73,7 +73,8 @@ void producer_state_clear(struct producer_state *s, int64_t offset); // as fresh
 // The first offset that is not decided yet, or LOG_NO_OFFSET.
 int64_t producer_state_first_unstable(const struct producer_state *s);
 
-// Begins a verification, or goes on with the one that is under way, whose guard is the same. 0 or ERR_NOMEM.
+// Begins a verification, or goes on with the one that is under way, whose guard is the same. 0, ERR_NOMEM, or
+// the error that a producer gets which another one has fenced here.
 int producer_state_verify(struct producer_state *s, const struct log_verification *v, int64_t now_ms,
                           int64_t *guard);
 
