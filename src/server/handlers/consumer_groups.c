@@ -61,7 +61,7 @@ static void handle_heartbeat(struct request *r)
                         ? E_GROUP_AUTHORIZATION_FAILED
                         : E_NONE;
     if (error != E_NONE) {
-        refuse_heartbeat(r, error, str_from(error_code_message(error)));
+        refuse_heartbeat(r, error, STR_NULL);
         return;
     }
     if (!may_see_topics(r, q)) {
