@@ -182,13 +182,17 @@ class Broker:
 
     # -- life
 
-    def launch(self):
-        """Starts the process and returns at once."""
-        assert self.process is None, f"{self.kind} runs already"
+    def prepare(self):
+        """All that a start needs before the process."""
         self.data.mkdir(parents=True, exist_ok=True)
         self.properties_path.write_text("".join(f"{name}={value}\n" for name, value in self.settings.items()))
         if not (self.data / "meta.properties").exists():
             self.format()
+
+    def launch(self):
+        """Starts the process and returns at once."""
+        assert self.process is None, f"{self.kind} runs already"
+        self.prepare()
         self.process = Process(self.kind, self.command(), self.log_path, env=self.environment)
 
     def start(self):
@@ -256,11 +260,14 @@ class Kafka(Broker):
     clean_exit = (0, 143)  # the JVM's own way of ending on SIGTERM
     start_timeout_s = 150
     stop_timeout_s = 60
+    levels = {}  # of features, that are to be others than those of a new cluster
 
     def format(self):
         words = ["format", "-t", CLUSTER_ID, "-c", self.properties_path]
         if "controller.quorum.voters" not in self.settings:
             words.append("--standalone")
+        for feature, level in self.levels.items():
+            words += ["--feature", f"{feature}={level}"]
         run(java.command(java.TOOLS["kafka-storage"], *words), 60)
 
     def command(self):

@@ -1,10 +1,11 @@
-"""kraft.version: what a broker says of its quorum, and how the version goes up."""
+"""The levels of features, and what a broker says of its quorum."""
 
 from harness.process import wait_until
 from harness.requests import connect
 
 METADATA = {"Topics": [{"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}]}
 UNKNOWN = "00" * 16
+UP, SAFE_DOWN = 1, 2
 
 
 def as_static_voter(broker):
@@ -14,10 +15,24 @@ def as_static_voter(broker):
     return broker
 
 
-def kraft_version(broker):
+def feature_level(broker, feature):
+    """Its finalized level."""
     with connect(broker) as connection:
         answer = connection.call("ApiVersions", 4, {"ClientSoftwareName": "test", "ClientSoftwareVersion": "1"})
-    return {f["Name"]: f["MaxVersionLevel"] for f in answer["FinalizedFeatures"]}.get("kraft.version", 0)
+    return {f["Name"]: f["MaxVersionLevel"] for f in answer["FinalizedFeatures"]}.get(feature, 0)
+
+
+def set_feature_level(broker, feature, level):
+    """Up or down; returns when the broker has followed, which Kafka's does a moment later."""
+    update = {"Feature": feature, "MaxVersionLevel": level, "UpgradeType": UP if level >= feature_level(broker, feature) else SAFE_DOWN}
+    with connect(broker) as connection:
+        answer = connection.call("UpdateFeatures", 2, {"timeoutMs": 20000, "FeatureUpdates": [update]})
+    assert answer["ErrorCode"] == 0, answer
+    wait_until(lambda: feature_level(broker, feature) == level, 60, f"{feature} {level}")
+
+
+def kraft_version(broker):
+    return feature_level(broker, "kraft.version")
 
 
 def voter_directory(broker):
@@ -27,8 +42,4 @@ def voter_directory(broker):
 
 
 def upgrade(broker):
-    feature = {"Feature": "kraft.version", "MaxVersionLevel": 1, "UpgradeType": 1}
-    with connect(broker) as connection:
-        answer = connection.call("UpdateFeatures", 2, {"timeoutMs": 20000, "FeatureUpdates": [feature]})
-    assert answer["ErrorCode"] == 0, answer
-    wait_until(lambda: kraft_version(broker) == 1, 60, "kraft.version 1")  # Kafka's broker follows a moment later
+    set_feature_level(broker, "kraft.version", 1)

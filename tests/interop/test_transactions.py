@@ -9,7 +9,8 @@ import pytest
 
 from harness import java
 from harness.batch import parse
-from harness.process import wait_until
+from harness.kraft import feature_level, set_feature_level
+from harness.process import Process, run, wait_until
 from harness.topics import create_topics
 from harness.transactions import Producer, await_ends, is_settled, read
 from harness.wire import message
@@ -19,8 +20,10 @@ STATE = "__transaction_state"
 PARTITIONS = 4  # of it
 TIMEOUT_S = 40
 VERSIONS = (0, 2)  # of transactions, by their clients
+FEATURE, LOWER_LEVELS = "transaction.version", (1, 0)  # of the cluster
 CONTROL = 32
 PREPARED = (2, 3)
+WORK = 4000  # records
 
 
 def log_batches(broker, topic, partition):
@@ -65,9 +68,11 @@ def comparable(records):
     return out
 
 
-def lives(port):
-    """Every way of a transaction, by clients of both transaction versions."""
-    for name, version in (("old", 0), ("new", 2)):
+def lives(port, suffix="", level=2):
+    """Every way of a transaction, by clients of both transaction versions. level: of the cluster; below 2 who begins anew while its
+    transaction is open is fenced, and with 0 Kafka cannot write down what a client of version 2 does."""
+    names = [name + suffix for name in ("old", "new")[: 2 if level else 1]]
+    for name, version in zip(names, VERSIONS):
         producer = Producer(port, name, version).init()
         for commit in (True, False):
             producer.add("t", [0, 1])
@@ -77,23 +82,27 @@ def lives(port):
         producer.init()  # fences itself
         producer.init(keep=True)
         producer.add("t", [1])
-        producer.init(keep=True)
+        producer.init(keep=level == 2)
         if version >= 2:
             producer.end(False)
         producer.close()
-    await_ends(port, ["old", "new"])  # what ends the last one is written after its answer
+    await_ends(port, names)  # what ends the last one is written after its answer
+    return names
 
 
 @pytest.mark.timeout(300)
 def test_records_are_kafkas(brokers):
-    """The same transactions leave the same records."""
+    """The same transactions leave the same records, whichever transaction.version the cluster has."""
     found = {}
     for kind in (brokers.kind, "kafka"):
         broker = brokers.start(kind)
         create_topics(broker.bootstrap, ["t"], partitions=2)
-        lives(broker.port)
+        names = lives(broker.port)
+        for level in LOWER_LEVELS:
+            set_feature_level(broker, FEATURE, level)
+            names += lives(broker.port, f"-{level}", level)
         broker.stop()
-        found[kind] = {name: comparable(records_of(broker, name)) for name in ("old", "new")}
+        found[kind] = {name: comparable(records_of(broker, name)) for name in names}
     assert found[brokers.kind] == found["kafka"]
     assert all(len(records) > 10 for records in found["kafka"].values())
 
@@ -311,6 +320,81 @@ def test_javas_producer_and_consumer(broker):
         "--isolation-level", "read_committed", "--max-messages", 3000, "--timeout-ms", 30000,
     )  # fmt: skip
     assert len(out.split()) == 3000
+
+
+def perf_producer(bootstrap, topic, count, rate):
+    """The command line of Java's producer, whose transactions last for moments."""
+    return java.command(
+        java.TOOLS["kafka-producer-perf-test"], "--bootstrap-server", bootstrap, "--topic", topic, "--num-records", count,
+        "--record-size", 100, "--throughput", rate, "--transactional-id", topic, "--transaction-duration-ms", 50,
+    )  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("level", LOWER_LEVELS)
+def test_a_directory_of_a_lower_level(brokers, level):
+    """Kafka's tool has formatted it so. Java's producer and the tools use it, and Kafka goes on with what is left open."""
+    formatted = brokers.new("kafka")
+    formatted.levels = {FEATURE: level}
+    formatted.prepare()
+    broker = brokers.successor(formatted, brokers.kind).start()
+    assert feature_level(broker, FEATURE) == level
+    create_topics(broker.bootstrap, ["java", "t"])
+    run(perf_producer(broker.bootstrap, "java", 1000, 2000), TIMEOUT_S)
+    wait_until(lambda: len(read(broker.port, "java", 0)) == 1000, TIMEOUT_S, "what was committed")
+    await_ends(broker.port, ["java"])
+    out = java.tool("kafka-transactions", "--bootstrap-server", broker.bootstrap, "describe", "--transactional-id", "java")
+    assert "CompleteCommit" in out, out
+    producer = Producer(broker.port, "open", 0).init()
+    transact(producer, [0], b"kept", commit=None)
+    broker.stop()
+    ends = records_of(broker, "java")
+    assert {(one["version"], one.get("ClientTransactionVersion", 0), one["ProducerEpoch"]) for one in ends} == {(level, 0, 0)}
+    assert len(ends) > 6  # more than one transaction
+    broker = brokers.successor(broker, "kafka").start()
+    wait_until(lambda: feature_level(broker, FEATURE) == level, TIMEOUT_S, "Kafka's broker to know of it")
+    producer.reconnect(broker.port)
+    producer.end(True)
+    wait_until(lambda: read(broker.port, "t", 0) == [b"kept"], TIMEOUT_S, "the open one's record")
+    assert len(read(broker.port, "java", 0)) == 1000
+    producer.close()
+
+
+def work(broker, running):
+    """Each producer that is not done yet commits some more."""
+    before = {topic: len(read(broker.port, topic, 0)) for topic in running}
+
+    def worked():
+        return all(len(read(broker.port, topic, 0)) > count + 100 or running[topic].returncode == 0 for topic, count in before.items())
+
+    wait_until(worked, TIMEOUT_S, "the producers to go on", every_s=0.1)
+
+
+@pytest.mark.timeout(300)
+def test_levels_change_under_producers(brokers, tmp_path):
+    """Java's producers began at the highest level and at the lowest, and both go on; each record is there once."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["down", "up"])
+    running = {}
+
+    def begin(topic):
+        running[topic] = Process(topic, perf_producer(broker.bootstrap, topic, WORK, 500), tmp_path / topic)
+        work(broker, running)
+
+    try:
+        begin("down")
+        set_feature_level(broker, FEATURE, 0)
+        begin("up")
+        for level in (1, 2, 0, 2):
+            set_feature_level(broker, FEATURE, level)
+            work(broker, running)
+        for topic, process in running.items():
+            assert process.wait(TIMEOUT_S) == 0, process.log_text()
+            wait_until(lambda: len(read(broker.port, topic, 0)) == WORK, TIMEOUT_S, f"the records of {topic}")  # noqa: B023
+            assert len(read(broker.port, topic, 0, committed=False)) == WORK
+    finally:
+        for process in running.values():
+            process.kill()
 
 
 def test_dump_log_decodes_it(brokers):

@@ -4,6 +4,7 @@ directory was off line when the eligible leaders (KIP-966) were forgotten, leads
 Odradek and Apache Kafka are asked the same.
 """
 
+from harness.kraft import feature_level, set_feature_level
 from harness.process import wait_until
 from harness.requests import TOPIC, alter, connect, create_topic, error, fetch, produce, values
 
@@ -16,19 +17,6 @@ TOPICS = {"refused": "false", "allowed": "true", "later": "false"}
 def leaders(connection):
     answer = connection.call("Metadata", 12, {"Topics": [{"Name": name} for name in TOPICS]})
     return {(t["Name"], p["PartitionIndex"]): p["LeaderId"] for t in answer["Topics"] for p in t["Partitions"]}
-
-
-def level_of_elr(connection):
-    answer = connection.call("ApiVersions", 4, {"ClientSoftwareName": "test", "ClientSoftwareVersion": "1"})
-    return {f["Name"]: f["MaxVersionLevel"] for f in answer["FinalizedFeatures"]}.get(ELR, 0)
-
-
-def forget_eligible_leaders(connection):
-    wait_until(lambda: level_of_elr(connection) == 1, 30, "eligible leaders to be kept")
-    feature = {"Feature": ELR, "MaxVersionLevel": 0, "UpgradeType": 2}
-    answer = connection.call("UpdateFeatures", 2, {"timeoutMs": 20000, "FeatureUpdates": [feature]})
-    assert error(answer) == 0, answer
-    wait_until(lambda: level_of_elr(connection) == 0, 30, "eligible leaders not to be kept")
 
 
 def elect(connection, how, partitions):
@@ -63,7 +51,8 @@ def ask(brokers, kind):
     with connect(broker) as connection:
         wait_until(lambda: lead(connection, []), 60, "the leaders of the broken directory's partitions to go")
         said = [("off line", how, elect(connection, how, lost)) for how in (PREFERRED, UNCLEAN)]
-        forget_eligible_leaders(connection)
+        wait_until(lambda: feature_level(broker, ELR) == 1, 60, "the broker to know that eligible leaders are kept")
+        set_feature_level(broker, ELR, 0)  # they are forgotten
         said += [("off line and forgotten", elect(connection, UNCLEAN, lost))]
     alter(broker, TOPIC, "later", unclean_leader_election_enable="true")
     broker.stop()

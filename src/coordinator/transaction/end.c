@@ -112,7 +112,7 @@ void txn_on_end(struct txn_turn *t, struct coordinator_request *r)
 void txn_fence(struct txn_turn *t, struct txn *x, struct coordinator_request *r)
 {
     int16_t level = t->txns->config->feature_level(t->txns->config->context);
-    (void)prepare(t, x, false, false, level);
+    (void)prepare(t, x, false, false, level >= 2 ? 2 : 0);
     struct txn_body *next = &t->txns->next;
     // The last epoch of an id may be used for this: who comes next gets another producer id. From version 2
     // on the producer that was fenced may go on with this very epoch (KIP-360): it asks with the one before.
