@@ -9,7 +9,7 @@ from interop.kdiff import members
 from interop.kdiff.apis import APIS
 from interop.kdiff.randoms import RandomRun
 from interop.kdiff.run import Run, Side
-from interop.kdiff.scenarios import SCENARIOS, bounds, consumer_protocol
+from interop.kdiff.scenarios import SCENARIOS, bounds, consumer_protocol, levels
 from interop.kdiff.scenarios.static_voters import STATIC_VOTERS
 
 TIMEOUT_S = 20
@@ -76,6 +76,16 @@ def test_bounds(brokers):
     run = pair.run()
     run.bad = 0
     for scenario in bounds.BOUNDS:
+        run.scenario(scenario)
+    pair.assert_same(run)
+
+
+@pytest.mark.timeout(600)
+def test_levels(brokers):
+    pair = Pair(brokers, settings=consumer_protocol.SETTINGS)
+    run = pair.run()
+    run.bad = 0
+    for scenario in levels.LEVELS:
         run.scenario(scenario)
     pair.assert_same(run)
 

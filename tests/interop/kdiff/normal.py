@@ -76,6 +76,8 @@ class Normal:
             return sorted(obj)  # of a transaction: Kafka has them in a hash set
         if key == "Markers":  # of WriteTxnMarkers: Kafka has the answers of producers in a hash map, which threads fill
             return sorted((self(x, key + "[]") for x in sorted(obj, key=lambda x: x["ProducerId"])), key=lambda x: json.dumps(x["ProducerId"]))
+        if key == "ActiveProducers":  # in the order of a hash map
+            return [self(x, key) for x in sorted(obj, key=lambda x: x["ProducerId"])]
         if isinstance(obj, list):
             if self.own and key == "TransactionStates":  # of those that are listed; where they are described, each has an error
                 obj = [x for x in obj if "ErrorCode" in x or x["TransactionalId"].startswith(self.prefix)]

@@ -171,16 +171,16 @@ class Run:
     def step(self, api, version, body, norms, title="", ignore=(), rebind=None):
         """Asks both the same and compares. body may be a function of what a side's scenario kept."""
         self.steps += 1
-        answers = []
+        answers, asked = [], []
         for side in self.sides:
-            its_body = body(side.context) if callable(body) else rebind(body, side) if rebind else body
-            answers.append(side.call(api, version, its_body))
+            asked.append(body(side.context) if callable(body) else rebind(body, side) if rebind else body)
+            answers.append(side.call(api, version, asked[-1]))
         # A request that Kafka leaves unanswered asks nothing of us; nor do the ids count that only our answer told.
         if answers[1].get("_") != "timeout":
             normal = [without(norms[side.name](answer), ignore) for side, answer in zip(self.sides, answers)]
             diffs = list(differences(*normal))
             if diffs:
-                self.report(f"{api} v{version} {title}", body, diffs)
+                self.report(f"{api} v{version} {title}", asked[0], diffs)
         return answers
 
     def settle(self, topic, partitions):
