@@ -5,6 +5,7 @@ import time
 
 from harness.batch import CONTROL, GZIP, batch
 from harness.process import wait_until
+from harness.telemetry import metrics_data
 from harness.wire import NUMBERS, requests
 from interop.kdiff.members import HEARTBEAT, Members, member_value
 from interop.kdiff.normal import Normal
@@ -17,7 +18,8 @@ SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions Delete
     DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     ConsumerGroupHeartbeat ConsumerGroupHeartbeat
-    UpdateFeatures UnregisterBroker DescribeQuorum WriteTxnMarkers Fetch Fetch Produce Produce""".split()
+    UpdateFeatures UnregisterBroker DescribeQuorum WriteTxnMarkers GetTelemetrySubscriptions PushTelemetry
+    Fetch Fetch Produce Produce""".split()
 GROUPS = set(
     """FindCoordinator OffsetCommit OffsetFetch DescribeGroups ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat
     LeaveGroup SyncGroup ConsumerGroupDescribe ConsumerGroupHeartbeat TxnOffsetCommit""".split()
@@ -90,6 +92,7 @@ BY_NAME = {
     "Salt": [b"salt", b""],
     "SaltedPassword": [b"p" * 32, b"p" * 64, b""],
 }
+TELEMETRY_IDS = ["a1" * 16, "a1" * 16, "b2" * 16, "c3" * 16, "00" * 16]
 # What would change more than the next answer: the broker itself leaves, or features come and go.
 BY_API = {
     ("ConsumerGroupHeartbeat", "GroupId"): ["c1", "c1", "c1", "c2", "g1", ""],
@@ -112,6 +115,12 @@ BY_API = {
     ("WriteTxnMarkers", "TransactionVersion"): [0, 0, 1, 2],
     ("WriteTxnMarkers", "Name"): ["t-m", "t-m", "t-m", "missing", "", "__consumer_offsets"],
     ("WriteTxnMarkers", "PartitionIndexes"): [0, 0, 1, 2, 7],
+    ("GetTelemetrySubscriptions", "ClientInstanceId"): TELEMETRY_IDS[:3],  # none that each makes up: its subscription's id hangs on it
+    ("PushTelemetry", "ClientInstanceId"): TELEMETRY_IDS,
+    ("PushTelemetry", "SubscriptionId"): ["@subscription", "@subscription", 0, 1],
+    ("PushTelemetry", "Terminating"): [False, False, False, True],
+    ("PushTelemetry", "CompressionType"): [0, 0, 0, 1, 4, 9, -1],
+    ("PushTelemetry", "Metrics"): [b"", metrics_data({"a": 1.0}), metrics_data({"a": 1.0})],
     ("DescribeQuorum", "TopicName"): ["__cluster_metadata", "__cluster_metadata", "t-a", ""],
 }
 FIRST_VERSIONS = {"UpdateFeatures": 1, "JoinGroup": 1}  # before: no ValidateOnly; no RebalanceTimeoutMs
@@ -130,7 +139,7 @@ CONFIGS = [
     ("consumer.session.timeout.ms", "50000"),
     ("consumer.session.timeout.ms", "5"),
     ("share.isolation.level", "read_committed"),
-    ("interval.ms", "1000"),
+    ("interval.ms", "3600000"),  # within which no client may ask again, however long the run takes
     ("interval.ms", "50"),
     ("match", "client_id=a.*"),
     ("metrics", "a,b"),
@@ -252,8 +261,9 @@ class RandomRun:
         """members: of consumer groups are asked for as clients would ask (members.py)."""
         self.run, self.rnd, self.only = run, random.Random(seed), set(only)
         self.norms = {side.name: Normal("\0") for side in run.sides}
-        self.ids = {side.name: {} for side in run.sides}
+        self.ids = {side.name: {"subscription": 0} for side in run.sides}  # and what else either side made up
         self.members = Members(self.rnd) if members else None
+        self.unanswered = 0  # by Kafka, which goes on with what it knows of a connection that waits there: others' ids come next
         self.transactions = not self.only or bool(self.only & TRANSACTIONS)
         self.kinds = [0] if not self.only or self.only & GROUPS else []
         self.kinds += [1] if self.transactions else []
@@ -263,7 +273,7 @@ class RandomRun:
         for side in self.run.sides:
             self._await_coordinators(side)
         self._refresh()
-        apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
+        apis = self.apis = [api for api in SAFE if (not self.only or api in self.only) and len(self.run.common(api))]
         apis += [HEARTBEAT] * 6 if self.members else []
         for number in range(count):
             api = self.rnd.choice(apis)
@@ -271,6 +281,8 @@ class RandomRun:
             body = Body(requests()[api], version, self.rnd, self.transactions, bool(self.members)).make()
             if self.members and api == HEARTBEAT:
                 self.members.aim(body)
+            if body.get("ClientInstanceId") in TELEMETRY_IDS[:-1]:
+                body["ClientInstanceId"] = body["ClientInstanceId"][:-2] + f"{self.unanswered:02x}"
             client_id = self.rnd.choice(CLIENT_IDS)
             if api == "JoinGroup" and client_id is None:  # Kafka cannot write such a member, and never answers
                 client_id = ""
@@ -278,6 +290,7 @@ class RandomRun:
                 side.client_id = client_id
             ignored = MOVING.get(api, ())
             answers = self.run.step(api, version, body, self.norms, f"#{number}", ignored, self._rebind)
+            self.unanswered += answers[1].get("_") == "timeout"
             self._await_topics(api, body, answers)
             self.run.await_image(api, body, answers)
             if api in ("EndTxn", "InitProducerId") and body.get("TransactionalId"):
@@ -287,6 +300,9 @@ class RandomRun:
                 self.members.learn(body, answers[1], {topic_id: name for name, topic_id in kafka.items()})
             if api == "JoinGroup":
                 self._after_join(number, body["GroupId"], answers)
+            if api == "GetTelemetrySubscriptions":
+                for side, answer in zip(self.run.sides, answers):
+                    self.ids[side.name]["subscription"] = answer.get("SubscriptionId", 0)
 
     def _set_up(self):
         wanted = [{"Name": name, "NumPartitions": count, "ReplicationFactor": 1} for name, count in TOPICS]
@@ -361,8 +377,8 @@ class RandomRun:
             for side in self.run.sides:
                 self.norms[side.name](topics[side.name][name], "TopicId")
         for side in self.run.sides:
-            members = {name: member for name, member in self.ids[side.name].items() if "member" in name}
-            self.ids[side.name] = topics[side.name] | members
+            others = {name: one for name, one in self.ids[side.name].items() if "member" in name or name == "subscription"}
+            self.ids[side.name] = topics[side.name] | others
 
     def _after_join(self, number, group, answers):
         """Both know the member from now on. A group does not stay between two states, where a timer would decide
@@ -413,6 +429,8 @@ class RandomRun:
                 wait_until(arrived, METADATA_LAG_S, "the topics")
             except TimeoutError:
                 pass  # it will not come, then; the following comparisons say whether that is a difference
+        if HEARTBEAT in self.apis and any(any(changed_topics(api, body, answer)) for answer in answers):
+            self.run.fence()  # groups follow later still
         if api in ("CreateTopics", "DeleteTopics", "CreatePartitions", "Metadata"):
             self._refresh()
 
