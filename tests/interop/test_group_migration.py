@@ -38,16 +38,22 @@ class Flow:
 
 
 class Members:
-    def __init__(self, broker, topic, folder):
-        self.broker, self.topic, self.folder, self.all, self.live = broker, topic, folder, [], {}
+    def __init__(self, broker, topic, folder, group="g"):
+        self.broker, self.topic, self.folder, self.group, self.all, self.live = broker, topic, folder, group, [], {}
 
-    def start(self, name, protocol):
-        args = ["--bootstrap-server", self.broker.bootstrap, "--topic", self.topic, "--group", "g"]
-        for setting in (f"group.protocol={protocol}", "auto.offset.reset=earliest", f"client.id={name}"):
+    def launch(self, name, protocol, *more):
+        """more: settings of the consumer."""
+        args = ["--bootstrap-server", self.broker.bootstrap, "--topic", self.topic, "--group", self.group]
+        for setting in (f"group.protocol={protocol}", "auto.offset.reset=earliest", f"client.id={name}", *more):
             args += ["--command-property", setting]
         command = java.command(java.TOOLS["kafka-console-consumer"], *args)
-        member = self.live[name] = Process(name, command, self.folder / f"{name}.log")
+        member = self.live[name] = Process(name, command, self.folder / f"{name}-{len(self.all)}.log")
         self.all.append(member)
+        return member
+
+    def start(self, name, protocol, *more):
+        """Launches it and returns when it reads."""
+        member = self.launch(name, protocol, *more)
         wait_until(lambda: self.got(member), TIMEOUT_S, f"{name} to read", every_s=0.2)
 
     def stop(self, name):

@@ -145,7 +145,7 @@ def refuses_all(broker):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_kept_and_given_back(brokers, how):
-    """Nothing is lost of them, also when Odradek is killed."""
+    """Nothing is lost of them, also when Kafka and then Odradek are killed."""
     broker = brokers.start("kafka", settings={"group.coordinator.rebalance.protocols": "classic,consumer,streams,share"})
     topic_id = create_topic(broker, "t", PARTITIONS)
     produce_some(broker.port)
@@ -162,7 +162,7 @@ def test_kept_and_given_back(brokers, how):
     with connect(broker) as connection:
         assert offset_commit(connection, PLAIN, {0: 1}) == {0}
     before = described(broker.port)
-    broker.stop()
+    broker.kill() if how == "kill" else broker.stop()
 
     ours = brokers.successor(broker, brokers.kind)
     ours.start()
