@@ -45,6 +45,10 @@ const char *command_word(const struct command *self);
 // "odradek topic create: ..." on standard error. Returns EXIT_FAILED.
 int cli_fail(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// What cli_fail says is put here instead, without the command's name and cut to the size; NULL: no more. For
+// a command that goes on. One thread.
+void cli_keep_failures(char *into, size_t size);
+
 // The same with a hint to --help. Returns EXIT_USAGE.
 int cli_misuse(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -35,13 +35,26 @@ static void say(const struct command *self, const char *format, va_list args)
     vfprintf(stderr, format, args);
 }
 
+static char *kept;
+static size_t kept_size;
+
+void cli_keep_failures(char *into, size_t size)
+{
+    kept = into;
+    kept_size = size;
+}
+
 int cli_fail(const struct command *self, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    say(self, format, args);
+    if (kept)
+        vsnprintf(kept, kept_size, format, args);
+    else
+        say(self, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    if (!kept)
+        fputc('\n', stderr);
     return EXIT_FAILED;
 }
 

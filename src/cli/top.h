@@ -43,4 +43,7 @@ struct top_screen {
 void top_view(const struct top_sample *now, const struct top_sample *before, const struct top_screen *screen,
               struct buffer *out);
 
+// One line that says that the cluster does not answer. Pure.
+void top_lost(const char *why, const struct top_screen *screen, struct buffer *out);
+
 #endif

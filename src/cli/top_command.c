@@ -16,7 +16,8 @@ static const char help[] =
     "\n"
     "Shows what a cluster does, every second: the busiest topics, the groups that are most behind, how fast "
     "brokers\n"
-    "answer. q ends it. Where standard output is no terminal, the samples follow one another as plain text.\n"
+    "answer. q ends it. A broker that goes away is waited for. Where standard output is no terminal, the\n"
+    "samples follow one another as plain text.\n"
     "  -d, --delay SECONDS               between two samples (1)\n"
     "  -c, --count N                     end after so many samples\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker to ask (127.0.0.1:9092)\n"
@@ -98,10 +99,41 @@ static void wait_until(const struct top *top, int64_t due_ms)
     }
 }
 
+// In the place of the first line; what was seen last stays below it.
+static void show_lost(struct top *top, const char *why)
+{
+    struct top_screen screen = screen_of(top);
+    struct buffer *out = &top->call.out;
+    buffer_text(out, HOME);
+    top_lost(why, &screen, out);
+    cli_flush(out);
+    fflush(stdout);
+}
+
+// A sample; on a terminal, the first one is there and the connection may be lost and made again.
+static int sample(struct top *top, struct top_sample *now)
+{
+    struct client *client = &top->call.client;
+    if (client->fd < 0 && client_open(client, top->call.servers, (int)top->call.timeout_s * 1000) != 0)
+        return cli_fail(top->call.command, "%s", client->error);
+    return top_sample(&top->call, now);
+}
+
 static int show(struct top *top)
 {
     struct top_sample now;
-    int status = top_sample(&top->call, &now);
+    char why[CLIENT_ERROR_SIZE];
+    bool goes_on = top->terminal && top->was.at_ms;
+    if (goes_on)
+        cli_keep_failures(why, sizeof why);
+    int status = sample(top, &now);
+    cli_keep_failures(NULL, 0);
+    if (status != EXIT_OK && goes_on) {
+        client_close(&top->call.client);
+        arena_reset(&top->call.arena);
+        show_lost(top, why);
+        return EXIT_OK;
+    }
     if (status != EXIT_OK)
         return status;
     struct top_screen screen = screen_of(top);

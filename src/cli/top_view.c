@@ -195,6 +195,11 @@ static void print_groups(struct view *v, const struct row *rows, size_t count, i
     }
 }
 
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void print_summary(struct view *v, const struct top_sample *now, const struct row *topics, bool rates)
 {
     char text[256], rate[16], size[16];
@@ -205,13 +210,23 @@ static void print_summary(struct view *v, const struct top_sample *now, const st
     }
     short_number(rate, sizeof rate, records, "");
     short_number(size, sizeof size, bytes, "B");
-    snprintf(text, sizeof text, "odradek top - cluster %.*s, %d %s, %zu topics, %d partitions, %zu groups",
-             STR_ARG(now->cluster), now->brokers, now->brokers == 1 ? "broker" : "brokers", now->topics_count,
-             now->partitions, now->groups_count);
+    snprintf(text, sizeof text,
+             "odradek top - %d broker%s, %zu topic%s, %d partition%s, %zu group%s, cluster %.*s",
+             now->brokers, plural((size_t)now->brokers), now->topics_count, plural(now->topics_count),
+             now->partitions, plural((size_t)now->partitions), now->groups_count, plural(now->groups_count),
+             STR_ARG(now->cluster));
     line(v, BOLD, str_from(text));
     snprintf(text, sizeof text, "%s records/s in, %s on disk, answers in %.1f ms", rates ? rate : "-", size,
              (double)now->latency_us / 1000);
     line(v, "", str_from(text));
+}
+
+void top_lost(const char *why, const struct top_screen *screen, struct buffer *out)
+{
+    char text[600];
+    struct view v = {.screen = screen, .out = out, .left = 1};
+    snprintf(text, sizeof text, "odradek top - no answer, trying again: %s", why);
+    line(&v, YELLOW, str_from(text));
 }
 
 void top_view(const struct top_sample *now, const struct top_sample *before, const struct top_screen *screen,

@@ -1,20 +1,14 @@
 """odradek group, txn and cluster against a running broker (or, with --broker kafka, against Apache Kafka)."""
 
 import contextlib
-import fcntl
 import json
-import os
-import pty
-import select
-import struct
 import subprocess
-import termios
-import time
 
 import pytest
 
 from harness.broker import cli_binary, odradek_binary
 from harness.process import die_with_parent, wait_until
+from harness.terminal import Terminal
 from harness.transactions import Producer, is_settled, read
 from harness.topics import create_topics
 
@@ -202,24 +196,12 @@ def test_what_is_wrong_is_told(cli, words, status, line):
 
 
 def top(cli, *words, env=None):
-    """odradek top in a terminal of 80 columns and 24 lines: what it wrote until it ended, and its exit status."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        die_with_parent()
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        os.execve(cli_binary(), ["odradek", "top", "-b", cli.broker.bootstrap, *words], {**os.environ, "TERM": "xterm", **(env or {})})
-    written, deadline, ends = b"", time.monotonic() + 60, "--count" in words
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                got = os.read(terminal, 65536)
-            except OSError:  # the other side is closed
-                break
-            written += got
-            if b"orders" in written and not ends:
-                ends = os.write(terminal, b"q") == 1
-    os.close(terminal)
-    return written.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """odradek top in a terminal: what it wrote until it ended, and its exit status."""
+    terminal = Terminal([cli_binary(), "top", "-b", cli.broker.bootstrap, *words], env)
+    terminal.until("orders")
+    if "--count" not in words:
+        terminal.type("q")
+    return terminal.end()
 
 
 def test_top(cli):
@@ -234,4 +216,23 @@ def test_top(cli):
     assert status == 0 and shown.startswith("\033[?1049h") and shown.endswith("\033[?1049l")  # leaves the terminal as it was
     assert "\033[1m" in shown and "billing" in shown
     shown, status = top(cli, "--count", "2", env={"NO_COLOR": "1"})
-    assert status == 0 and "\033[1m" not in shown and shown.count("odradek top - cluster") == 2
+    assert status == 0 and "\033[1m" not in shown and shown.count("odradek top - 1 broker, ") == 2
+
+
+def test_top_waits_for_a_broker_that_is_away(brokers):
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["orders"], partitions=3)
+    terminal = Terminal([cli_binary(), "top", "-b", broker.bootstrap])
+    place = terminal.until("3 partitions")
+    broker.stop()
+    place = terminal.until("odradek top - no answer, trying again: ", place)
+    broker.start()
+    place = terminal.until("1 topic, 3 partitions, 0 groups", place)
+    terminal.until("answers in", place)
+    terminal.type("q")
+    shown, status = terminal.end()
+    assert status == 0 and shown.endswith("\033[?1049l")
+    broker.stop()
+    line = [cli_binary(), "top", "-b", broker.bootstrap, "--timeout", "1"]
+    gone = subprocess.run(line, capture_output=True, text=True, timeout=120, preexec_fn=die_with_parent)
+    assert (gone.returncode, gone.stdout) == (1, "") and gone.stderr.startswith("odradek top: ")
