@@ -10,7 +10,7 @@ from harness.broker import memory_bytes, sanitized
 from harness.http import Http, Stream, port_of
 from harness.members import await_group
 from harness.process import wait_until
-from harness.prometheus import Scrape, names_in, promtool, scrape
+from harness.prometheus import Prometheus, Scrape, names_in, promtool, scrape
 from harness.requests import connect, create_topic, fetch_body, produce
 from harness.topics import create_topics
 from harness.transactions import Producer
@@ -86,13 +86,36 @@ def test_the_dashboard_speaks_of_metrics_that_exist(busy):
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
 
 
-def test_promtool_reads_the_dashboards_expressions(tmp_path):
-    """As rules, which it parses; Grafana's own variables become what they stand for."""
+def test_a_prometheus_has_the_numbers_the_rules_and_what_the_dashboard_shows(served, busy, brokers, tmp_path):
+    prometheus = brokers.add(Prometheus(tmp_path, port_of(served), ALERTS))
+    made = 'odradek_topic_received_records_total{job="odradek", topic="metrics"}'
+    before = wait_until(lambda: prometheus.query(made), 60, "the first scrape")
+    with connect(served) as connection:
+        assert produce(connection, "metrics", [(None, b"x" * 100)] * 7)["ErrorCode"] == 0
+    wait_until(lambda: prometheus.query(made) == [before[0] + 7], 60, "what was produced")
+    target, = prometheus.ask("targets")["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+
+    def rules():
+        found = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+        return all(rule["health"] != "unknown" for rule in found) and found
+
+    found = wait_until(rules, 60, "every rule to be evaluated")
+    assert [(rule["health"], rule.get("lastError")) for rule in found] == [("ok", None)] * len(found)
+    assert [rule["name"] for rule in found] == re.findall(r"alert: (\w+)", ALERTS.read_text())
+
+    # Grafana's own variables stand for what it would put there.
     dashboard = json.loads(DASHBOARD.read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
-    rules = [{"record": f"panel:{n}", "expr": e.replace("$__rate_interval", "1m").replace("$job", ".*").replace("$instance", ".*")} for n, e in enumerate(expressions)]
-    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
-    assert "SUCCESS" in promtool("check", "rules", tmp_path / "rules.yml")
+    for expression in expressions:
+        asked = expression.replace("$__rate_interval", "1m").replace("$job", ".*").replace("$instance", ".*")
+        assert "$" not in asked
+        wait_until(lambda asked=asked: prometheus.query(asked), 60, f"a series of {asked}")
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]).groups()
+            assert prometheus.ask(f"label/{label}/values", **{"match[]": series.replace("$job", ".*")}) == [{"job": "odradek", "instance": f"127.0.0.1:{port_of(served)}"}[label]]
+    prometheus.terminate_and_wait(60)
 
 
 def test_the_alerts_speak_of_metrics_that_exist(busy):
