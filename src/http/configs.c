@@ -7,7 +7,6 @@
 
 #define RESOURCE_TOPIC   2
 #define RESOURCE_BROKER  4
-#define RESOURCE_GROUP   32
 #define OPERATION_SET    0
 #define OPERATION_DELETE 1
 

@@ -312,8 +312,7 @@ static bool add_topic(struct ends *ends, const struct reset *reset, struct group
     json_t *one;
     if (!reset->topic.data)
         return true;
-    if (!http_metadata(r, reset->topic, &metadata) ||
-        http_fail_kafka(r, metadata.topics[0].error_code, STR_NULL))
+    if (!http_metadata(r, reset->topic, &metadata) || http_fail_topic(r, &metadata.topics[0]))
         return false;
     struct group_assignment all = {.topic = metadata.topics[0].name};
     int32_t count = metadata.topics[0].partitions_count,

@@ -1,6 +1,9 @@
 // Groups and their members.
 #include "http/groups.h"
 #include "base/clock.h"
+#include "http/configs.h"
+#include "http/group_history.h"
+#include "http/history.h"
 #include "http/keys.h"
 #include "http/route.h"
 #include "protocol/errors.h"
@@ -149,6 +152,39 @@ bool group_describe(struct http_request *r, struct str id, struct group *out)
     return false;
 }
 
+bool groups_configured(struct http_request *r, struct map *names)
+{
+    int8_t groups = RESOURCE_GROUP;
+    struct list_config_resources_request request = list_config_resources_request_default;
+    struct list_config_resources_response response;
+    *names = MAP_INIT;
+    request.resource_types = &groups;
+    request.resource_types_count = 1;
+    if (!http_call(r, KEY_LIST_CONFIG_RESOURCES, 1, &request, &response) ||
+        http_fail_kafka(r, response.error_code, STR_NULL))
+        return false;
+    for (int32_t i = 0; i < response.config_resources_count; i++) {
+        struct list_config_resources_response_config_resource *one = &response.config_resources[i];
+        if (map_put(names, one->resource_name, &one->resource_name))
+            return no_memory(r);
+    }
+    return true;
+}
+
+// The same as group_describe, where one that has settings and nothing else is there, too.
+static bool describe_or_configured(struct http_request *r, struct str id, struct group *out)
+{
+    struct map names;
+    if (!groups_describe(r, &id, 1, out) || out->id.data)
+        return out->id.data != NULL;
+    if (groups_configured(r, &names) && map_get(&names, id))
+        *out = (struct group){.id = id, .epoch = -1};
+    else
+        http_fail(r, 404, error_code_name(E_GROUP_ID_NOT_FOUND), "Group %.*s not found.", STR_ARG(id));
+    map_free(&names);
+    return out->id.data != NULL;
+}
+
 static json_t *assignment_json(const struct group_member *m)
 {
     json_t *all = json_array();
@@ -200,9 +236,11 @@ void http_group(struct http_request *r)
     struct group g;
     struct group_offsets o = {0};
     struct ends ends = {.request = r};
-    if (group_describe(r, r->params[0], &g) && groups_offsets(&ends, &g.id, 1, &o) &&
+    if (describe_or_configured(r, r->params[0], &g) && groups_offsets(&ends, &g.id, 1, &o) &&
         group_offsets_assigned(&ends, &g, &o)) {
         group_offsets_age(r, &o, AGE_PARTITIONS, clock_monotonic_ms() + AGE_MS);
+        if (g.state.data)
+            group_history_ask(history_groups(r->history), g.id);
         http_answer(r, 200,
                     json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "id",
                               http_text(g.id), "state", http_text(g.state), "type", http_text(g.type),
@@ -252,25 +290,37 @@ static json_t *topics_json(const struct group_offsets *o)
     return all;
 }
 
+static json_t *listed_json(const struct list_groups_response_listed_group *g, const struct group *d,
+                           const struct group_offsets *o, bool has_settings)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:b}", "id", http_text(g->group_id), "state",
+                     http_text(g->group_state), "type", http_text(g->group_type), "protocolType",
+                     http_text(g->protocol_type), "members",
+                     d->id.data ? json_integer(d->members_count) : json_null(), "lag", http_number(o->lag),
+                     "partitionsOffline", o->offline, "topics", topics_json(o), "hasSettings", has_settings);
+}
+
+// Those that have settings and nothing else come last.
 void http_groups(struct http_request *r)
 {
     struct all_groups all;
     struct ends ends = {.request = r};
-    if (read_all(r, &ends, &all)) {
+    struct map configured = MAP_INIT;
+    struct map_entry *e;
+    if (read_all(r, &ends, &all) && groups_configured(r, &configured)) {
         json_t *groups = json_array();
-        for (int32_t i = 0; i < all.count; i++) {
-            const struct list_groups_response_listed_group *g = &all.listed[i];
-            const struct group *d = &all.groups[i];
-            json_array_append_new(
-                groups, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "id", http_text(g->group_id),
-                                  "state", http_text(g->group_state), "type", http_text(g->group_type),
-                                  "protocolType", http_text(g->protocol_type), "members",
-                                  d->id.data ? json_integer(d->members_count) : json_null(), "lag",
-                                  http_number(all.offsets[i].lag), "partitionsOffline",
-                                  all.offsets[i].offline, "topics", topics_json(&all.offsets[i])));
+        for (int32_t i = 0; i < all.count; i++)
+            json_array_append_new(groups, listed_json(&all.listed[i], &all.groups[i], &all.offsets[i],
+                                                      map_remove(&configured, all.listed[i].group_id)));
+        for (size_t i = 0; (e = map_next(&configured, &i));) {
+            struct list_groups_response_listed_group none = {.group_id = e->key};
+            struct group nobody = {.id = e->key};
+            json_array_append_new(groups,
+                                  listed_json(&none, &nobody, &(struct group_offsets){.lag = -1}, true));
         }
         http_answer(r, 200, json_pack("{s:o}", "groups", groups));
     }
+    map_free(&configured);
     ends_free(&ends);
 }
 

@@ -32,6 +32,10 @@ bool groups_describe(struct http_request *r, struct str *ids, int32_t count, str
 // One of them, that must be there.
 bool group_describe(struct http_request *r, struct str id, struct group *out);
 
+// The groups that have settings of their own, whether they are there or not, by name: each stands for itself.
+// False when the request is answered.
+bool groups_configured(struct http_request *r, struct map *names);
+
 // A partition that a group has to do with.
 struct group_partition {
     struct str topic;

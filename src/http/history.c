@@ -1,6 +1,7 @@
 #include "http/history.h"
 
 #include "base/clock.h"
+#include "http/group_history.h"
 #include "http/load.h"
 #include "http/route.h"
 #include "os/thread.h"
@@ -35,7 +36,8 @@ struct history {
     pthread_cond_t changed;
     bool stopping;
     struct point points[HISTORY_POINTS];
-    size_t count, next; // next: where the next one goes
+    size_t count, next;          // next: where the next one goes
+    struct group_history groups; // has a lock of its own
 
     // The thread's own.
     struct moment moments[2];
@@ -88,7 +90,8 @@ static void run(void *context)
 {
     struct history *h = context;
     read_moment(h, &h->moments[0]);
-    for (int now = 1;; now = 1 - now) {
+    for (unsigned n = 1;; n++) {
+        unsigned now = n % 2;
         pthread_mutex_lock(&h->lock);
         bool goes_on = wait_until(h, clock_monotonic_ms() + HISTORY_EVERY_MS);
         pthread_mutex_unlock(&h->lock);
@@ -101,6 +104,8 @@ static void run(void *context)
         h->next = (h->next + 1) % HISTORY_POINTS;
         h->count += h->count < HISTORY_POINTS;
         pthread_mutex_unlock(&h->lock);
+        if (n % HISTORY_GROUPS == 1)
+            group_history_take(&h->groups);
     }
 }
 
@@ -110,6 +115,7 @@ static void release(struct history *h)
         loads_free(&h->moments[i].loads);
         arena_free(&h->moments[i].arena);
     }
+    group_history_free(&h->groups);
     pthread_cond_destroy(&h->changed);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -122,6 +128,7 @@ struct history *history_new(const struct http_params *broker)
     if (!h)
         return NULL;
     h->broker = broker;
+    group_history_init(&h->groups, broker);
     arena_init(&h->moments[0].arena, 0);
     arena_init(&h->moments[1].arena, 0);
     pthread_mutex_init(&h->lock, NULL);
@@ -173,7 +180,17 @@ json_t *history_json(struct history *h)
     return json_pack("{s:o}", "points", points);
 }
 
+struct group_history *history_groups(struct history *h)
+{
+    return &h->groups;
+}
+
 void http_history(struct http_request *r)
 {
     http_answer(r, 200, history_json(r->history));
+}
+
+void http_group_history(struct http_request *r)
+{
+    http_answer(r, 200, group_history_json(&r->history->groups, r->params[0]));
 }

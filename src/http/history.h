@@ -1,5 +1,6 @@
 // The last minutes, for charts that are opened now: a few figures every HISTORY_EVERY_MS, whether somebody
-// looks or not, in a ring of fixed size. One thread takes them; it asks nobody, and reads counters alone.
+// looks or not, in a ring of fixed size, and less often the lag of some groups (group_history.h). One thread
+// takes them: the figures from counters alone, the groups' by asking the broker.
 #ifndef HTTP_HISTORY_H
 #define HTTP_HISTORY_H
 
@@ -9,6 +10,7 @@
 
 #define HISTORY_EVERY_MS 5000
 #define HISTORY_POINTS   180 // a quarter of an hour
+#define HISTORY_GROUPS   2   // points, for one of the groups
 
 struct history;
 
@@ -19,5 +21,9 @@ void history_free(struct history *h);
 
 // Any thread: {"points": [...]}, the oldest first.
 json_t *history_json(struct history *h);
+
+// Any thread: what is known of the groups.
+struct group_history;
+struct group_history *history_groups(struct history *h);
 
 #endif

@@ -26,6 +26,7 @@ enum api_key {
     KEY_DESCRIBE_TRANSACTIONS = 65,
     KEY_LIST_TRANSACTIONS = 66,
     KEY_CONSUMER_GROUP_DESCRIBE = 69,
+    KEY_LIST_CONFIG_RESOURCES = 74,
 };
 
 #define CHANGE_TIMEOUT_MS 30000 // of a request that changes something

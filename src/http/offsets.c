@@ -44,8 +44,7 @@ struct http_offset *http_offsets_committed(struct http_request *r, struct str to
     return offsets;
 }
 
-// Nobody serves the partition just now.
-static bool is_off_line(int16_t code)
+bool http_is_off_line(int16_t code)
 {
     return code == E_KAFKA_STORAGE_ERROR || code == E_LEADER_NOT_AVAILABLE ||
            code == E_NOT_LEADER_OR_FOLLOWER || code == E_REPLICA_NOT_AVAILABLE;
@@ -54,7 +53,7 @@ static bool is_off_line(int16_t code)
 struct str http_partition_error(struct arena *arena, struct str topic, int32_t partition, int16_t code)
 {
     return arena_printf(arena, "%.*s-%d %s: %s", STR_ARG(topic), partition,
-                        is_off_line(code) ? "is off line" : "cannot be read", error_code_message(code));
+                        http_is_off_line(code) ? "is off line" : "cannot be read", error_code_message(code));
 }
 
 bool http_fail_partition(struct http_request *r, struct str topic, int32_t partition, int16_t code)

@@ -177,7 +177,7 @@ void http_produce(struct http_request *r)
     record->partition = -1;
     record->timestamp_ms = clock_wall_ms();
     if (!read_record(r, record) || !http_metadata(r, r->params[0], &metadata) ||
-        http_fail_kafka(r, metadata.topics[0].error_code, STR_NULL))
+        http_fail_topic(r, &metadata.topics[0]))
         return;
     const struct metadata_response_metadata_response_topic *t = &metadata.topics[0];
     if (record->partition < 0)

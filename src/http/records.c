@@ -78,7 +78,7 @@ bool http_read_scope(struct http_request *r, struct record_scope *scope)
         !http_metadata(r, r->params[0], &metadata))
         return false;
     const struct metadata_response_metadata_response_topic *t = &metadata.topics[0];
-    if (http_fail_kafka(r, t->error_code, STR_NULL))
+    if (http_fail_topic(r, t))
         return false;
     scope->topic = t->name;
     scope->committed = isolation == 1;
@@ -90,7 +90,8 @@ bool http_read_scope(struct http_request *r, struct record_scope *scope)
                   STR_ARG(t->name), scope->partitions[i]);
         return false;
     }
-    if (scope->count > 0)
+    scope->named = scope->count > 0;
+    if (scope->named)
         return true;
     if (t->partitions_count > HTTP_PARTITIONS) {
         http_fail(r, 400, "INVALID_REQUEST", "%.*s has %d partitions; name at most %d of them",
@@ -112,20 +113,25 @@ bool http_find_places(struct http_request *r, const struct record_scope *scope, 
     const struct http_offset *at = end;
     if (end && scope->from.kind == PLACE_TIME)
         at = http_offsets(r, scope->topic, n, scope->from.value);
+    int32_t missing = 0;
     for (int32_t i = 0; at && i < scope->count; i++) {
         int32_t p = scope->partitions[i];
+        int16_t error = start[p].error ? start[p].error : end[p].error ? end[p].error : at[p].error;
         // One that does not answer is no empty one.
-        if (http_fail_partition(r, scope->topic, p, start[p].error) ||
-            http_fail_partition(r, scope->topic, p, end[p].error) ||
-            http_fail_partition(r, scope->topic, p, at[p].error))
+        bool may_miss = !scope->named && http_is_off_line(error) && ++missing < scope->count;
+        if (!may_miss && http_fail_partition(r, scope->topic, p, error))
             return false;
+        if (error != E_NONE) {
+            out[i] = (struct record_range){.partition = p, .at = -1, .error = error};
+            continue;
+        }
         int64_t first = start[p].offset, last = end[p].offset < first ? first : end[p].offset;
         int64_t place = scope->from.kind == PLACE_EARLIEST ? first
                         : scope->from.kind == PLACE_OFFSET ? scope->from.value
                         : at[p].offset < 0                 ? last
                                                            : at[p].offset;
         place = place < first ? first : place > last ? last : place;
-        out[i] = (struct record_range){p, place, first, last};
+        out[i] = (struct record_range){.partition = p, .at = place, .start = first, .end = last};
     }
     return at != NULL;
 }
@@ -135,19 +141,31 @@ bool http_find_places(struct http_request *r, const struct record_scope *scope, 
 
 static struct str cursor_of(const struct scan *s)
 {
-    struct arena *arena = &s->request->arena;
-    size_t size = 2 + (size_t)s->count * 33, n = 1;
-    char *text = arena_alloc(arena, size);
-    if (!text)
-        return STR_NULL;
-    text[0] = s->backward ? CURSOR_BACKWARD : CURSOR_FORWARD;
-    for (int32_t i = 0; i < s->count; i++)
-        n += (size_t)snprintf(text + n, size - n, "%s%d-%" PRId64, i ? "." : "", s->parts[i].partition,
-                              s->parts[i].at);
-    return (struct str){text, n};
+    struct buffer text = BUFFER_INIT;
+    buffer_printf(&text, "%c", s->backward ? CURSOR_BACKWARD : CURSOR_FORWARD);
+    for (int32_t i = 0; i < s->count; i++) {
+        buffer_text(&text, i ? "." : "");
+        http_say_position(&text, s->parts[i].partition, s->parts[i].at);
+    }
+    struct str cursor = arena_str(&s->request->arena, (struct str){(const char *)text.data, text.size});
+    buffer_free(&text);
+    return cursor;
 }
 
-bool http_read_positions(struct str text, struct record_range *ranges, int32_t count)
+void http_say_position(struct buffer *out, int32_t partition, int64_t at)
+{
+    if (at < 0)
+        buffer_printf(out, "%d-x", partition);
+    else
+        buffer_printf(out, "%d-%" PRId64, partition, at);
+}
+
+static int64_t within(const struct record_range *range, int64_t at)
+{
+    return range->error ? at : at < range->start ? range->start : at > range->end ? range->end : at;
+}
+
+bool http_read_positions(struct str text, struct record_range *ranges, int32_t count, bool from_start)
 {
     const char *at = text.data;
     char *end;
@@ -158,13 +176,17 @@ bool http_read_positions(struct str text, struct record_range *ranges, int32_t c
         if (end == at || *end != '-' || partition != ranges[i].partition)
             return false;
         at = end + 1;
+        if (*at == 'x') {
+            at++;
+            if (from_start && !ranges[i].error)
+                ranges[i].at = ranges[i].start;
+            continue;
+        }
         long long offset = strtoll(at, &end, 10);
         if (end == at || offset < 0)
             return false;
         at = end;
-        ranges[i].at = offset < ranges[i].start ? ranges[i].start
-                       : offset > ranges[i].end ? ranges[i].end
-                                                : offset;
+        ranges[i].at = within(&ranges[i], offset);
     }
     return *at == 0;
 }
@@ -177,7 +199,7 @@ static bool read_cursor(struct http_request *r, struct str cursor, struct record
     bool known = cursor.size > 1 && (cursor.data[0] == CURSOR_FORWARD || cursor.data[0] == CURSOR_BACKWARD);
     *backward = cursor.data[0] == CURSOR_BACKWARD;
     struct str places = {cursor.data + 1, cursor.size - 1};
-    if (known && http_read_positions(places, ranges, count))
+    if (known && http_read_positions(places, ranges, count, !*backward))
         return true;
     http_fail(r, 400, "INVALID_REQUEST",
               "the cursor is none of this request (its partitions are part of it)");
@@ -203,17 +225,30 @@ static bool read_direction(struct http_request *r, const struct record_scope *sc
 static void answer_scan(struct scan *s, const struct record_view *view)
 {
     static const char *const stops[] = {"limit", "bytes", "time", "end"};
-    json_t *records = json_array();
+    json_t *records = json_array(), *missing = json_array();
     bool more = false;
     for (const struct kept_record *k = s->first; k; k = k->next)
         json_array_append_new(records, http_record_json(view, &k->record));
-    for (int32_t i = 0; i < s->count; i++)
-        more |= s->backward ? s->parts[i].at > s->parts[i].start : s->parts[i].at < s->parts[i].end;
+    for (int32_t i = 0; i < s->count; i++) {
+        const struct scan_part *p = &s->parts[i];
+        if (p->error)
+            http_missing_add(missing, &s->request->arena, s->topic, p->partition, p->error);
+        else
+            more |= s->backward ? p->at > p->start : p->at < p->end;
+    }
     http_answer(s->request, 200,
-                json_pack("{s:o, s:o, s:s, s:I, s:I}", "records", records, "cursor",
+                json_pack("{s:o, s:o, s:s, s:I, s:I, s:o}", "records", records, "cursor",
                           more ? http_text(cursor_of(s)) : json_null(), "stoppedBy", stops[s->stop],
                           "scannedRecords", (json_int_t)s->scanned_records, "scannedBytes",
-                          (json_int_t)s->scanned_bytes));
+                          (json_int_t)s->scanned_bytes, "partitionsMissing", missing));
+}
+
+void http_missing_add(json_t *missing, struct arena *arena, struct str topic, int32_t partition,
+                      int16_t error)
+{
+    struct str message = http_partition_error(arena, topic, partition, error);
+    json_array_append_new(missing, json_pack("{s:i, s:s, s:o}", "partition", partition, "error",
+                                             error_code_name(error), "message", http_text(message)));
 }
 
 // False when it is answered: others browse, and take long.
@@ -250,12 +285,14 @@ void http_records(struct http_request *r)
         parts[i] = (struct scan_part){.partition = ranges[i].partition,
                                       .at = ranges[i].at,
                                       .start = ranges[i].start,
-                                      .end = ranges[i].end};
+                                      .end = ranges[i].end,
+                                      .error = ranges[i].error};
     struct scan scan = {.request = r,
                         .topic = scope.topic,
                         .filter = &filter,
                         .backward = backward,
                         .committed = scope.committed,
+                        .may_miss = !scope.named,
                         .limit = (int32_t)limit,
                         .parts = parts,
                         .count = scope.count};
@@ -292,8 +329,7 @@ void http_record(struct http_request *r)
         http_fail(r, 400, "INVALID_REQUEST", "partition and offset must be whole numbers");
         return;
     }
-    if (!http_metadata(r, r->params[0], &metadata) ||
-        http_fail_kafka(r, metadata.topics[0].error_code, STR_NULL))
+    if (!http_metadata(r, r->params[0], &metadata) || http_fail_topic(r, &metadata.topics[0]))
         return;
     struct one_record one = {.view = &view, .offset = offset};
     int16_t error = http_first_record(r, metadata.topics[0].name, (int32_t)partition, offset, take_one, &one);

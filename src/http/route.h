@@ -23,6 +23,7 @@ void http_cluster(struct http_request *r);
 void http_overview(struct http_request *r);
 void http_live(struct http_request *r);
 void http_history(struct http_request *r);
+void http_group_history(struct http_request *r);
 void http_brokers(struct http_request *r);
 void http_broker_configs(struct http_request *r);
 void http_broker_alter(struct http_request *r);

@@ -33,6 +33,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/api/v1/groups", http_groups, NULL},
     {HTTP_GET, "/api/v1/groups/{group}", http_group, NULL},
     {HTTP_DELETE, "/api/v1/groups/{group}", http_group_delete, NULL},
+    {HTTP_GET, "/api/v1/groups/{group}/history", http_group_history, NULL},
     {HTTP_GET, "/api/v1/groups/{group}/configs", http_group_configs, NULL},
     {HTTP_PATCH, "/api/v1/groups/{group}/configs", http_group_alter, "validateOnly"},
     {HTTP_POST, "/api/v1/groups/{group}/offsets", http_offsets_reset, "validateOnly"},

@@ -72,18 +72,30 @@ static void look_start(struct scan *s, struct look *l)
 
 // ---------------------------------------------------------------- looking
 
+// The partition has just failed. False when the request is answered with that.
+static bool leave_out(struct scan *s, struct scan_part *p, int16_t error)
+{
+    int32_t left = 0;
+    p->error = error;
+    p->done = true;
+    for (int32_t i = 0; i < s->count; i++)
+        left += s->parts[i].error == E_NONE;
+    return (s->may_miss && left > 0 && http_is_off_line(error)) ||
+           !http_fail_partition(s->request, s->topic, p->partition, error);
+}
+
 // Reads and walks one piece of a partition from `from` to `to`. *next: where to go on; `to` where nothing is
-// left. False when the request is answered.
-static bool read_piece(struct scan *s, struct look *l, int32_t partition, int64_t from, int64_t to,
+// left. It may have become a part that is left out. False when the request is answered.
+static bool read_piece(struct scan *s, struct look *l, struct scan_part *p, int64_t from, int64_t to,
                        int64_t *next)
 {
     struct fetch_params params = {.topic = s->topic, .max_bytes = SLICE_BYTES, .committed = s->committed};
-    struct fetch_wanted wanted = {.partition = partition, .offset = from, .max_bytes = SLICE_BYTES};
+    struct fetch_wanted wanted = {.partition = p->partition, .offset = from, .max_bytes = SLICE_BYTES};
     if (!http_fetch(s->request, &params, &wanted, 1))
         return false;
     bool was_cut = wanted.error == E_OFFSET_OUT_OF_RANGE;
-    if (!was_cut && http_fail_partition(s->request, s->topic, partition, wanted.error))
-        return false;
+    if (!was_cut && wanted.error != E_NONE)
+        return leave_out(s, p, wanted.error);
     if (was_cut || wanted.got->records.size == 0) {
         *next = to; // since it was looked for, or what is left are gaps
         return true;
@@ -108,8 +120,10 @@ static bool look_forward(struct scan *s, struct scan_part *p)
 {
     struct look l;
     look_start(s, &l);
-    if (!read_piece(s, &l, p->partition, p->at, p->end, &p->at))
+    if (!read_piece(s, &l, p, p->at, p->end, &p->at))
         return false;
+    if (p->error)
+        return true;
     p->done = p->at >= p->end;
     p->first = l.first;
     p->found = l.kept;
@@ -126,8 +140,10 @@ static bool look_backward(struct scan *s, struct scan_part *p)
         from = p->at - p->start > p->window ? p->at - p->window : p->start;
         bytes = (int64_t)s->scanned_bytes;
         for (next = from; next < p->at;) {
-            if (!read_piece(s, &l, p->partition, next, p->at, &next))
+            if (!read_piece(s, &l, p, next, p->at, &next))
                 return false;
+            if (p->error)
+                return true;
             if (next < p->at && (int64_t)s->scanned_bytes - bytes > WINDOW_BYTES && p->window > 1)
                 break;
         }
@@ -227,7 +243,7 @@ bool scan_run(struct scan *s)
     s->last = &s->first;
     for (int32_t i = 0; i < s->count; i++) {
         struct scan_part *p = &s->parts[i];
-        p->done = s->backward ? p->at <= p->start : p->at >= p->end;
+        p->done = p->error || (s->backward ? p->at <= p->start : p->at >= p->end);
         p->window = s->limit / s->count + EXTRA;
     }
     while (s->found < s->limit) {

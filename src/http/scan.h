@@ -18,6 +18,7 @@ struct scan_part {
     int32_t partition;
     int64_t at;         // forward: the next to look at; backward: the one behind the next to look at
     int64_t start, end; // the partition's
+    int16_t error;      // it is off line, and `at` is where it was left; -1: nowhere yet
     bool done;
 
     // Found, and not given out yet, in the direction's order.
@@ -33,6 +34,7 @@ struct scan {
     struct str topic;
     const struct record_filter *filter;
     bool backward, committed;
+    bool may_miss; // what is off line is left out, as long as something is left
     int32_t limit;
     struct scan_part *parts;
     int32_t count;

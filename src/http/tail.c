@@ -18,6 +18,7 @@
 #define SECOND_RECORDS  200         // that are shown in one
 #define UNPACK_BYTES    (16 << 20)
 #define DEFAULT_BYTES   (64 << 10)
+#define MISSING_MS      3000 // until what is off line is looked for again
 
 struct tail {
     struct arena arena; // of what follows
@@ -26,6 +27,7 @@ struct tail {
     struct record_scope scope;
     struct record_range *ranges; // scope.count; `at` is where to go on, `end` the latest end that is known
 
+    int64_t again_ms;  // when to look for what is off line
     int64_t second_ms; // when this second began
     size_t bytes;      // looked at in it
     int shown;         // in it
@@ -50,9 +52,30 @@ static void say_position(struct tail *t)
 {
     struct buffer *out = &t->stream->out;
     buffer_text(out, "id: ");
-    for (int32_t i = 0; i < t->scope.count; i++)
-        buffer_printf(out, "%s%d-%" PRId64, i ? "." : "", t->ranges[i].partition, t->ranges[i].at);
+    for (int32_t i = 0; i < t->scope.count; i++) {
+        buffer_text(out, i ? "." : "");
+        http_say_position(out, t->ranges[i].partition, t->ranges[i].at);
+    }
     buffer_text(out, "\n\n");
+}
+
+// What is off line now: none of it, too, once that was told.
+static void say_missing(struct tail *t)
+{
+    json_t *missing = json_array();
+    for (int32_t i = 0; i < t->scope.count; i++)
+        if (t->ranges[i].error)
+            http_missing_add(missing, &t->stream->request->arena, t->scope.topic, t->ranges[i].partition,
+                             t->ranges[i].error);
+    stream_event(t->stream, "missing", json_pack("{s:o}", "partitions", missing));
+}
+
+static int32_t missing_of(const struct tail *t)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < t->scope.count; i++)
+        count += t->ranges[i].error != E_NONE;
+    return count;
 }
 
 static bool take(void *context, const struct found_record *record)
@@ -104,6 +127,9 @@ static bool look_at(struct tail *t, struct fetch_wanted *w, struct record_range 
 {
     if (w->error == E_OFFSET_OUT_OF_RANGE && find_again(t, range))
         return true;
+    range->error = t->scope.named || !http_is_off_line(w->error) ? E_NONE : w->error;
+    if (range->error && missing_of(t) < t->scope.count)
+        return true;
     if (w->error != E_NONE || !w->got) {
         struct str why =
             http_partition_error(&t->stream->request->arena, t->scope.topic, w->partition, w->error);
@@ -126,6 +152,29 @@ static bool look_at(struct tail *t, struct fetch_wanted *w, struct record_range 
     return true;
 }
 
+// Those that answer again go on where they were left.
+static void look_again(struct tail *t)
+{
+    struct http_request *r = t->stream->request;
+    const struct http_offset *start =
+        http_offsets(r, t->scope.topic, t->scope.topic_partitions, OFFSET_EARLIEST);
+    const struct http_offset *end =
+        start ? http_offsets(r, t->scope.topic, t->scope.topic_partitions, OFFSET_LATEST) : NULL;
+    for (int32_t i = 0; end && i < t->scope.count; i++) {
+        struct record_range *range = &t->ranges[i];
+        int64_t first = start[range->partition].offset, last = end[range->partition].offset;
+        if (!range->error || first < 0 || last < 0)
+            continue;
+        int64_t at = range->at >= 0 ? range->at : t->scope.from.kind == PLACE_EARLIEST ? first : last;
+        *range = (struct record_range){.partition = range->partition,
+                                       .at = at < first  ? first
+                                             : at > last ? last
+                                                         : at,
+                                       .start = first,
+                                       .end = last};
+    }
+}
+
 static bool fetch_and_look(struct tail *t)
 {
     struct http_request *r = t->stream->request;
@@ -135,18 +184,24 @@ static bool fetch_and_look(struct tail *t)
                                   .committed = t->scope.committed};
     struct fetch_wanted *wanted = arena_zalloc(&r->arena, (size_t)t->scope.count, sizeof *wanted);
     bool goes_on = wanted != NULL, moved = false;
+    int32_t missing = missing_of(t), count = 0;
     for (int32_t i = 0; wanted && i < t->scope.count; i++)
-        wanted[i] = (struct fetch_wanted){
-            .partition = t->ranges[i].partition, .offset = t->ranges[i].at, .max_bytes = PARTITION_BYTES};
-    if (!wanted || !http_fetch(r, &params, wanted, t->scope.count)) {
+        if (!t->ranges[i].error)
+            wanted[count++] = (struct fetch_wanted){
+                .partition = t->ranges[i].partition, .offset = t->ranges[i].at, .max_bytes = PARTITION_BYTES};
+    if (!wanted || !http_fetch(r, &params, wanted, count)) {
         stream_end(t->stream, "error", "the broker could not be asked");
         return false;
     }
-    for (int32_t i = 0; goes_on && i < t->scope.count; i++) {
+    for (int32_t i = 0, n = 0; goes_on && n < count; i++) {
+        if (t->ranges[i].partition != wanted[n].partition)
+            continue;
         int64_t before = t->ranges[i].at;
-        goes_on = look_at(t, &wanted[i], &t->ranges[i]);
+        goes_on = look_at(t, &wanted[n++], &t->ranges[i]);
         moved |= t->ranges[i].at != before;
     }
+    if (goes_on && missing_of(t) != missing)
+        say_missing(t);
     if (moved)
         say_position(t);
     return goes_on;
@@ -160,7 +215,16 @@ static bool next(struct http_stream *s)
     if (!t->stream) {
         t->stream = s;
         say_position(t);
+        if (missing_of(t))
+            say_missing(t);
         return true;
+    }
+    int32_t missing = missing_of(t);
+    if (missing && now_ms >= t->again_ms) {
+        t->again_ms = now_ms + MISSING_MS;
+        look_again(t);
+        if (missing_of(t) != missing)
+            say_missing(t);
     }
     if (now_ms - t->second_ms >= 1000)
         new_second(t, now_ms);
@@ -187,7 +251,7 @@ static void close_tail(struct http_stream *s)
 static void read_last_event(struct http_request *r, struct tail *t)
 {
     if (r->last_event_id)
-        http_read_positions(str_from(r->last_event_id), t->ranges, t->scope.count);
+        http_read_positions(str_from(r->last_event_id), t->ranges, t->scope.count, false);
 }
 
 void http_tail(struct http_request *r)

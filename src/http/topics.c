@@ -22,6 +22,14 @@ bool http_metadata(struct http_request *r, struct str name, struct metadata_resp
            !http_fail_kafka(r, response->error_code, STR_NULL);
 }
 
+bool http_fail_topic(struct http_request *r, const struct metadata_response_metadata_response_topic *topic)
+{
+    struct str message = topic->error_code == E_UNKNOWN_TOPIC_OR_PARTITION
+                             ? arena_printf(&r->arena, "There is no topic %.*s.", STR_ARG(topic->name))
+                             : STR_NULL;
+    return topic->error_code != E_NONE && http_fail_kafka(r, topic->error_code, message);
+}
+
 // How busy a topic is (a null view: each), with rates where the sampler has some.
 static void read_loads(struct http_request *r, struct str topic, struct loads *l)
 {
@@ -79,7 +87,7 @@ void http_topic(struct http_request *r)
     if (!http_metadata(r, r->params[0], &response))
         return;
     const struct metadata_response_metadata_response_topic *t = &response.topics[0];
-    if (http_fail_kafka(r, t->error_code, STR_NULL))
+    if (http_fail_topic(r, t))
         return;
     const struct http_offset *first = http_offsets(r, t->name, t->partitions_count, OFFSET_EARLIEST);
     const struct http_offset *end =

@@ -44,7 +44,7 @@ def test_a_topic_from_its_creation_to_its_end(web):
     wrong = web.error("PATCH", "/api/v1/topics/http-one/configs", {"retention.ms": "soon"})
     assert wrong["code"] == "INVALID_CONFIG" and "retention.ms" in wrong["message"]
     web.json("DELETE", "/api/v1/topics/http-one")
-    assert web.error("GET", "/api/v1/topics/http-one", status=404)["code"] == "UNKNOWN_TOPIC_OR_PARTITION"
+    assert web.error("GET", "/api/v1/topics/http-one", status=404) == {"code": "UNKNOWN_TOPIC_OR_PARTITION", "message": "There is no topic http-one."}
     assert web.error("DELETE", "/api/v1/topics/http-one", status=404)["code"] == "UNKNOWN_TOPIC_OR_PARTITION"
 
 
@@ -118,7 +118,7 @@ def test_groups_and_their_lag(web, served):
     consumer.commit()
     read = sum(len(records) for records in polled.values())
     assert {"id": "http-group", "state": "Stable", "type": "classic", "protocolType": "consumer", "members": 1, "lag": 5 - read,
-            "partitionsOffline": 0, "topics": ["http-lag"]} in [{**group, "type": group["type"].lower()} for group in web.json("GET", "/api/v1/groups")["groups"]]
+            "partitionsOffline": 0, "topics": ["http-lag"], "hasSettings": False} in [{**group, "type": group["type"].lower()} for group in web.json("GET", "/api/v1/groups")["groups"]]
     group = web.json("GET", "/api/v1/groups/http-group")
     assert group["lag"] == 5 - read and group["partitions"][0]["committedOffset"] == read
     assert len(group["members"]) == 1

@@ -41,7 +41,7 @@ def test_every_operation_is_there_and_answers_as_the_file_says(web, served):
         assert client["ErrorCode"] == 0
         web.get("/api/v1/clients/AQEBAQEBAQEBAQEBAQEBAQ")
     for path in ("clients", "cluster", "overview", "history", "brokers", "brokers/1/configs", "brokers/default/configs", "logdirs", "topics", "topics/all", "topics/all/configs",
-                 "topics/all/records", "topics/all/partitions/0/records/0", "groups", "groups/all-group", "groups/all-group/configs", "transactions", "openapi.json"):
+                 "topics/all/records", "topics/all/partitions/0/records/0", "groups", "groups/all-group", "groups/all-group/configs", "groups/all-group/history", "transactions", "openapi.json"):
         web.get("/api/v1/" + path)
     web.json("PATCH", "/api/v1/brokers/default/configs?validateOnly=true", {"log.retention.ms": 1000})
     web.json("PATCH", "/api/v1/topics/all/configs", {"retention.ms": 100000})

@@ -159,6 +159,24 @@ def test_settings_of_a_group(web, served):
     assert (setting()["value"], setting()["source"]) == ("45000", "default")
 
 
+def test_a_group_that_has_settings_and_nothing_else_is_there(web, served):
+    name, path = "consumer.heartbeat.interval.ms", "/api/v1/groups/planned"
+    create_topic(served, "planned-for", partitions=1)
+    listed = lambda: {g["id"]: g for g in web.get("/api/v1/groups")["groups"]}.get("planned")  # noqa: E731
+    assert listed() is None and web.error("GET", path, status=404)["code"] == "GROUP_ID_NOT_FOUND"
+    web.json("PATCH", f"{path}/configs", {name: 6000})
+    assert listed() == {"id": "planned", "state": None, "type": None, "protocolType": None, "members": 0, "lag": None, "partitionsOffline": 0, "topics": [], "hasSettings": True}
+    one = web.get(path)
+    assert (one["state"], one["type"], one["members"], one["partitions"], one["lagSeconds"]) == (None, None, [], [], None)
+    assert web.get(f"{path}/history")["points"] == []
+    reset(web, "planned", to="latest", topic="planned-for")
+    assert (listed()["state"], listed()["topics"], listed()["hasSettings"]) == ("Empty", ["planned-for"], True)
+    web.json("PATCH", f"{path}/configs", {name: None})
+    assert (listed()["state"], listed()["hasSettings"]) == ("Empty", False)
+    web.json("DELETE", path)
+    assert listed() is None
+
+
 def test_settings_of_the_broker(web):
     named = {c["name"]: c for c in web.get("/api/v1/brokers/1/configs")["configs"]}
     assert named["node.id"]["value"] == "1" and named["node.id"]["readOnly"] and named["log.retention.ms"]["type"] == "long"

@@ -1,5 +1,6 @@
 """Server-sent events: the overview each second, a topic's tail; who looks at them, and how they end."""
 
+import os
 import pathlib
 import threading
 import time
@@ -56,6 +57,51 @@ def test_the_last_minutes_are_kept_while_nobody_looks(brokers):
     assert busy["bytesInPerSecond"] * busy["intervalSeconds"] > 50_000 and busy["connections"] > 0
     assert sum(p["requestsPerSecond"] for p in found) > 0
     assert "sampler" not in threads_of(served)
+
+
+def test_the_lag_of_groups_is_kept_while_nobody_looks(brokers):
+    served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
+    web = Http(port_of(served))
+    create_topic(served, "t")
+    web.json("POST", "/api/v1/groups/reader/offsets", {"to": "earliest", "topic": "t"})
+    points = lambda group="reader": web.get(f"/api/v1/groups/{group}/history")["points"]  # noqa: E731
+    wait_until(points, 60, "the first point")
+    put(web, "t", *"abc")
+    found = wait_until(lambda: (p := points()) and p[-1]["lag"] == 3 and p, 60, "what was produced")
+    assert [p["lag"] for p in found][0] == 0 and [p["time"] for p in found] == sorted(p["time"] for p in found)
+    assert all(b["time"] - a["time"] >= 9_900 for a, b in zip(found, found[1:]))
+    assert points("nobody") == []
+    web.json("DELETE", "/api/v1/groups/reader")
+    wait_until(lambda: points() == [], 60, "it to be forgotten")
+    assert "sampler" not in threads_of(served)
+
+
+def test_without_listeners_there_is_nothing_of_http(brokers):
+    """Neither threads nor descriptors: it costs nothing."""
+    without, with_http = (brokers.start(settings={"http.listeners": where}) for where in ("", "http://127.0.0.1:0"))
+    web = Http(port_of(with_http))
+    wait_until(lambda: web.get("/api/v1/history")["points"], 60, "what the one with HTTP keeps")
+    threads, more = threads_of(without), threads_of(with_http)
+    assert set(more) - set(threads) >= {"history", "MHD-listen"} and not [name for name in threads if name.startswith(("MHD", "history", "sampler"))]
+    assert ports_of(without) == {without.port, without.controller_port} and ports_of(with_http) == {with_http.port, with_http.controller_port, web.port}
+    assert "http" not in without.log_text().replace("http.listeners", "")
+
+
+def ports_of(broker):
+    """On which the process listens."""
+    inodes = set()
+    for fd in pathlib.Path(f"/proc/{broker.process.pid}/fd").iterdir():
+        try:
+            inodes.add(os.readlink(fd))
+        except OSError:
+            pass  # it is closed just now
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and f"socket:[{words[9]}]" in inodes:
+                found.add(int(words[1].rpartition(":")[2], 16))
+    return found
 
 
 def test_the_overview_tells_what_clients_do(brokers):

@@ -199,7 +199,7 @@ def test_deleted_and_compacted_records_are_no_obstacle(web, served):
     ("limit=0", "limit must be"), ("limit=1001", "limit must be"), ("limit=x", "limit must be"), ("direction=up", "direction must be"),
     ("partition=x", "partition must be"), ("partition=", "partition must be"), ("partition=0,", "partition must be"), ("isolation=all", "isolation must be"),
     ("format=avro", "format must be"), ("maxBytes=-1", "maxBytes must be"), ("cursor=x", "the cursor"), ("cursor=", "the cursor"), ("cursor=f", "the cursor"),
-    ("cursor=f0-1", "the cursor"), ("cursor=f0-1.1-2.2-x", "the cursor"), ("cursor=f0-1.1-2.2-3.", "the cursor"), ("cursor=g0-1.1-2.2-3", "the cursor"),
+    ("cursor=f0-1", "the cursor"), ("cursor=f0-1.1-2.2-y", "the cursor"), ("cursor=f0-1.1-2.2-3.", "the cursor"), ("cursor=g0-1.1-2.2-3", "the cursor"),
     ("cursor=f0-1.1-2.2-3&from=end", "the cursor says"), ("key=%ff", "UTF-8"), ("key=%0", "UTF-8"), ("key=%00", "UTF-8"), ("%ff=1", "UTF-8"),
 ])
 def test_what_is_wrong_is_told(web, hundred, query, word):

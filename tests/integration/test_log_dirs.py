@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness.broker import odradek_binary
+from harness.broker import free_port, odradek_binary
 from harness.http import Http, port_of
 from harness.members import await_group
 from harness.process import wait_until
@@ -129,7 +129,7 @@ def test_http_takes_what_is_off_line_for_no_empty_partition(brokers, disks):
         two.is_off_line(connection)
 
     def is_told():
-        for path in (f"{topic}/records", f"{topic}/records?partition={bad}", f"{topic}/records?partition={bad}&from=time:1",
+        for path in (f"{topic}/records?partition={bad},{good}", f"{topic}/records?partition={bad}", f"{topic}/records?partition={bad}&from=time:1",
                      f"{topic}/tail?partition={bad}", f"{topic}/partitions/{bad}/records/0"):
             assert f"t-{bad} is off line: " in web.error("GET", path, status=503)["message"], path
         group = web.get(f"/api/v1/groups/{g}")
@@ -147,7 +147,75 @@ def test_http_takes_what_is_off_line_for_no_empty_partition(brokers, disks):
     is_told()
     assert f"t-{bad} is off line" in tail.next("end")["message"]
     assert [r["offset"] for r in web.get(f"{topic}/records", partition=good, from_="earliest")["records"]] == [0, 1]
+    assert "is off line" in web.error("GET", f"{topic}/records?partition={','.join(map(str, two.bad))}", status=503)["message"]
     web.json("POST", f"{reset}?validateOnly=true", {"to": "latest", "topic": "t", "partitions": [good]})
+
+
+def places(answer):
+    return sorted((r["partition"], r["offset"]) for r in answer["records"])
+
+
+def lacking(partitions):
+    for one in partitions:
+        assert (one["error"], f"t-{one['partition']} is off line: " in one["message"]) in {(name, True) for name in ("KAFKA_STORAGE_ERROR", "LEADER_NOT_AVAILABLE")}, one
+    return [one["partition"] for one in partitions]
+
+
+def test_http_reads_the_others_of_a_topic_and_says_what_is_missing(brokers, disks):
+    port = free_port()  # also after the restart
+    two = Two(brokers, disks, **{"http.listeners": f"http://127.0.0.1:{port}"})
+    web, topic = Http(port), "/api/v1/topics/t"
+    firsts, bad = [(i, 0) for i in sorted(two.good + two.bad)], sorted(two.bad)
+    whole = web.get(f"{topic}/records", from_="earliest")
+    assert (places(whole), whole["partitionsMissing"]) == (firsts, [])
+    page = web.get(f"{topic}/records", from_="earliest", limit=2)
+    tail = web.stream(f"{topic}/tail?from=earliest")
+    assert sorted(tail.next("record")["partition"] for _ in firsts) == sorted(two.good + two.bad)
+    two.disk.break_down()
+    with connect(two.broker) as connection:
+        two.is_off_line(connection)
+
+    def is_told():
+        for query in ({"from_": "earliest"}, {"from_": "end"}, {"from_": "time:1"}, {}):
+            found = web.get(f"{topic}/records", limit=1000, **query)
+            assert lacking(found["partitionsMissing"]) == bad and found["cursor"] is None, found
+            assert places(found) == [(i, n) for i in sorted(two.good) for n in (0, 1)], query
+        rest = web.get(f"{topic}/records", cursor=page["cursor"])
+        assert lacking(rest["partitionsMissing"]) == bad and not set(places(rest)) & set(places(page))
+
+    is_told()  # by the log, and then by the metadata
+    two.told()
+    is_told()
+    first = web.get(f"{topic}/records", from_="earliest", limit=1)
+    assert lacking(first["partitionsMissing"]) == bad and first["cursor"]
+    lost = set()
+    while lost != set(bad):
+        lost = set(lacking(tail.next("missing")["partitions"]))
+    late = web.stream(f"{topic}/tail")
+    assert lacking(late.next("missing")["partitions"]) == bad
+    with connect(two.broker) as connection:
+        for stream in (tail, late):
+            assert try_produce(connection, two.good[0], b"for all") == 0
+            while stream.next("record")["value"]["text"] != "for all":
+                pass
+    positions = late.last_id
+    two.broker.stop()
+    two.disk.mend()
+    two.broker.start()
+    two.serves_all()
+
+    # What was not read of them is read now: from a cursor all of it, from a tail what comes.
+    web = Http(port)
+    rest = web.get(f"{topic}/records", cursor=first["cursor"], limit=1000)
+    assert rest["partitionsMissing"] == [] and {(i, 0) for i in bad} <= set(places(rest)) and not set(places(rest)) & set(places(first))
+    again = web.stream(f"{topic}/tail", {"Last-Event-ID": positions})
+    for i in bad:
+        web.json("POST", f"{topic}/records", {"value": "back", "partition": i}, status=201)
+    back = set()
+    while back != set(bad):
+        record = again.next("record")
+        assert record["partition"] in two.good or record["value"]["text"] == "back", record
+        back |= {record["partition"]} & set(bad)
 
 
 def test_a_waiting_fetch_is_told(brokers, disks):

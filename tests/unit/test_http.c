@@ -5,6 +5,7 @@
 #include "http/attention.h"
 #include "http/filter.h"
 #include "http/guests.h"
+#include "http/lag_book.h"
 #include "http/records.h"
 #include "os/socket.h"
 
@@ -37,18 +38,103 @@ static void positions_are_for_their_partitions(void **state)
         int64_t first, second; // -1: refused
     } rows[] = {
         {"0-5.3-7", 5, 7},   {"0-0.3-99", 1, 10}, {"0-5", -1, 0},         {"3-5.0-7", -1, 0},
-        {"0-5.3-7.", -1, 0}, {"", -1, 0},         {"0-x.3-7", -1, 0},     {"0--5.3-7", -1, 0},
+        {"0-5.3-7.", -1, 0}, {"", -1, 0},         {"0-y.3-7", -1, 0},     {"0--5.3-7", -1, 0},
         {"0-5,3-7", -1, 0},  {"x", -1, 0},        {"0-5.3-7.4-1", -1, 0},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct record_range ranges[] = {{0, 0, 1, 10}, {3, 0, 1, 10}};
-        assert_int_equal(http_read_positions(str_from(rows[i].text), ranges, 2), rows[i].first >= 0);
+        struct record_range ranges[] = {{.partition = 0, .start = 1, .end = 10},
+                                        {.partition = 3, .start = 1, .end = 10}};
+        assert_int_equal(http_read_positions(str_from(rows[i].text), ranges, 2, false), rows[i].first >= 0);
         if (rows[i].first >= 0) {
             assert_int_equal(ranges[0].at, rows[i].first);
             assert_int_equal(ranges[1].at, rows[i].second);
         }
     }
+}
+
+// One that was off line when the positions were made, and one that is now.
+static void a_position_may_be_unknown(void **state)
+{
+    (void)state;
+    for (int from_start = 0; from_start < 2; from_start++) {
+        struct record_range ranges[] = {{.partition = 0, .at = 9, .start = 1, .end = 10},
+                                        {.partition = 1, .at = -1, .error = 56},
+                                        {.partition = 2, .at = -1, .error = 56}};
+        assert_true(http_read_positions(STR("0-x.1-70.2-x"), ranges, 3, from_start));
+        assert_int_equal(ranges[0].at, from_start ? 1 : 9);
+        assert_int_equal(ranges[1].at, 70); // neither its start nor its end is known
+        assert_int_equal(ranges[2].at, -1);
+        struct buffer text = BUFFER_INIT;
+        for (int i = 1; i < 3; i++)
+            http_say_position(&text, ranges[i].partition, ranges[i].at);
+        assert_true(str_is((struct str){(const char *)text.data, text.size}, "1-702-x"));
+        buffer_free(&text);
+        assert_false(http_read_positions(STR("0-x.1-xx.2-1"), ranges, 3, from_start));
+    }
+}
+
+static struct str numbered(char *text, size_t bytes, int n)
+{
+    snprintf(text, bytes, "group-%d", n);
+    return str_from(text);
+}
+
+static int64_t latest_lag(const struct lag_book *b, struct str name, size_t points)
+{
+    struct lag_point out[LAG_POINTS];
+    size_t count = lag_book_read(b, name, out);
+    assert_int_equal(count, points);
+    for (size_t i = 1; i < count; i++)
+        assert_true(out[i - 1].time_ms < out[i].time_ms);
+    return count ? out[count - 1].lag : INT64_MIN;
+}
+
+static void the_lag_of_so_many_groups_is_kept_and_no_more(void **state)
+{
+    enum { MANY = 10000 };
+    (void)state;
+    static struct lag_book b;
+    static char texts[MANY][16];
+    static struct str names[MANY];
+    char long_name[LAG_NAME_BYTES + 2];
+    memset(long_name, 'n', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = 0;
+    for (int n = 0; n < MANY; n++)
+        names[n] = numbered(texts[n], sizeof texts[n], n);
+    lag_book_groups(&b, names, MANY);
+    assert_int_equal(b.count, LAG_GROUPS);
+    for (int64_t point = 0; point < 2 * LAG_POINTS; point++) {
+        lag_book_begin(&b, 1000 + point);
+        lag_book_set(&b, names[0], point);
+    }
+    assert_int_equal(latest_lag(&b, names[0], LAG_POINTS), 2 * LAG_POINTS - 1);
+    assert_int_equal(latest_lag(&b, names[1], LAG_POINTS), LAG_UNKNOWN);
+    latest_lag(&b, names[MANY - 1], 0);
+
+    // Who is looked at has a place; what was never looked at, or longest ago, gives it up.
+    for (int n = 0; n < LAG_GROUPS; n++)
+        lag_book_ask(&b, names[n], 5000 + n);
+    lag_book_ask(&b, names[MANY - 1], 9000);
+    lag_book_ask(&b, str_from(long_name), 9001);
+    assert_int_equal(b.count, LAG_GROUPS);
+    latest_lag(&b, names[0], 0);
+    lag_book_groups(&b, names, MANY);
+    lag_book_begin(&b, 9999);
+    lag_book_set(&b, names[MANY - 1], 7);
+    lag_book_set(&b, names[0], 7); // not in the book
+    assert_int_equal(latest_lag(&b, names[MANY - 1], 1), 7);
+
+    // One that is gone is forgotten, and its place is free.
+    lag_book_groups(&b, names + 1, 2);
+    assert_int_equal(b.count, 2);
+    latest_lag(&b, names[MANY - 1], 0);
+    lag_book_ask(&b, str_from(long_name), 9999);
+    lag_book_ask(&b, STR(""), 9999);
+    assert_int_equal(b.count, 3);
+    lag_book_groups(&b, NULL, 0);
+    assert_int_equal(b.count, 0);
+    lag_book_free(&b);
 }
 
 static struct bytes bytes_of(const char *text)
@@ -225,6 +311,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_decoded_once),
         cmocka_unit_test(positions_are_for_their_partitions),
+        cmocka_unit_test(a_position_may_be_unknown),
+        cmocka_unit_test(the_lag_of_so_many_groups_is_kept_and_no_more),
         cmocka_unit_test(filters_choose),
         cmocka_unit_test(keys_hash_as_kafkas_clients_hash_them),
         cmocka_unit_test(what_needs_attention_is_said),
