@@ -131,7 +131,7 @@ def test_a_topic_from_its_creation_to_its_end(browser, shop):
     browser.until_text(".head", "2 partitions, 1 record")
 
     browser.go("/topics/made-here/settings", "made-here")
-    browser.click(".rows button:text-is('retention.ms')")
+    browser.click(".rows th[title='retention.ms'] button")
     browser.fill("dialog input", "soon")
     browser.until_text("dialog .wrong:not([hidden])", "retention.ms")
     assert {one["name"]: one for one in shop.api("GET", "/topics/made-here/configs")["configs"]}["retention.ms"]["source"] == "default"
@@ -212,6 +212,54 @@ def test_what_is_off_line_is_said(browser, shop):
     browser.see("td .badge.bad:text-is('off line')")
 
 
+def test_records_of_a_topic_that_is_in_part_off_line(browser, shop):
+    """The others are shown, and what is missing is said."""
+    lost = [{"partition": n, "error": "KAFKA_STORAGE_ERROR", "message": f"orders-{n} is off line: Disk error."} for n in (0, 2)]
+    shown = shop.api("GET", "/topics/orders/records?partition=1&limit=5")
+    browser.open(shop.port)
+    browser.answer("/api/v1/topics/orders/records?**", {**shown, "partitionsMissing": lost})
+    browser.go("/topics/orders", "orders")
+    browser.until_text("main", "The partitions 0, 2 are off line: their records are missing here.")
+    browser.until("document.querySelectorAll('.rows tbody tr').length === 5")
+    assert browser.axe() == []
+    browser.answer("/api/v1/topics/orders/records?**", {**shown, "partitionsMissing": lost[:1]})
+    browser.click("button:text-is('Browse')")
+    browser.until_text("main", "Partition 0 is off line: its records are missing here.")
+    browser.screenshot("off-line-desktop-light")
+    browser.go("/insights", "Insights")
+    browser.fill(".builder .field:has-text('Topic') input", "orders")
+    browser.until_text(".builder .insight-foot", "without 1 partition that is off line: 0")
+
+
+def test_a_group_that_has_only_settings(browser, shop):
+    shop.api("PATCH", "/groups/planned/configs", {"consumer.session.timeout.ms": 50000})
+    browser.open(shop.port, "/groups", size="phone")
+    browser.see("tr:has-text('planned') .badge:text-is('only settings')")
+    browser.click("a:text-is('planned')")
+    browser.until_text(".head", "Nobody has come yet, and nothing is committed")
+    assert browser.value("[...document.querySelectorAll('.head .button')].every((button) => button.hidden)")
+    assert browser.axe() == []
+    browser.click("nav.pages a:text-is('Settings')")
+    browser.see("td:text('50000 (50 s)')")
+    browser.until("[...document.querySelectorAll('.rows .wrap')].every((cell) => cell.scrollWidth <= cell.clientWidth)")  # long names are shown whole
+    browser.screenshot("group-only-settings-phone-light")
+    shop.api("PATCH", "/groups/planned/configs", {"consumer.session.timeout.ms": None})
+    browser.go("/groups", "Groups")
+    browser.see("th:has-text('billing')")
+    browser.until("!document.querySelector('main').innerText.includes('planned')")
+
+
+def test_a_groups_chart_begins_with_the_past(browser, shop):
+    now = shop.api("GET", "/overview")["time"]
+    browser.open(shop.port)
+    browser.answer("/api/v1/groups/billing/history", {"points": [{"time": now - 10_000 * n, "lag": 1000 + n if n != 5 else None} for n in range(60, 0, -1)]})
+    browser.go("/groups/billing", "billing")
+    browser.click("text=Lag: as a table")
+    browser.until_text(".chart .data", "1,001")
+    browser.until("document.querySelectorAll('.chart .data tbody tr').length === 30")
+    assert browser.axe() == []
+
+
 def test_a_groups_settings_are_changed(browser, shop):
     name = "consumer.session.timeout.ms"
 
@@ -220,7 +268,7 @@ def test_a_groups_settings_are_changed(browser, shop):
 
     browser.open(shop.port, "/groups/billing")
     browser.click("nav.pages a:text-is('Settings')")
-    browser.click(f".rows button:text-is('{name}')")
+    browser.click(f".rows th[title='{name}'] button")
     browser.fill("dialog input", "soon")
     browser.until_text("dialog .wrong:not([hidden])", name)
     assert setting()["source"] == "default"
@@ -230,7 +278,7 @@ def test_a_groups_settings_are_changed(browser, shop):
     browser.see("td:text('50000 (50 s)')")
     browser.see("td .badge.accent:text-is('this group')")
     assert (setting()["value"], setting()["source"]) == ("50000", "group")
-    browser.click(f".rows button:text-is('{name}')")
+    browser.click(f".rows th[title='{name}'] button")
     browser.click("dialog button:text('Back to the default')")
     browser.see(".toast:has-text('is back at its default')")
     assert setting()["source"] == "default"

@@ -35,6 +35,7 @@ export function bytes(n) {
 /** 350 µs, 2.1 ms, 4 s, 3 min 20 s, 2 h 5 min, 3 d 4 h */
 export function duration(ms) {
   if (!known(ms)) return "–";
+  if (ms === 0) return "0 s";
   if (ms < 1) return `${fine.format(ms * 1000)} µs`;
   if (ms < 1000) return `${fine.format(ms)} ms`;
   const s = Math.floor(ms / 1000);

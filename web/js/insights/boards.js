@@ -1,6 +1,6 @@
 // Boards of charts. They live in a topic of the cluster itself, a record a board, so that everybody sees the same and they move with the data.
 // docs/dashboard.md has their form.
-import { get, path, post } from "../api.js";
+import { ApiError, get, path, post } from "../api.js";
 import { MEASURES } from "./measure.js";
 
 const TOPIC = "__odradek_boards";
@@ -38,6 +38,8 @@ export async function loadBoards(signal) {
   if (!there) return [];
   do {
     const answer = await get(`${path("topics", TOPIC)}/records`, { signal, query: { limit: PAGE, ...(cursor ? { cursor } : { from: "earliest" }) } });
+    const [lost] = answer.partitionsMissing; // a board that is not read would be written anew, without its charts
+    if (lost) throw new ApiError(503, lost.error, lost.message);
     for (const record of answer.records) {
       if (record.key === null) continue;
       if (record.value === null) latest.delete(record.key.text);

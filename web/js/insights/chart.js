@@ -49,6 +49,7 @@ export function insightChart(chart, { actions } = {}) {
 
   function say() {
     if (reading.problem) return reading.problem.unreachable ? "the broker does not answer" : reading.problem.message;
+    if (reading.missing?.length) return `without ${plural(reading.missing.length, "partition")} that ${reading.missing.length === 1 ? "is" : "are"} off line: ${reading.missing.map(({ partition }) => partition).join(", ")}`;
     if (!reading.atEnd) return `reading… ${reading.until ? `at ${time(reading.until)}` : ""}`;
     if (!series.records) return "no records in this time";
     return `${plural(series.records, "record")} read${series.without ? `, ${count(series.without)} without ${without}` : ""}`;

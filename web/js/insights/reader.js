@@ -29,7 +29,7 @@ const rest = (ms, signal) => new Promise((done) => {
   }, { once: true });
 });
 
-/** Calls take(record) for each, and state({ problem, atEnd, until }) after each page. Ends with `signal`. */
+/** Calls take(record) for each, and state({ problem, atEnd, until, missing }) after each page; missing: the partitions that are off line. Ends with `signal`. */
 export async function readFrom(topic, fromMs, { take, state, signal }) {
   let cursor = null;
   const next = new Map(); // partition -> the offset that is to come: a page may be asked for again
@@ -44,7 +44,7 @@ export async function readFrom(topic, fromMs, { take, state, signal }) {
         take(record);
       }
       const atEnd = answer.stoppedBy === "end";
-      state({ atEnd, until: answer.records.at(-1)?.timestamp });
+      state({ atEnd, until: answer.records.at(-1)?.timestamp, missing: answer.partitionsMissing });
       if (atEnd) await rest(EVERY_MS, signal);
       while (document.hidden && !signal.aborted) await rest(EVERY_MS, signal);
     } catch (problem) {

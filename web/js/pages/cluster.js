@@ -17,8 +17,8 @@ const BROKERS = [
   { name: "Broker", of: (broker) => broker.id, show: (broker) => String(broker.id) },
   { name: "Address", of: (broker) => broker.host, show: (broker) => `${broker.host}:${broker.port}` },
   { name: "Rack", wide: true, of: (broker) => broker.rack ?? "", show: (broker) => broker.rack ?? "–" },
-  { name: "State", width: "9rem", show: (broker) => (broker.fenced ? { text: "fenced", badge: "bad" } : { text: "serves", badge: "ok" }) },
-  { name: "Controller", width: "9rem", wide: true, show: (broker) => (broker.controller ? { text: "leads the cluster", badge: "accent" } : "") },
+  { name: "State", width: "9rem", narrow: "6rem", show: (broker) => (broker.fenced ? { text: "fenced", badge: "bad" } : { text: "serves", badge: "ok" }) },
+  { name: "Controller", width: "11rem", wide: true, show: (broker) => (broker.controller ? { text: "leads the cluster", badge: "accent" } : "") },
 ];
 
 const free = (dir) => (dir.totalBytes ? dir.usableBytes / dir.totalBytes : null);
@@ -30,12 +30,12 @@ function dirState(dir) {
 }
 
 const DIRS = [
-  { name: "Directory", of: (dir) => dir.path, show: (dir) => dir.path },
+  { name: "Directory", wrap: true, of: (dir) => dir.path, show: (dir) => dir.path },
   { name: "Broker", num: true, wide: true, width: "7rem", of: (dir) => dir.broker, show: (dir) => String(dir.broker) },
   { name: "Partitions", num: true, wide: true, width: "8rem", of: (dir) => dir.partitions, show: (dir) => count(dir.partitions) },
-  { name: "Logs", num: true, width: "7rem", descending: true, of: (dir) => dir.logBytes, show: (dir) => bytes(dir.logBytes) },
+  { name: "Logs", num: true, width: "7rem", narrow: "5.5rem", descending: true, of: (dir) => dir.logBytes, show: (dir) => bytes(dir.logBytes) },
   { name: "Free", num: true, wide: true, width: "12rem", of: free, show: (dir) => (free(dir) === null ? "–" : `${bytes(dir.usableBytes)} (${Math.round(free(dir) * 100)} %)`) },
-  { name: "State", width: "8rem", of: (dir) => dirState(dir).text, show: dirState },
+  { name: "State", width: "8rem", narrow: "6rem", of: (dir) => dirState(dir).text, show: dirState },
 ];
 
 const UNDER_WAY = new Set(["Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"]);

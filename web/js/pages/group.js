@@ -2,7 +2,6 @@
 import { get, path, remove } from "../api.js";
 import { h, icon, text } from "../dom.js";
 import { count, duration, plural, short } from "../format.js";
-import * as live from "../live.js";
 import { timeChart } from "../parts/chart.js";
 import { confirm } from "../parts/dialog.js";
 import { head, pageTabs, panel } from "../parts/head.js";
@@ -15,7 +14,7 @@ import { groupLink, groupState } from "./groups.js";
 import { topicLink } from "./topics.js";
 
 const EVERY_MS = 2000;
-const CHART_MS = 10 * 60_000;
+const CHART_MS = 15 * 60_000;
 
 const seconds = (s) => (s === null ? null : s * 1000);
 // Why a partition's end is not known.
@@ -60,23 +59,22 @@ function tables(context, found, points) {
 const TABS = [["Lag and members", "", tables], ["Settings", "settings", (context, found) => settings(context, { where: `${path("groups", found.id)}/configs`, own: "group" })]];
 
 function summary(group) {
+  if (group.state === null) return "Nobody has come yet, and nothing is committed: its settings are all there is.";
   const behind = group.lag ? `${plural(group.lag, "record")} behind${group.lagSeconds ? ` (${duration(seconds(group.lagSeconds))})` : ""}` : group.lag === null ? "how far behind is not known" : "all is read";
   const offline = group.partitionsOffline ? ` (${plural(group.partitionsOffline, "partition")} off line)` : "";
   return `${behind}${offline}; ${plural(group.members.length, "member")}, ${group.type.toLowerCase()} protocol${group.assignor ? `, assigned by ${group.assignor}` : ""}`;
 }
 
-// What the overview's samples say of its lag: those behind are in there, the hundred furthest.
-const MOST_BEHIND = 100;
-
-function earlier(id) {
-  return live.history.map(({ time, groupsBehind }) => [time, groupsBehind === null ? null : groupsBehind.find((behind) => behind.id === id)?.lag ?? (groupsBehind.length < MOST_BEHIND ? 0 : null)]);
+// What the broker has kept of it.
+async function earlier(id, context) {
+  return (await get(path("groups", id, "history"), context)).points.map(({ time, lag }) => [time, lag]);
 }
 
 export default async function group(context) {
   const { root, params } = context;
-  const id = params.group, points = earlier(id);
+  const id = params.group;
   const here = groupLink(id), [, tab, make] = TABS.find(([, part]) => part === (params.tab ?? "")) ?? TABS[0];
-  let found = null, view = null, again;
+  let found = null, view = null, points = null, again;
   const lead = h("span", {}, "\u00a0"), state = h("span", {}, ""), first = waiting("The group");
   const reset = h("button", { class: "button primary", type: "button", onclick: () => openReset(id, found, () => again?.()) }, icon("reset"), "Reset offsets");
   const drop = h("button", { class: "button", type: "button", onclick: () => confirm(`Delete the group ${id}?`, "Its offsets are forgotten: a consumer that comes back begins where its auto.offset.reset says. A group with members cannot be deleted.", {
@@ -89,12 +87,14 @@ export default async function group(context) {
     pageTabs("Parts of the group", TABS.map(([words, part]) => [words, part ? `${here}/${part}` : here]), tab ? `${here}/${tab}` : here), first);
   again = await poll(context, EVERY_MS, async () => {
     found = await get(path("groups", id), context);
+    points ??= await earlier(id, context);
     const now = Date.now();
     points.push([now, found.lag]);
     while (points[0][0] < now - CHART_MS) points.shift();
     const is = groupState({ ...found, members: found.members.length });
     state.replaceChildren(badge(is.text, is.badge));
     text(lead, summary(found));
+    reset.hidden = drop.hidden = found.state === null;
     if (!view) {
       view = make(context, found, points);
       first.replaceWith(view.element);

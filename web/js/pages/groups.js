@@ -16,6 +16,7 @@ const TONES = { Stable: "ok", Empty: "", Dead: "bad", PreparingRebalance: "warn"
 
 /** A group's state as a badge; one that nobody reads for while records wait is said to be so, and one whose partitions do not answer. */
 export function groupState({ state, members, lag, partitionsOffline }) {
+  if (state === null) return { text: "only settings", badge: "" };
   if (partitionsOffline) return { text: "off line", badge: "bad" };
   if (members === 0 && lag > 0) return { text: "nobody reads", badge: "warn" };
   return { text: state.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase(), badge: TONES[state] ?? "" };
@@ -23,10 +24,10 @@ export function groupState({ state, members, lag, partitionsOffline }) {
 
 const COLUMNS = [
   { name: "Group", of: (group) => group.id, show: (group) => ({ text: group.id, href: groupLink(group.id) }) },
-  { name: "State", width: "11rem", of: (group) => groupState(group).text, show: groupState },
-  { name: "Lag", num: true, width: "8rem", descending: true, of: (group) => group.lag, show: (group) => count(group.lag) },
+  { name: "State", width: "11rem", narrow: "8rem", of: (group) => groupState(group).text, show: groupState },
+  { name: "Lag", num: true, width: "8rem", narrow: "5rem", descending: true, of: (group) => group.lag, show: (group) => count(group.lag) },
   { name: "Members", num: true, wide: true, width: "8rem", descending: true, of: (group) => group.members, show: (group) => count(group.members) },
-  { name: "Protocol", wide: true, width: "9rem", of: (group) => group.type, show: (group) => group.type.toLowerCase() },
+  { name: "Protocol", wide: true, width: "9rem", of: (group) => group.type ?? "", show: (group) => group.type?.toLowerCase() ?? "–" },
   { name: "Topics", wide: true, of: (group) => group.topics.join(", "), show: (group) => group.topics.join(", ") || "–" },
 ];
 

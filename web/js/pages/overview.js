@@ -10,6 +10,7 @@ import { dataTable } from "../parts/table.js";
 
 const WINDOWS = [["60000", "1 min"], ["300000", "5 min"], ["900000", "15 min"]];
 const LEAST_SHOWN_MS = 60_000;
+const JOINED_MS = 15_000; // a hole that is no longer is drawn over
 const DISK_LOW = 0.1; // of a volume
 const MOST_TOPICS = 6;
 
@@ -153,7 +154,9 @@ export default function overview({ root, onLeave }) {
 
   function drawCharts() {
     const to = live.history.at(-1).time, from = Math.max(to - Number(span), Math.min(live.history[0].time, to - LEAST_SHOWN_MS));
-    const within = live.history.filter((sample) => sample.time >= from);
+    const shown = live.history.filter((sample) => sample.time >= from);
+    // The first sample of a page has no rates yet: between what the broker has kept and those that follow it would be a gap.
+    const within = shown.filter((sample, n) => sample.messagesInPerSecond !== null || !(n && shown[n + 1]?.time - shown[n - 1].time < JOINED_MS));
     for (const { view, series } of charts) view.show(within.map((sample) => [sample.time, ...series.map(({ of }) => of(sample))]), from, to);
   }
 

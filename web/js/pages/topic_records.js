@@ -32,8 +32,15 @@ function columns(topic, whole) {
 // What is looked for, in the words of the API.
 const query = (filter) => ({ partition: filter.partition, contains: filter.contains, ...(filter.field && filter.equals && { field: filter.field, equals: filter.equals }), maxBytes: SHOWN_BYTES });
 
+// What is off line, in words; nothing where all is there.
+function without(missing) {
+  if (!missing.length) return "";
+  const which = missing.map(({ partition }) => partition).join(", ");
+  return missing.length === 1 ? `Partition ${which} is off line: its records are missing here.` : `The partitions ${which} are off line: their records are missing here.`;
+}
+
 /** As they come. */
-function tail(topic, filter, say) {
+function tail(topic, filter, say, lack) {
   const nothing = empty("No record yet", "Records appear here as they are produced.");
   const table = dataTable({ caption: "Records as they come, the newest first", key: place, nothing, columns: columns(topic, false) });
   const known = new Set();
@@ -66,7 +73,8 @@ function tail(topic, filter, say) {
   // What is there already, each time that the stream is open, so also what came while it was not; or why it cannot be had.
   async function fill() {
     try {
-      const { records } = await get(`${path("topics", topic)}/records`, { signal: ending.signal, query: { ...query(filter), limit: FIRST } });
+      const { records, partitionsMissing } = await get(`${path("topics", topic)}/records`, { signal: ending.signal, query: { ...query(filter), limit: FIRST } });
+      lack(without(partitionsMissing));
       const missed = records.filter((record) => !known.has(place(record)));
       missed.forEach((record) => known.add(place(record)));
       if (paused) held = [...held, ...missed].sort(newestFirst).slice(0, KEPT);
@@ -85,6 +93,9 @@ function tail(topic, filter, say) {
   const stream = keepStream({ resume: true, url: () => `/api/v1${path("topics", topic)}/tail?${asked}`, onOpen: fill, onLost: fill, events: { record: add, skipped: (more) => {
     skipped += more.records;
     plan();
+  }, missing: ({ partitions }) => {
+    lack(without(partitions));
+    if (!partitions.length) fill();
   } } });
   return { element: table.element, pause(on) {
     paused = on;
@@ -99,7 +110,7 @@ function tail(topic, filter, say) {
 }
 
 /** From a place on, a page at a time. */
-function browse(topic, filter, from, say) {
+function browse(topic, filter, from, say, lack) {
   const nothing = empty("No record fits", "Loosen the filter, or begin elsewhere.");
   const table = dataTable({ caption: "Records", key: place, nothing, columns: columns(topic, true) });
   const ending = new AbortController();
@@ -117,6 +128,7 @@ function browse(topic, filter, from, say) {
       scanned += answer.scannedRecords;
       table.show(kept);
       more.hidden = cursor === null || answer.stoppedBy === "end";
+      lack(without(answer.partitionsMissing));
       say(`${plural(kept.length, "record")} found in ${count(scanned)} read${more.hidden ? "; that is all" : ""}`);
     } catch (problem) {
       if (!ending.signal.aborted) wrong.replaceChildren(failed(problem, next));
@@ -142,7 +154,7 @@ function placeOf(kind, value) {
 export function records(context, found) {
   const filter = { partition: "", contains: "", field: "", equals: "" };
   let mode = "tail", kind = "end", where = "", view = null, timer = 0;
-  const note = h("span", { class: "hint", role: "status" }), holder = h("div");
+  const note = h("span", { class: "hint", role: "status" }), lacking = h("p", { class: "wrong", role: "status" }), holder = h("div");
   const again = () => {
     clearTimeout(timer);
     timer = setTimeout(start, TYPING_MS);
@@ -177,9 +189,10 @@ export function records(context, found) {
     pause.hidden = mode !== "tail";
     fromField.element.hidden = mode === "tail";
     atField.element.hidden = mode === "tail" || (kind !== "time" && kind !== "offset");
-    text(note, "");
-    const say = (words) => text(note, words);
-    view = mode === "tail" ? tail(found.name, filter, say) : browse(found.name, filter, placeOf(kind, where), say);
+    const say = (words) => text(note, words), lack = (words) => text(lacking, words);
+    say("");
+    lack("");
+    view = mode === "tail" ? tail(found.name, filter, say, lack) : browse(found.name, filter, placeOf(kind, where), say, lack);
     holder.replaceChildren(view.element);
   }
 
@@ -187,7 +200,7 @@ export function records(context, found) {
     h("div", { class: "row" }, segments("What is shown", [["tail", "Live tail"], ["browse", "Browse"]], mode, (chosen) => {
       mode = chosen;
       start();
-    }), pause, note),
+    }), pause, note, lacking),
     h("div", { class: "fields" },
       field("Contains", typed("contains", "any text in key or value")).element,
       field("JSON field", typed("field", "customer.country")).element,

@@ -23,8 +23,8 @@ const perSecond = (n, format) => (n === null ? "–" : `${format(n)}/s`);
 const COLUMNS = [
   { name: "Topic", of: (topic) => topic.name, show: (topic) => ({ text: topic.name, href: topicLink(topic.name) }) },
   { name: "Partitions", num: true, width: "8rem", descending: true, of: (topic) => topic.partitions, show: (topic) => count(topic.partitions), wide: true },
-  { name: "Size", num: true, width: "7rem", descending: true, of: (topic) => topic.sizeBytes, show: (topic) => bytes(topic.sizeBytes) },
-  { name: "Messages in", num: true, width: "8.5rem", descending: true, of: (topic) => topic.rates.messagesInPerSecond, show: (topic) => perSecond(topic.rates.messagesInPerSecond, short) },
+  { name: "Size", num: true, width: "7rem", narrow: "5.5rem", descending: true, of: (topic) => topic.sizeBytes, show: (topic) => bytes(topic.sizeBytes) },
+  { name: "Messages in", num: true, width: "8.5rem", narrow: "7rem", descending: true, of: (topic) => topic.rates.messagesInPerSecond, show: (topic) => perSecond(topic.rates.messagesInPerSecond, short) },
   { name: "Bytes in", num: true, width: "8rem", descending: true, wide: true, of: (topic) => topic.rates.bytesInPerSecond, show: (topic) => perSecond(topic.rates.bytesInPerSecond, bytes) },
   { name: "Bytes out", num: true, width: "8rem", descending: true, wide: true, of: (topic) => topic.rates.bytesOutPerSecond, show: (topic) => perSecond(topic.rates.bytesOutPerSecond, bytes) },
   { name: "State", width: "10rem", wide: true, of: (topic) => state(topic).text, show: state },

@@ -8,6 +8,7 @@ import { failed, toast, waiting } from "./say.js";
 
 const about = (rows) => h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
+// Browsers have a clipboard for pages of this machine (or over HTTPS) alone.
 function copyButton(payload) {
   return h("button", { class: "button plain", type: "button", onclick: async () => {
     await navigator.clipboard.writeText(payload.text);
@@ -16,7 +17,7 @@ function copyButton(payload) {
 }
 
 const part = (label, payload) => h("section", { class: "stack tight" }, h("div", { class: "row between" }, h("h3", {}, label,
-  payload && h("span", { class: "hint" }, ` ${payload.format}, ${bytes(payload.sizeBytes)}`)), payload && copyButton(payload)), payloadBlock(label, payload));
+  payload && h("span", { class: "hint" }, ` ${payload.format}, ${bytes(payload.sizeBytes)}`)), payload && navigator.clipboard && copyButton(payload)), payloadBlock(label, payload));
 
 function content(record) {
   return [

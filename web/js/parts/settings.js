@@ -75,8 +75,8 @@ export function settings(context, of) {
   let all = [], wanted = "", changed = false;
   const nothing = empty("No setting here", `No setting's name fits the search, or none of this ${own}'s own is set.`);
   const table = dataTable({ caption: "Settings", key: (config) => config.name, sort: [0, "ascending"], nothing, columns: [
-    { name: "Setting", width: "50%", of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(of, config, load) }) },
-    { name: "Value", mono: true, show: shown },
+    { name: "Setting", width: "50%", wrap: true, of: (config) => config.name, show: (config) => (config.readOnly ? config.name : { text: config.name, press: () => edit(of, config, load) }) },
+    { name: "Value", mono: true, wrap: true, show: shown },
     { name: "Comes from", width: "9rem", wide: true, of: (config) => config.source, show: (config) => ({ text: config.source === own ? `this ${own}` : config.source, badge: config.source === own ? "accent" : "" }) },
   ] });
   const holder = h("div", {}, waiting("The settings"));

@@ -7,32 +7,36 @@ const SPARE_ROWS = 12; // above and below the screen
 const VIRTUAL_FROM = 150;
 
 /*
- * A column: { name, show: row -> what a cell shows, of: row -> what it is sorted by (missing: it is not sorted), num, wide, mono, width, descending }.
- * What a cell shows is a text, or { text, href }, { text, badge: tone }, { text, press: f }; wide columns are left out on a phone.
+ * A column: { name, show: row -> what a cell shows, of: row -> what it is sorted by (missing: it is not sorted), num, wide, mono, width, narrow (the width on a phone), descending }.
+ * wrap: a name with dots is shown whole, over several lines where it is long. What a cell shows is a text, or { text, href }, { text, badge: tone }, { text, press: f }; wide columns are left out on a phone.
  */
 
-function fill(cell, shown) {
+// It may be broken behind a dot.
+const whole = (words) => words.split(/(?<=\.)/).flatMap((part, n) => (n ? [h("wbr"), part] : [part]));
+
+function fill(cell, shown, wrap) {
   const what = typeof shown === "string" ? { text: shown } : shown;
   const signature = `${what.href ?? ""}\n${what.badge ?? ""}\n${what.text}`;
   if (cell.signature === signature) {
     cell.press = what.press;
     return;
   }
+  const words = wrap ? whole(what.text) : [what.text];
   const kind = what.href ? "a" : what.press ? "button" : what.badge !== undefined ? "span" : "";
   if (kind && cell.kind === kind) {
-    cell.firstChild.textContent = what.text;
+    cell.firstChild.replaceChildren(...words);
     if (what.href) cell.firstChild.setAttribute("href", what.href);
     if (what.badge !== undefined) cell.firstChild.className = `badge ${what.badge}`;
-  } else if (kind === "a") cell.replaceChildren(h("a", { href: what.href }, what.text));
-  else if (kind === "button") cell.replaceChildren(h("button", { class: "link", type: "button", onclick: () => cell.press() }, what.text));
-  else if (kind === "span") cell.replaceChildren(h("span", { class: `badge ${what.badge}` }, what.text));
-  else cell.textContent = what.text;
+  } else if (kind === "a") cell.replaceChildren(h("a", { href: what.href }, words));
+  else if (kind === "button") cell.replaceChildren(h("button", { class: "link", type: "button", onclick: () => cell.press() }, words));
+  else if (kind === "span") cell.replaceChildren(h("span", { class: `badge ${what.badge}` }, words));
+  else cell.replaceChildren(...words);
   cell.title = what.text;
   Object.assign(cell, { signature, kind, press: what.press });
 }
 
 const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : (a ?? -Infinity) - (b ?? -Infinity));
-const classes = (column) => [column.num && "num", column.wide && "wide", column.mono && "mono"].filter(Boolean).join(" ") || undefined;
+const classes = (column) => [column.num && "num", column.wide && "wide", column.mono && "mono", column.wrap && "wrap"].filter(Boolean).join(" ") || undefined;
 
 /**
  * dataTable({ caption, columns, key: row -> text, sort: [column, "descending"], nothing: element }): { element, show(rows), destroy }.
@@ -48,7 +52,8 @@ export function dataTable({ caption, columns, key, sort, nothing }) {
     h("colgroup", {}, columns.map((column) => h("col", { class: column.wide && "wide" }))),
     h("thead", {}, h("tr", {}, headers)), body);
   [...table.querySelectorAll("col")].forEach((col, n) => {
-    if (columns[n].width) col.style.width = columns[n].width;
+    if (columns[n].width) col.style.setProperty("--width", columns[n].width);
+    if (columns[n].narrow) col.style.setProperty("--narrow", columns[n].narrow);
   });
   const element = h("div", { class: "panel" }, table, nothing);
 
@@ -81,7 +86,7 @@ export function dataTable({ caption, columns, key, sort, nothing }) {
       made.set(id, tr);
     }
     tr.setAttribute("aria-rowindex", index + 2);
-    columns.forEach((column, n) => fill(tr.children[n], column.show(row)));
+    columns.forEach((column, n) => fill(tr.children[n], column.show(row), column.wrap));
     return tr;
   }
 
