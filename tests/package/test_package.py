@@ -13,6 +13,7 @@ import pytest
 from harness.broker import answers, free_port
 from harness.disks import SmallDisk
 from harness.process import Process, run, wait_until
+from harness.terminal import Terminal
 from harness.topics import create_topics, read_topic, write_topic
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -50,8 +51,8 @@ def serves(process, port, http_port):
 
 
 class Server(Process):
-    def __init__(self, line, log_path, env=None):
-        super().__init__("odradek", line, log_path, env)
+    def __init__(self, line, log_path, env=None, name="odradek"):
+        super().__init__(name, line, log_path, env)
 
     def discard(self):
         if self.returncode is None:
@@ -118,6 +119,44 @@ def test_the_debian_package_from_its_installation_to_its_purge(debian, brokers):
     debian("dpkg", "--purge", "odradek")
     assert not settings.parent.exists() and not data.exists() and not enabled.is_symlink()
     assert [path for path in debian.root.rglob("*odradek*") if path != debian.path("odradek.deb") and not path.is_relative_to(debian.path("proc"))] == []
+
+
+def test_top_over_ssh(debian, brokers):
+    """In a terminal of 80 columns and 24 lines: it draws, follows, waits for the broker, and ends with q."""
+    debian("dpkg", "-i", "/odradek.deb")
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["thread"], partitions=3)
+    port, pts, keys = free_port(), debian.path("dev/pts"), "etc/ssh/test"
+    for folder in (keys, "run/sshd", "dev/pts"):
+        debian.path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    debian("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"/{keys}/key")
+    run(["mount", "-t", "devpts", "-o", "newinstance,ptmxmode=666", "devpts", pts])
+    try:
+        options = [f"Port={port}", "ListenAddress=127.0.0.1", "UsePAM=no", "PidFile=none", "PermitRootLogin=yes", f"AuthorizedKeysFile=/{keys}/key.pub"]
+        line = ["chroot", debian.root, "/usr/sbin/sshd", "-D", "-e", *(word for option in options for word in ("-o", option))]
+        server = brokers.add(Server(line, debian.root.parent / "sshd.log", name="sshd"))
+        wait_until(lambda: server.returncode is not None or "Server listening" in server.log_text(), SOON_S, "sshd to listen")
+        assert server.returncode is None, server.log_text()
+        unknown = ["-i", f"/{keys}/key", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        terminal = Terminal(["chroot", debian.root, "ssh", "-q", "-tt", "-p", port, *unknown, "root@127.0.0.1", f"odradek top -b {broker.bootstrap}"])
+        place = terminal.until("3 partitions")
+        assert "\033[?1049h" in terminal.written
+        write_topic(broker.bootstrap, "thread", [(b"k", b"v", None, None)] * 1234)
+        place = terminal.until("1.2k", place)
+        broker.stop()
+        place = terminal.until("odradek top - no answer, trying again: ", place)
+        broker.start()
+        place = terminal.until("odradek top - 1 broker, ", place)
+        terminal.until("1.2k", place)
+        terminal.type("q")
+        shown, status = terminal.end()
+        assert status == 0 and shown.endswith("\033[?1049l")
+        for frame in shown.split("\033[H")[1:]:
+            lines = re.sub(r"\033\[[\d;?]*[A-Za-z]", "", frame).split("\r\n")
+            assert len(lines) <= 24 and all(len(one) <= 80 for one in lines), frame
+        server.terminate_and_wait(SOON_S, ok=(0, 255, -15))
+    finally:
+        run(["umount", "--lazy", pts])
 
 
 def test_the_tarball_runs_where_there_is_only_a_c_library(tmp_path, brokers):
