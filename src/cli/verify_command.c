@@ -30,6 +30,7 @@ static const char verify_help[] =
     "It never\n"
     "writes, and also reads what Apache Kafka wrote. Exit status 0: nothing is damaged; 1: something is, or "
     "cannot be read.\n"
+    "What a killed broker had not written yet, and the next start makes, is a remark.\n"
     "  -j, --json                        one object a line, the last one a summary\n";
 
 struct verifying {
@@ -42,7 +43,7 @@ struct verifying {
 
 static void print_finding(struct verifying *c, const struct verify_finding *f)
 {
-    buffer_printf(&c->out, "%s", f->file);
+    buffer_printf(&c->out, "%s%s", f->remark ? "remark: " : "", f->file);
     if (f->position >= 0)
         buffer_printf(&c->out, " at byte %" PRId64, f->position);
     if (f->offset >= 0)
@@ -64,7 +65,7 @@ static void print_finding_json(struct verifying *c, const struct verify_finding 
     json_member(&c->out, "problem", str_from(f->what));
     buffer_byte(&c->out, ',');
     json_member(&c->out, "start", str_from(f->start));
-    buffer_text(&c->out, "}\n");
+    buffer_text(&c->out, f->remark ? ",\"remark\":true}\n" : "}\n");
 }
 
 static void found(void *arg, const struct verify_finding *f)
@@ -119,7 +120,7 @@ static int verify_snapshot(struct verifying *c, const char *dir, const char *nam
         snprintf(what, sizeof what, "the snapshot is damaged: %.*s",
                  loader.why.size ? (int)loader.why.size : (int)strlen(err_text(rc)),
                  loader.why.size ? (const char *)loader.why.data : err_text(rc));
-        verify_report(&c->v, &(struct verify_finding){path, -1, -1, "metadata-snapshot", what, start});
+        verify_report(&c->v, &(struct verify_finding){path, -1, -1, "metadata-snapshot", what, start, false});
         rc = 0;
     }
     image_loader_free(&loader);
@@ -146,7 +147,7 @@ static int verify_metadata(struct verifying *c, const char *dir)
         buffer_byte(&why, 0);
         verify_report(&c->v, &(struct verify_finding){path, -1, -1, "quorum-state",
                                                       why.data ? (const char *)why.data : "it is damaged",
-                                                      "the start fails and names it"});
+                                                      "the start fails and names it", false});
     }
     buffer_free(&why);
     return rc;
@@ -212,13 +213,14 @@ static void print_summary(struct verifying *c)
     if (c->json)
         buffer_printf(&c->out,
                       "{\"partitions\":%" PRIu64 ",\"segments\":%" PRIu64 ",\"batches\":%" PRIu64
-                      ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"problems\":%" PRIu64 "}\n",
-                      v->partitions, v->segments, v->batches, v->records, v->bytes, v->findings);
+                      ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"problems\":%" PRIu64
+                      ",\"remarks\":%" PRIu64 "}\n",
+                      v->partitions, v->segments, v->batches, v->records, v->bytes, v->damages, v->remarks);
     else
         buffer_printf(&c->out,
                       "%" PRIu64 " partitions, %" PRIu64 " segments, %" PRIu64 " batches, %" PRIu64
-                      " records, %" PRIu64 " bytes: %" PRIu64 " problems\n",
-                      v->partitions, v->segments, v->batches, v->records, v->bytes, v->findings);
+                      " records, %" PRIu64 " bytes: %" PRIu64 " problems, %" PRIu64 " remarks\n",
+                      v->partitions, v->segments, v->batches, v->records, v->bytes, v->damages, v->remarks);
 }
 
 static const struct option verify_options[] = {{"json", 'j', false}, {NULL, 0, false}};
@@ -248,7 +250,7 @@ static int run_verify(const struct command *self, int argc, char **argv)
         status = cli_fail(self, "standard output cannot be written");
     verify_free(&c.v);
     buffer_free(&c.out);
-    return status == EXIT_OK && c.v.findings ? EXIT_FAILED : status;
+    return status == EXIT_OK && c.v.damages ? EXIT_FAILED : status;
 }
 
 const struct command log_verify_command = {.name = "log verify",

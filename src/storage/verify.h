@@ -15,13 +15,15 @@ struct verify_finding {
                // "producer-snapshot", "epochs", "partition-metadata", "checkpoint", "meta.properties", ...
     const char *what;  // a phrase
     const char *start; // what a start does about it
+    bool remark;       // no damage: a broker that was killed leaves it so, and nothing is lost by it
 };
 
 struct verify {
     void (*found)(void *arg, const struct verify_finding *finding);
     void (*progress)(void *arg, const struct verify *v); // after each batch; may be NULL
     void *arg;
-    uint64_t partitions, segments, batches, records, bytes, findings;
+    uint64_t partitions, segments, batches, records, bytes;
+    uint64_t damages, remarks;    // found
     struct buffer batch, scratch; // verify_free
 };
 

@@ -60,7 +60,9 @@ static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size,
     const char *kind = times ? "time-index" : "index";
     size_t bytes = times ? 12 : 8;
     int rc = read_side(p, base, times ? SEGMENT_TIME_SUFFIX : SEGMENT_INDEX_SUFFIX, path, &raw, &missing);
-    if (rc == 0 && missing)
+    if (rc == 0 && missing && active)
+        verify_say_unwritten(p, path, kind, INDEX_START, "the file is missing");
+    else if (rc == 0 && missing)
         verify_say(p->v, path, -1, -1, kind, INDEX_START, "the file is missing");
     struct entry_view last = {-1, base - 1, -1};
     size_t at = 0;
@@ -173,7 +175,7 @@ int verify_epochs(struct verifying *p)
     snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, p->log->dir);
     int rc = file_read_whole(path, SIDE_FILE_MAX, &text);
     if (rc == ERR_NOT_FOUND && p->end > 0 && p->latest_epoch >= 0)
-        verify_say(p->v, path, -1, -1, "epochs", start, "the file is missing");
+        verify_say_unwritten(p, path, "epochs", start, "the file is missing");
     if (rc == 0 && epoch_cache_parse((struct str){(const char *)text.data, text.size}, &epochs))
         verify_say(p->v, path, -1, -1, "epochs", start, "it is no checkpoint of epochs");
     else if (rc == 0 && epochs.count && epochs.entries[epochs.count - 1].start_offset > p->end)
@@ -181,8 +183,7 @@ int verify_epochs(struct verifying *p)
                    "what lies behind the log's end is dropped",
                    "epoch %d begins behind the log's end (%" PRId64 ")", epoch_cache_latest(&epochs), p->end);
     else if (rc == 0 && p->latest_epoch > epoch_cache_latest(&epochs))
-        verify_say(p->v, path, -1, -1, "epochs", start, "it lacks epoch %d, which the last batches have",
-                   p->latest_epoch);
+        verify_say_unwritten(p, path, "epochs", start, "it lacks the epoch that the last batches have");
     epoch_cache_free(&epochs);
     buffer_free(&text);
     return rc == ERR_NOT_FOUND ? 0 : rc;

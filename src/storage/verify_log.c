@@ -14,7 +14,7 @@
 
 void verify_report(struct verify *v, const struct verify_finding *finding)
 {
-    v->findings++;
+    *(finding->remark ? &v->remarks : &v->damages) += 1;
     v->found(v->arg, finding);
 }
 
@@ -26,7 +26,13 @@ void verify_say(struct verify *v, const char *file, int64_t position, int64_t of
     va_start(args, what);
     vsnprintf(text, sizeof text, what, args);
     va_end(args);
-    verify_report(v, &(struct verify_finding){file, position, offset, kind, text, start});
+    verify_report(v, &(struct verify_finding){file, position, offset, kind, text, start, false});
+}
+
+void verify_say_unwritten(const struct verifying *p, const char *file, const char *kind, const char *start,
+                          const char *what)
+{
+    verify_report(p->v, &(struct verify_finding){file, -1, -1, kind, what, start, !p->log->clean});
 }
 
 void verify_free(struct verify *v)

@@ -18,6 +18,10 @@ struct verifying {
 void verify_say(struct verify *v, const char *file, int64_t position, int64_t offset, const char *kind,
                 const char *start, const char *what, ...) __attribute__((format(printf, 7, 8)));
 
+// What a broker writes late, or when it stops, is not there (whole): a remark unless the last stop was clean.
+void verify_say_unwritten(const struct verifying *p, const char *file, const char *kind, const char *start,
+                          const char *what);
+
 // verify_indexes.c: what belongs to the segment at `base`, whose .log file is fd of `size` bytes and ends
 // before offset `end`.
 int verify_indexes(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool active);

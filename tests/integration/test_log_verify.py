@@ -131,3 +131,27 @@ def test_what_a_start_would_do_follows_from_the_last_stop(data):
 def test_a_directory_that_is_not_there(tmp_path):
     done = subprocess.run([odradek_binary(), "log", "verify", tmp_path / "none"], capture_output=True, text=True)
     assert done.returncode == 1 and "none" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["leader-epoch-checkpoint", "*.index", "*.timeindex"])
+def test_what_a_killed_broker_leaves_unwritten_is_a_remark(what, data):
+    """After a clean stop the same would be damage (DAMAGE): nothing but a hand takes it away."""
+    (data / ".kafka_cleanshutdown").unlink()
+    first(data, what, -1).unlink()
+    status, found, summary = verify(data)
+    assert (status, summary["problems"], summary["remarks"]) == (0, 0, 1)
+    assert [one["remark"] for one in found] == [True] and found[0]["start"]
+    text = subprocess.run([odradek_binary(), "log", "verify", data], capture_output=True, text=True)
+    assert text.returncode == 0 and "remark: " in text.stdout and "0 problems, 1 remarks" in text.stdout
+
+
+def test_a_killed_broker_leaves_nothing_damaged(brokers):
+    broker = brokers.start()
+    create_topic(broker, "k", segment_bytes="1048576")
+    with connect(broker) as connection:
+        for i in range(RECORDS // 2):
+            assert error(produce(connection, "k", [(b"key", b"%08d" % i + b"x" * 8000)])) == 0
+    broker.kill()
+    status, found, summary = verify(broker.data)
+    assert (status, summary["problems"]) == (0, 0), found
+    assert all(one["remark"] for one in found)
