@@ -109,7 +109,11 @@ static int open_consumer(struct consume *c)
     }
     c->rkt = c->k->rd_kafka_topic_new(c->rk, c->topic, NULL);
     c->queue = c->k->rd_kafka_queue_new(c->rk);
-    return c->rkt ? EXIT_OK : fail(c, c->topic, c->k->rd_kafka_last_error());
+    if (!c->rkt)
+        return fail(c, c->topic, c->k->rd_kafka_last_error());
+    return rdkafka_wait_for_broker(c->k, c->rk, c->servers, c->timeout_s, message, sizeof message)
+               ? EXIT_OK
+               : cli_fail(c->command, "%s", message);
 }
 
 // Whether the user's list of partitions has this one.

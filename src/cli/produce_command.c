@@ -29,7 +29,9 @@ static const char help[] =
     "  -X, --property NAME=VALUE         a setting of librdkafka; may be given again\n"
     "  -b, --bootstrap HOST:PORT[,...]   the broker (127.0.0.1:9092)\n"
     "  -t, --timeout SECONDS             how long a record may wait for its acknowledgement (30)\n"
-    "  -j, --json                        a closing line {records, bytes, failed}\n";
+    "  -j, --json                        a closing line {records, bytes, failed}, and error: why the first "
+    "one "
+    "failed\n";
 
 enum {
     KEY_SEPARATOR,
@@ -111,6 +113,24 @@ static rd_kafka_conf_t *configure(struct produce *p, char *message, size_t size)
                                           {"message.max.bytes", "1000000000"}}; // the broker's limit counts
     return rdkafka_conf(p->k, p->servers, own, sizeof own / sizeof *own, p->words + p->properties_at,
                         p->property_count, message, size);
+}
+
+// What came of it, for a program: where records failed, also why the first one did.
+static void print_json(const struct produce *p)
+{
+    struct buffer out = BUFFER_INIT;
+    if (!p->json)
+        return;
+    buffer_printf(&out, "{\"records\":%llu,\"bytes\":%llu,\"failed\":%llu",
+                  (unsigned long long)p->acknowledged, (unsigned long long)p->bytes,
+                  (unsigned long long)p->failed);
+    if (p->first_failure[0]) {
+        buffer_byte(&out, ',');
+        json_member(&out, "error", str_from(p->first_failure));
+    }
+    buffer_text(&out, "}\n");
+    (void)cli_flush(&out);
+    buffer_free(&out);
 }
 
 static int open_producer(struct produce *p)
@@ -234,10 +254,7 @@ static int finish(struct produce *p, int status)
     while (p->k->rd_kafka_flush(p->rk, 200) == RD_KAFKA_RESP_ERR__TIMED_OUT)
         progress_update(&p->progress, p->acknowledged, p->bytes);
     progress_end(&p->progress);
-    if (p->json) {
-        printf("{\"records\":%llu,\"bytes\":%llu,\"failed\":%llu}\n", (unsigned long long)p->acknowledged,
-               (unsigned long long)p->bytes, (unsigned long long)p->failed);
-    }
+    print_json(p);
     if (p->failed)
         return cli_fail(p->command, "%s: %llu of %llu records were not acknowledged: %s", p->topic,
                         (unsigned long long)p->failed, (unsigned long long)p->records, p->first_failure);
@@ -246,20 +263,38 @@ static int finish(struct produce *p, int status)
     return status;
 }
 
-static int produce(struct produce *p)
+// Nothing is read as long as no broker was there.
+static int await_broker(struct produce *p)
 {
-    int status = open_producer(p);
-    if (status != EXIT_OK)
-        return status;
+    if (rdkafka_wait_for_broker(p->k, p->rk, p->servers, p->timeout_s, p->first_failure,
+                                sizeof p->first_failure))
+        return EXIT_OK;
+    print_json(p);
+    return cli_fail(p->command, "%s", p->first_failure);
+}
+
+static int send_all(struct produce *p)
+{
+    int status = EXIT_OK;
     p->progress = progress_start();
     for (size_t i = 0; i < p->file_count && status == EXIT_OK; i++)
         status = send_file(p, p->words[p->files_at + i]);
     if (p->file_count == 0)
         status = send_file(p, "-");
-    status = finish(p, status);
+    return finish(p, status);
+}
+
+static int produce(struct produce *p)
+{
+    int status = open_producer(p);
+    if (status == EXIT_OK)
+        status = await_broker(p);
+    if (status == EXIT_OK)
+        status = send_all(p);
     if (p->headers)
         p->k->rd_kafka_headers_destroy(p->headers);
-    p->k->rd_kafka_destroy(p->rk);
+    if (p->rk)
+        p->k->rd_kafka_destroy(p->rk);
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/rdkafka_table.h"
 
+#include "base/clock.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,10 @@ const struct rdkafka *rdkafka_load(char *message, size_t size)
     return &table;
 }
 
-static char problem[400]; // written by librdkafka's callbacks, which run inside our own polls
+#define NOBODY_THERE_MS 3000 // since the first time that no broker could be reached
+
+static char problem[400];   // written by librdkafka's callbacks, which run inside our own polls
+static int64_t all_down_ms; // when that was; 0: not yet
 
 const char *rdkafka_last_problem(void)
 {
@@ -44,6 +49,8 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
     (void)opaque;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !all_down_ms)
+        all_down_ms = clock_monotonic_ms();
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && *problem)
         return; // the reason came before
     snprintf(problem, sizeof problem, "%s", reason);
@@ -96,4 +103,24 @@ rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, cons
     k->rd_kafka_conf_set_error_cb(conf, on_error);
     k->rd_kafka_conf_set_log_cb(conf, on_log);
     return conf;
+}
+
+bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char *servers, int64_t timeout_s,
+                             char *message, size_t size)
+{
+    int64_t give_up_ms = clock_monotonic_ms() + timeout_s * 1000;
+    char *id;
+    while (!(id = k->rd_kafka_clusterid(rk, 0))) {
+        int64_t now_ms = clock_monotonic_ms();
+        bool nobody = all_down_ms && now_ms - all_down_ms >= NOBODY_THERE_MS;
+        if (nobody || now_ms >= give_up_ms) {
+            snprintf(message, size, "%s: %s%s%s", servers,
+                     nobody ? "no broker can be reached" : "no broker answers in time", *problem ? ": " : "",
+                     problem);
+            return false;
+        }
+        k->rd_kafka_poll(rk, 5);
+    }
+    k->rd_kafka_mem_free(rk, id);
+    return true;
 }

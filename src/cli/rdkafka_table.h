@@ -19,6 +19,8 @@
     F(rd_kafka_destroy)                      \
     F(rd_kafka_err2str)                      \
     F(rd_kafka_last_error)                   \
+    F(rd_kafka_clusterid)                    \
+    F(rd_kafka_mem_free)                     \
     F(rd_kafka_poll)                         \
     F(rd_kafka_flush)                        \
     F(rd_kafka_producev)                     \
@@ -64,6 +66,11 @@ struct rdkafka_setting {
 rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, const struct rdkafka_setting *own,
                               size_t own_count, const char *const *users, size_t user_count, char *message,
                               size_t size);
+
+// Waits until a broker has told of its cluster; its callbacks run meanwhile. False, with a message: none did
+// within the time; or, as a broker that is about to start gets a moment only, nobody was there at all.
+bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char *servers, int64_t timeout_s,
+                             char *message, size_t size);
 
 // The last error of a broker that librdkafka reported: what to tell when nothing works. Empty: none.
 const char *rdkafka_last_problem(void);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MESSAGE_BYTES 512
+
 // Whether any of the paths was formatted: then one that does not exist is no place for a new cluster, but a
 // disk that is missing.
 static bool any_formatted(const struct broker_config *c)
@@ -27,16 +29,19 @@ static bool is_own_fault(int rc)
     return rc == ERR_AGAIN || rc == ERR_NOMEM || rc == ERR_INVALID;
 }
 
-static int open_one(struct directories *d, struct str path, bool formatted, bool needed, char *message,
-                    size_t size)
+// `setting` names the directory.
+static int open_one(struct directories *d, const char *setting, struct str path, bool formatted, bool needed,
+                    char *message, size_t size)
 {
-    char text[PATH_MAX];
+    char text[PATH_MAX], why[MESSAGE_BYTES] = "";
     int rc = ERR_NOT_FOUND;
     snprintf(text, sizeof text, "%.*s", STR_ARG(path));
     if (formatted && !file_exists(text))
-        snprintf(message, size, "the log directory %s does not exist", text);
+        snprintf(why, sizeof why, "the log directory %s does not exist", text);
     else
-        rc = log_dir_open(text, &d->all[d->count], message, size);
+        rc = log_dir_open(text, &d->all[d->count], why, sizeof why);
+    if (rc)
+        snprintf(message, size, "%s: %s", setting, why);
     if (rc && !needed && !is_own_fault(rc)) {
         log_error("server",
                   "%s: it is off line, and so are its partitions, until the broker is started again with the "
@@ -61,13 +66,14 @@ int directories_open(struct directories *d, const struct broker_config *c, char 
         return ERR_NOMEM;
     for (size_t i = 0; i < c->log_dir_count && rc == 0; i++) {
         bool metadata = str_equal(c->log_dirs[i], c->metadata_log_dir);
-        rc = open_one(d, c->log_dirs[i], formatted, metadata || c->log_dir_count == 1, message, size);
+        rc = open_one(d, "log.dirs", c->log_dirs[i], formatted, metadata || c->log_dir_count == 1, message,
+                      size);
         if (metadata)
             d->metadata = i;
         works += rc == 0 && !dir_health_failed(&d->all[i]->health);
     }
     if (rc == 0 && d->metadata == c->log_dir_count)
-        rc = open_one(d, c->metadata_log_dir, formatted, true, message, size);
+        rc = open_one(d, "metadata.log.dir", c->metadata_log_dir, formatted, true, message, size);
     if (rc == 0 && !works) {
         snprintf(message, size, "none of log.dirs can be used");
         rc = ERR_IO;

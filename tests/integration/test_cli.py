@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.broker import cli_binary
+from harness.broker import cli_binary, free_port
 from harness.process import die_with_parent, wait_until
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -106,6 +106,12 @@ def test_a_file_is_checked_without_starting(tmp_path):
     assert "unknown setting num.partition; did you mean num.partitions?" in error
     assert "num.io.threads=8 has no effect here" in error
     assert "request.timeout.ms=30000 has no effect yet" in error
+
+
+def test_a_directory_that_cannot_be_used_names_its_setting(tmp_path):
+    (tmp_path / "d" / ".lock").mkdir(parents=True)
+    _, error = odradek("server", "-o", f"log.dirs={tmp_path}/d", "-o", "listeners=PLAINTEXT://127.0.0.1:0", status=1)
+    assert f"log.dirs: cannot open {tmp_path}/d/.lock: Is a directory" in error
 
 
 def test_nobody_answers():
@@ -287,8 +293,21 @@ def test_progress_is_shown_on_a_terminal_alone(at):
 def test_refused_records_are_told(at):
     at("topic create", "cli-compact", "-c", "cleanup.policy=compact")
     out, error = at("produce", "cli-compact", "--json", stdin=b"no key\n", status=1)
-    assert json.loads(out)["failed"] == 1 and "1 of 1 records were not acknowledged" in error
+    told = json.loads(out)
+    assert (told["records"], told["failed"]) == (0, 1) and "Broker failed to validate record" in told["error"]
+    assert "1 of 1 records were not acknowledged" in error
+    assert json.loads(at("produce", "cli-compact", "--json", "-k", "key", stdin=b"v\n")[0]) == {"records": 1, "bytes": 4, "failed": 0}
     assert "Unknown topic" in at("consume", "cli-nowhere", status=1)[1]
+
+
+def test_nobody_there_is_told_without_waiting_for_the_timeout():
+    """Ten minutes, where it is not noticed that no broker was there at all."""
+    where = ("-b", f"127.0.0.1:{free_port()}", "-t", "600")
+    out, error = odradek("produce", "cli", *where, "--json", stdin=b"v\n", status=1)
+    told = json.loads(out)
+    assert told["records"] == 0 and "no broker can be reached" in told["error"] and "Connection refused" in told["error"]
+    assert "no broker can be reached" in error
+    assert "no broker can be reached" in odradek("consume", "cli", *where, status=1)[1]
 
 
 # -- files
