@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from harness.broker import sanitized
 from harness.load import Load, new_producer_id, read_partition
 from harness.process import wait_until
 from harness.wire import Connection
@@ -42,7 +43,7 @@ def tear(rnd, folder):
 
 @pytest.mark.timeout(3600)
 def test_every_acknowledged_record_comes_back(brokers, pytestconfig):
-    kills = pytestconfig.getoption("--kills")
+    kills = pytestconfig.getoption("--kills") or (60 if sanitized() else 200)
     rnd = random.Random(kills)
     broker = brokers.start()
     ids = {TOPIC: create_topic(broker.port, TOPIC, PRODUCERS, **{"segment.bytes": "1048576"})}
@@ -51,7 +52,7 @@ def test_every_acknowledged_record_comes_back(brokers, pytestconfig):
         producer.start()
     seen_producer_ids = set()
     for number in range(kills):
-        time.sleep(rnd.uniform(0.02, 0.3))  # a moment of load, of any length
+        time.sleep(rnd.choice((0.02, 0.1, 0.3)) * rnd.random())  # a moment of load, of any length
         if number % 5 == 0:
             name = f"made-{number}"
             ids[name] = create_topic(broker.port, name)
