@@ -1,6 +1,10 @@
 // What the network layer refuses, delays or closes, and what it costs.
 #include "reactor_server.h"
 
+#include "config/broker_config.h"
+
+#include <netinet/tcp.h>
+
 static void requests_in_flight_are_bounded(void **state)
 {
     (void)state;
@@ -289,6 +293,70 @@ static void the_protected_listener_gets_its_place(void **state)
     stop();
 }
 
+// Of this process's sockets the one at this end: our side of a connection, or a listener.
+static int find_socket(uint16_t port, bool listening, uint16_t peer_port)
+{
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in own, peer;
+        socklen_t own_size = sizeof own, peer_size = sizeof peer, size = sizeof(int);
+        int listens = 0;
+        if (getsockname(fd, (struct sockaddr *)&own, &own_size) || own.sin_family != AF_INET ||
+            ntohs(own.sin_port) != port || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) ||
+            listening != (listens != 0))
+            continue;
+        if (listening)
+            return fd;
+        if (!getpeername(fd, (struct sockaddr *)&peer, &peer_size) && ntohs(peer.sin_port) == peer_port)
+            return fd;
+    }
+    return -1;
+}
+
+static int option_of(int fd, int option)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, option, &value, &size), 0);
+    return value;
+}
+
+// From the text of server.properties to the sockets. The kernel doubles a buffer's size, and keeps a
+// listener's backlog where TCP_INFO has it.
+static void settings_of_sockets_reach_them(void **state)
+{
+    (void)state;
+    struct broker_config config;
+    struct server_limits limits;
+    struct sockaddr_in own;
+    struct tcp_info info;
+    socklen_t own_size = sizeof own, info_size = sizeof info;
+    struct str message;
+    const char *wrong;
+    assert_int_equal(broker_config_from(&config,
+                                        STR("socket.send.buffer.bytes=40960\n"
+                                            "socket.receive.buffer.bytes=20480\n"
+                                            "socket.listen.backlog.size=37\n"),
+                                        true, NULL, 0, &message),
+                     0);
+    assert_int_equal(server_limits_of(&config, &limits, &wrong), 0);
+    start_with(&limits, 1);
+    int client = dial();
+    send_heartbeat(client, "echo", 1); // then it is accepted
+    expect_heartbeat(client, 1);
+    assert_int_equal(getsockname(client, (struct sockaddr *)&own, &own_size), 0);
+    int listener = find_socket(server.listener->port, true, 0);
+    int served = find_socket(server.listener->port, false, ntohs(own.sin_port));
+    assert_true(listener >= 0 && served >= 0);
+    assert_int_equal(option_of(served, SO_SNDBUF), 2 * 40960);
+    assert_int_equal(option_of(served, SO_RCVBUF), 2 * 20480);
+    assert_int_equal(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &info_size), 0);
+    assert_int_equal(info.tcpi_sacked, 37);
+    close(client);
+    stop();
+    server_limits_free(&limits);
+    broker_config_free(&config);
+}
+
 static void a_port_that_is_taken_says_so(void **state)
 {
     (void)state;
@@ -323,6 +391,7 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed_but_waiting_ones_stay),
         cmocka_unit_test(request_memory_in_all_is_limited),
         cmocka_unit_test(the_protected_listener_gets_its_place),
+        cmocka_unit_test(settings_of_sockets_reach_them),
         cmocka_unit_test(a_port_that_is_taken_says_so),
         cmocka_unit_test(accepting_survives_the_lack_of_descriptors),
     };
