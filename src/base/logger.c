@@ -3,9 +3,10 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
+#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,18 +14,55 @@
 #define LINE_MAX_BYTES 2048
 #define RATE_WINDOW_MS 10000
 
-static atomic_int minimum = LOG_LEVEL_INFO;
+#define ROOM(name)                            \
+    {                                         \
+        name, LOGGER_INHERITS, LOG_LEVEL_INFO \
+    }
+
+struct logger logger_requests = {"kafka.request.logger", LOG_LEVEL_WARN, LOG_LEVEL_WARN};
+
+static struct logger root = {"root", LOG_LEVEL_INFO, LOG_LEVEL_INFO};
+static struct logger rooms[] = {
+    ROOM("config"),   ROOM("controller"), ROOM("coordinator"), ROOM("http"),
+    ROOM("metadata"), ROOM("quorum"),     ROOM("raft"),        ROOM("replication"),
+    ROOM("server"),   ROOM("storage"),    ROOM("telemetry"),   ROOM("transactions"),
+};
+static pthread_mutex_t levels_lock = PTHREAD_MUTEX_INITIALIZER;
 static int output_fd = 2;
+static pthread_mutex_t output_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t rate_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct logger *logger_at(size_t i)
+{
+    if (i < 2)
+        return i == 0 ? &root : &logger_requests;
+    return i - 2 < sizeof rooms / sizeof *rooms ? &rooms[i - 2] : NULL;
+}
+
+struct logger *logger_find(struct str name)
+{
+    struct logger *logger;
+    for (size_t i = 0; (logger = logger_at(i)); i++)
+        if (str_is(name, logger->name))
+            return logger;
+    return NULL;
+}
+
+void logger_set(struct logger *logger, int level)
+{
+    assert(level != LOGGER_INHERITS || logger != &root);
+    pthread_mutex_lock(&levels_lock);
+    atomic_store(&logger->own, level);
+    for (size_t i = 0; (logger = logger_at(i)); i++) {
+        int own = atomic_load(&logger->own);
+        atomic_store(&logger->least, own == LOGGER_INHERITS ? atomic_load(&root.own) : own);
+    }
+    pthread_mutex_unlock(&levels_lock);
+}
 
 void logger_set_level(enum log_level level)
 {
-    atomic_store_explicit(&minimum, (int)level, memory_order_relaxed);
-}
-
-enum log_level logger_level(void)
-{
-    return (enum log_level)atomic_load_explicit(&minimum, memory_order_relaxed);
+    logger_set(&root, (int)level);
 }
 
 const char *logger_level_name(enum log_level level)
@@ -50,9 +88,37 @@ static size_t line_start(char *out, enum log_level level, const char *room)
     return n;
 }
 
+// One write a line: lines of several threads do not mix. A pipe may take a long line in pieces.
+static void put(const char *line, size_t size)
+{
+    pthread_mutex_lock(&output_lock);
+    while (size > 0) {
+        ssize_t written = write(output_fd, line, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            break; // nowhere to report that the log cannot be written
+        line += written;
+        size -= (size_t)written;
+    }
+    pthread_mutex_unlock(&output_lock);
+}
+
+void logger_begin(struct buffer *line, const struct logger *logger, enum log_level level)
+{
+    char start[LINE_MAX_BYTES];
+    buffer_append(line, start, line_start(start, level, logger->name));
+}
+
+void logger_write_line(const struct buffer *line)
+{
+    put((const char *)line->data, line->size);
+}
+
 void logger_write(enum log_level level, const char *room, const char *format, ...)
 {
-    if (level < logger_level())
+    const struct logger *logger = logger_find(str_from(room));
+    if (!logger_wants(logger ? logger : &root, level))
         return;
     char line[LINE_MAX_BYTES], text[LINE_MAX_BYTES / 4];
     size_t n = line_start(line, level, room);
@@ -72,8 +138,7 @@ void logger_write(enum log_level level, const char *room, const char *format, ..
     if (n > LINE_MAX_BYTES - 1)
         n = LINE_MAX_BYTES - 1;
     line[n++] = '\n';
-    ssize_t written = write(output_fd, line, n); // one write a line: lines of several threads do not mix
-    (void)written;                               // nowhere to report that the log cannot be written
+    put(line, n);
 }
 
 int logger_rate_allows(struct logger_rate *rate, uint32_t *dropped)

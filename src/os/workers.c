@@ -31,8 +31,10 @@ static void serve(void *context)
             struct job *job = container_of(node, struct job, node);
             w->waiting--;
             pthread_mutex_unlock(&w->lock);
+            struct loop *loop = job->loop;
             job->run(job);
-            loop_post(job->loop, &job->done);
+            if (loop)
+                loop_post(loop, &job->done);
             qsbr_quiescent(&reader);
             pthread_mutex_lock(&w->lock);
         } else if (w->stopping) {

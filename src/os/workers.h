@@ -14,8 +14,8 @@ struct workers;
 struct job {
     struct list node;
     void (*run)(struct job *job); // on a thread of the pool, which is a reader (base/qsbr.h) until it returns
-    struct loop *loop;
-    struct task done; // on the loop's thread, once `run` has returned
+    struct loop *loop;            // NULL: nobody is told of its end, and `run` may free it
+    struct task done;             // on the loop's thread, once `run` has returned
 };
 
 // At most `threads` threads, started when there is work, named after `name`; at most `jobs_limit` jobs wait

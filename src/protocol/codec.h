@@ -154,4 +154,13 @@ int message_to_bytes(const struct message_type *type, int16_t version, const voi
 // "<name>SizeInBytes". Returns 0, ERR_UNSUPPORTED (version) or ERR_NOMEM.
 int message_json(const struct message_type *type, int16_t version, const void *message, struct buffer *out);
 
+// The same for a log, where neither secrets nor much may stand: bytes and records appear as their size in any
+// case, and once `most` bytes are written, texts as their size ("(300 bytes)") and what is left of an array
+// as its count ("(12 more)"). It stays JSON, and passes `most` by little: what a started element still has.
+int message_json_brief(const struct message_type *type, int16_t version, const void *message, size_t most,
+                       struct buffer *out);
+
+// Appends one text as JSON; null for a null view.
+void message_json_text(struct buffer *out, struct str s);
+
 #endif

@@ -5,9 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void json_struct(struct buffer *out, const struct wire_struct *w, const uint8_t *in);
+struct printer {
+    struct buffer *out;
+    bool brief; // bytes and records only by their size
+    size_t end; // what reaches beyond it in `out` is left out
+};
 
-static void json_string(struct buffer *out, struct str s)
+static void json_struct(const struct printer *p, const struct wire_struct *w, const uint8_t *in);
+
+void message_json_text(struct buffer *out, struct str s)
 {
     if (!s.data) {
         buffer_text(out, "null");
@@ -74,10 +80,27 @@ static void json_uuid(struct buffer *out, const struct uuid *id)
     buffer_printf(out, "\"%s\"", text);
 }
 
-static void json_value(struct buffer *out, const struct field_info *f, const struct wire_field *w,
+static void json_limited_text(const struct printer *p, struct str s)
+{
+    if (s.data && (s.size > p->end || p->out->size > p->end - s.size))
+        buffer_printf(p->out, "\"(%zu bytes)\"", s.size);
+    else
+        message_json_text(p->out, s);
+}
+
+static void json_bytes(const struct printer *p, struct bytes b)
+{
+    if (p->brief && b.data)
+        buffer_printf(p->out, "%zu", b.size);
+    else
+        json_base64(p->out, b);
+}
+
+static void json_value(const struct printer *p, const struct field_info *f, const struct wire_field *w,
                        const uint8_t *in)
 {
     const void *value = in;
+    struct buffer *out = p->out;
     switch ((enum field_type)f->type) {
     case FIELD_BOOL:
         buffer_text(out, *(const bool *)value ? "true" : "false");
@@ -107,66 +130,71 @@ static void json_value(struct buffer *out, const struct field_info *f, const str
         json_uuid(out, value);
         break;
     case FIELD_STRING:
-        json_string(out, *(const struct str *)value);
+        json_limited_text(p, *(const struct str *)value);
         break;
     case FIELD_BYTES:
-        json_base64(out, *(const struct bytes *)value);
+        json_bytes(p, *(const struct bytes *)value);
         break;
     case FIELD_RECORDS:
-        json_base64(out, (struct bytes){((const struct records *)value)->data,
-                                        ((const struct records *)value)->size});
+        json_bytes(
+            p, (struct bytes){((const struct records *)value)->data, ((const struct records *)value)->size});
         break;
     case FIELD_STRUCT:
-        json_struct(out, &codec_wire_structs[w->wire], value);
+        json_struct(p, &codec_wire_structs[w->wire], value);
         break;
     }
 }
 
-static void json_array(struct buffer *out, const struct field_info *f, const struct wire_field *w,
+static void json_array(const struct printer *p, const struct field_info *f, const struct wire_field *w,
                        const uint8_t *in)
 {
     const uint8_t *element = *(const uint8_t *const *)(const void *)in;
     int32_t count = *array_count(in);
     if (count < 0) {
-        buffer_text(out, "null");
+        buffer_text(p->out, "null");
         return;
     }
-    buffer_byte(out, '[');
+    buffer_byte(p->out, '[');
     for (int32_t i = 0; i < count; i++, element += w->element_bytes) {
         if (i)
-            buffer_byte(out, ',');
-        json_value(out, f, w, element);
+            buffer_byte(p->out, ',');
+        if (p->out->size > p->end) {
+            buffer_printf(p->out, "\"(%" PRId32 " more)\"", count - i);
+            break;
+        }
+        json_value(p, f, w, element);
     }
-    buffer_byte(out, ']');
+    buffer_byte(p->out, ']');
 }
 
-static void json_field(struct buffer *out, const struct wire_field *w, const uint8_t *in)
+static void json_field(const struct printer *p, const struct wire_field *w, const uint8_t *in)
 {
     const struct field_info *f = &codec_fields[w->field];
     const char *name = codec_names + f->name;
     const struct records *r = (const void *)in;
     if (f->type == FIELD_RECORDS && r->external) {
-        buffer_printf(out, "\"%sSizeInBytes\":%zu", name, r->size);
+        buffer_printf(p->out, "\"%sSizeInBytes\":%zu", name, r->size);
         return;
     }
-    buffer_printf(out, "\"%s\":", name);
+    bool is_size = p->brief && (f->type == FIELD_BYTES || f->type == FIELD_RECORDS);
+    buffer_printf(p->out, is_size ? "\"%sSizeInBytes\":" : "\"%s\":", name);
     if (f->array)
-        json_array(out, f, w, in);
+        json_array(p, f, w, in);
     else if (!f->pointer)
-        json_value(out, f, w, in);
+        json_value(p, f, w, in);
     else if (*(const uint8_t *const *)(const void *)in)
-        json_value(out, f, w, *(const uint8_t *const *)(const void *)in);
+        json_value(p, f, w, *(const uint8_t *const *)(const void *)in);
     else
-        buffer_text(out, "null");
+        buffer_text(p->out, "null");
 }
 
 // In the order of the schema, tagged fields among the others, as Kafka prints them.
-static void json_struct(struct buffer *out, const struct wire_struct *w, const uint8_t *in)
+static void json_struct(const struct printer *p, const struct wire_struct *w, const uint8_t *in)
 {
     const struct struct_info *info = &codec_structs[w->info];
     const struct wire_field *plain = &codec_wire_fields[w->first], *tagged = plain + w->fields;
     const char *separator = "";
-    buffer_byte(out, '{');
+    buffer_byte(p->out, '{');
     for (uint16_t i = info->first_field; i < info->first_field + info->fields; i++) {
         const struct wire_field *f = NULL;
         if (plain < tagged && plain->field == i)
@@ -176,17 +204,30 @@ static void json_struct(struct buffer *out, const struct wire_struct *w, const u
                 f = &tagged[k];
         if (!f)
             continue;
-        buffer_text(out, separator);
-        json_field(out, f, in + f->offset);
+        buffer_text(p->out, separator);
+        json_field(p, f, in + f->offset);
         separator = ",";
     }
-    buffer_byte(out, '}');
+    buffer_byte(p->out, '}');
+}
+
+static int print(const struct message_type *type, int16_t version, const void *message,
+                 const struct printer *p)
+{
+    if (!message_has_version(type, version))
+        return ERR_UNSUPPORTED;
+    json_struct(p, wire_of(type, version), message);
+    return p->out->failed ? ERR_NOMEM : 0;
 }
 
 int message_json(const struct message_type *type, int16_t version, const void *message, struct buffer *out)
 {
-    if (!message_has_version(type, version))
-        return ERR_UNSUPPORTED;
-    json_struct(out, wire_of(type, version), message);
-    return out->failed ? ERR_NOMEM : 0;
+    return print(type, version, message, &(struct printer){.out = out, .end = SIZE_MAX});
+}
+
+int message_json_brief(const struct message_type *type, int16_t version, const void *message, size_t most,
+                       struct buffer *out)
+{
+    return print(type, version, message,
+                 &(struct printer){.out = out, .brief = true, .end = out->size + most});
 }

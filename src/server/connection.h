@@ -199,6 +199,7 @@ void reactors_connection_gone(struct reactors *group, const struct listener *lis
                               const struct socket_peer *peer);
 struct workers *reactors_readahead(const struct reactors *group);
 struct workers *reactors_workers(const struct reactors *group);
+struct request_lines *reactors_request_lines(struct reactors *group);
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits
 void reactors_uncharge_input(struct reactors *group, size_t bytes);
 // reactor.c

@@ -7,6 +7,7 @@
 #include "protocol/messages.h"
 #include "server/connection.h"
 #include "server/offload.h"
+#include "server/request_log.h"
 #include "server/throttle.h"
 
 #define API_VERSIONS_KEY 18
@@ -93,6 +94,8 @@ static int decode(struct request *request, struct bytes frame, size_t most_bytes
         err = decode_body(request, api, (struct bytes){frame.data + used, frame.size - used}, &why->error);
     }
     request->arena.limit_bytes = 0;
+    if (!err && request_log_is_on() && !request->is_own)
+        request_log_begin(request);
     return why->code = err;
 }
 
@@ -171,6 +174,8 @@ void dispatch_handle(struct request *request)
     else
         request->api->handle(request);
     throttle_pause(request);
+    if (request->log)
+        request_log_handled(request);
 }
 
 void dispatch_frame(struct connection *c, struct bytes frame)

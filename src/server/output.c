@@ -11,6 +11,7 @@
 #include "base/logger.h"
 #include "os/file.h"
 #include "protocol/api.h"
+#include "server/request_log.h"
 
 #define OUTPUT_PARTS_PER_CALL 32
 #define OUTPUT_COPY_BYTES     (64 * 1024)
@@ -141,6 +142,8 @@ static void retire(struct connection *c)
         c->response_bytes -= request->response_bytes;
         if (request->response_bytes)
             counter_add(&c->state->counters.responses, 1);
+        if (request->log)
+            request_log_sent(request);
         request_free(c->state, request);
     }
 }

@@ -63,7 +63,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
     group->workers =
         workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
-    if (!err && (!group->readahead || !group->workers))
+    if (!err && (!group->readahead || !group->workers || request_lines_init(&group->lines)))
         err = ERR_NOMEM;
     while (!err && group->made < config->count)
         err = reactors_add(group);
@@ -123,6 +123,7 @@ void reactors_free(struct reactors *group)
         workers_free(group->readahead);
     if (group->workers)
         workers_free(group->workers);
+    request_lines_free(&group->lines);
     for (unsigned i = 0; i < group->made; i++) {
         reactor_free(group->states[i]);
         free(group->states[i]);
@@ -255,6 +256,11 @@ struct api_table *reactors_apis(const struct reactors *group)
 struct workers *reactors_readahead(const struct reactors *group)
 {
     return group->readahead;
+}
+
+struct request_lines *reactors_request_lines(struct reactors *group)
+{
+    return &group->lines;
 }
 
 struct workers *reactors_workers(const struct reactors *group)

@@ -7,6 +7,7 @@
 #include "server/connection.h"
 #include "server/connection_rates.h"
 #include "server/quota.h"
+#include "server/request_log.h"
 
 #include <semaphore.h>
 
@@ -34,6 +35,7 @@ struct reactors {
     struct list accepting; // acceptors that serve; the first reactor's own
     unsigned next_reactor; // the acceptors' own
     struct workers *readahead, *workers;
+    struct request_lines lines;
     int spare_fd; // for when no descriptor is left
     struct connection_quota quota;
     struct connection_rates rates;

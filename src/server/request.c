@@ -10,6 +10,7 @@
 #include "replication/partition.h"
 #include "server/connection.h"
 #include "server/offload.h"
+#include "server/request_log.h"
 #include "server/throttle.h"
 
 struct request *request_new(struct connection *c)
@@ -54,6 +55,8 @@ void request_free(struct reactor_state *state, struct request *request)
 {
     if (request->is_counted)
         counter_add(&state->counters.in_flight, (uint64_t)-1);
+    if (request->log)
+        request_log_drop(request);
     drop_input(request);
     if (state->free_request_count < REQUESTS_KEPT) {
         arena_reset(&request->arena);
@@ -112,6 +115,8 @@ static void finish(struct request *request)
 
 void request_encode(struct request *request, const void *response)
 {
+    if (request->log)
+        request_log_response(request, response);
     request->encoded = true;
     request->encode_error = output_encode(request, response);
 }

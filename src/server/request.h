@@ -74,9 +74,10 @@ struct request {
     // The connection's own from here on.
     int64_t started_us, used_us; // while a handler is measured; before that
     bool time_charged;
-    bool is_own;      // this process asked
-    bool is_counted;  // among those in flight
-    struct list node; // in the connection's requests, in order of arrival
+    bool is_own;             // this process asked
+    bool is_counted;         // among those in flight
+    struct request_log *log; // NULL: it is not logged
+    struct list node;        // in the connection's requests, in order of arrival
     struct input *input;
     struct chunk *chunks, *last_chunk; // of the response, still to be sent
     bool encoded;                      // request_encode was called, and came to:

@@ -1,5 +1,6 @@
 """Settings by Apache Kafka's kafka-configs and by librdkafka's admin client."""
 
+import json
 import re
 
 import pytest
@@ -85,7 +86,14 @@ def test_loggers(broker):
     who = ("--entity-type", "broker-loggers", "--entity-name", "1")
     assert "root=INFO" in configs(broker, "--describe", *who)
     configs(broker, "--alter", *who, "--add-config", "root=WARN")
-    assert "root=WARN" in configs(broker, "--describe", *who)
+    configs(broker, "--alter", *who, "--add-config", "kafka.request.logger=DEBUG")
+    levels = shown(configs(broker, "--describe", *who))
+    assert (levels["root"], levels["kafka.request.logger"]) == ("WARN", "DEBUG")
+    configs(broker, "--alter", *who, "--delete-config", "kafka.request.logger")
+    assert shown(configs(broker, "--describe", *who))["kafka.request.logger"] == "WARN"
+    line = next(line for line in broker.log_text().splitlines() if '"requestApiKeyName":"DESCRIBE_CONFIGS"' in line)
+    logged, _ = json.JSONDecoder().raw_decode(line.partition("Completed request:")[2])
+    assert logged["request"]["resources"][0]["resourceType"] == 8 and logged["clientInformation"]["softwareName"] == "apache-kafka-java"
     with pytest.raises(AssertionError, match="Invalid broker logger"):
         configs(broker, "--alter", *who, "--add-config", "no.such.logger=WARN")
 

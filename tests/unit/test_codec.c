@@ -324,6 +324,45 @@ static void external_records_are_left_to_the_caller(void **state)
     arena_free(&arena);
 }
 
+static void check_brief(const struct message_type *type, const void *message, size_t most, const char *wanted)
+{
+    struct buffer json = BUFFER_INIT;
+    buffer_text(&json, ">"); // what stands there counts for nothing
+    assert_int_equal(message_json_brief(type, type->max_version, message, most, &json), 0);
+    buffer_byte(&json, 0);
+    assert_string_equal((const char *)json.data, wanted);
+    buffer_free(&json);
+}
+
+static void json_of_a_log_is_brief_and_without_secrets(void **state)
+{
+    (void)state;
+    struct alter_user_scram_credentials_request_scram_credential_upsertion up = {
+        .name = STR("ann"),
+        .mechanism = 1,
+        .iterations = 4096,
+        .salt = {(const uint8_t *)"abc", 3},
+        .salted_password = {(const uint8_t *)"secret", 6}};
+    struct alter_user_scram_credentials_request scram = alter_user_scram_credentials_request_default;
+    scram.upsertions = &up;
+    scram.upsertions_count = 1;
+    check_brief(&alter_user_scram_credentials_request_type, &scram, 1000,
+                ">{\"deletions\":[],\"upsertions\":[{\"name\":\"ann\",\"mechanism\":1,\"iterations\":4096,"
+                "\"saltSizeInBytes\":3,\"saltedPasswordSizeInBytes\":6}]}");
+
+    static struct str names[] = {STR("one"), STR("a name that does not fit"), STR("three"), STR("four")};
+    struct describe_groups_request groups = describe_groups_request_default;
+    groups.groups = names;
+    groups.groups_count = 4;
+    check_brief(&describe_groups_request_type, &groups, 1000,
+                ">{\"groups\":[\"one\",\"a name that does not fit\",\"three\",\"four\"],"
+                "\"includeAuthorizedOperations\":false}");
+    check_brief(&describe_groups_request_type, &groups, 29,
+                ">{\"groups\":[\"one\",\"(24 bytes)\",\"(2 more)\"],\"includeAuthorizedOperations\":false}");
+    check_brief(&describe_groups_request_type, &groups, 0,
+                ">{\"groups\":[\"(4 more)\"],\"includeAuthorizedOperations\":false}");
+}
+
 static void json_is_kafkas(void **state)
 {
     (void)state;
@@ -470,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_null_that_is_no_default),
         cmocka_unit_test(external_records_are_left_to_the_caller),
         cmocka_unit_test(json_is_kafkas),
+        cmocka_unit_test(json_of_a_log_is_brief_and_without_secrets),
         cmocka_unit_test(transaction_log_value_0),
         cmocka_unit_test(memory_factor_holds),
         cmocka_unit_test(types_are_found),

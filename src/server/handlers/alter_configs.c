@@ -118,7 +118,7 @@ static bool names_this_node(const struct alteration *a, struct part *p, const ch
     return false;
 }
 
-// --- loggers: there is one, Kafka's "root" ---
+// --- loggers: their levels last until the broker ends ---
 
 static bool level_of(struct str name, enum log_level *level)
 {
@@ -137,10 +137,13 @@ static int check_logger(struct alteration *a, struct part *p, const struct chang
                     append ? "APPEND" : "SUBTRACT");
     if (c->operation != CONFIG_SET && c->operation != CONFIG_DELETE)
         return fail(p, E_UNKNOWN_SERVER_ERROR, STR_NULL);
-    if (!str_is(c->name, "root"))
+    const struct logger *logger = logger_find(c->name);
+    if (!logger)
         return FAIL(a, p, E_INVALID_CONFIG, "Logger %.*s does not exist!", STR_ARG(c->name));
     if (c->operation == CONFIG_DELETE)
-        return fail(p, E_INVALID_REQUEST, STR("Removing the log level of the root logger is not allowed"));
+        return logger == logger_at(0) ? fail(p, E_INVALID_REQUEST,
+                                             STR("Removing the log level of the root logger is not allowed"))
+                                      : 0;
     if (!level_of(c->value, &level))
         return FAIL(a, p, E_INVALID_CONFIG,
                     "Cannot set the log level of %.*s to %.*s as it is not a supported log level. Valid log "
@@ -160,11 +163,13 @@ static int alter_loggers(struct alteration *a, struct part *p)
         if (check_logger(a, p, &p->changes[i]))
             return 1;
     for (int32_t i = 0; i < p->count && !a->validate_only; i++) {
+        const struct change *c = &p->changes[i];
+        struct logger *logger = logger_find(c->name);
         enum log_level level;
-        if (level_of(p->changes[i].value, &level)) {
-            logger_set_level(level);
-            log_info("config", "the log level is %s now", logger_level_name(level));
-        }
+        bool set = c->operation == CONFIG_SET && level_of(c->value, &level);
+        logger_set(logger, set ? (int)level : LOGGER_INHERITS);
+        log_info("config", "the log level of %s is %s now", logger->name,
+                 logger_level_name(logger_level(logger)));
     }
     return fail(p, E_NONE, STR_NULL);
 }

@@ -132,7 +132,6 @@ static int describe_broker(struct describing *d)
     return is_this_broker(d, " or empty string,", &err) ? describe(d, SETTING_BROKER, false) : err;
 }
 
-// There is one logger here, Kafka's "root".
 static int describe_logger(struct describing *d)
 {
     int err;
@@ -140,19 +139,25 @@ static int describe_logger(struct describing *d)
         return answer_error(d, E_INVALID_REQUEST, STR("Broker id must not be empty"));
     if (!is_this_broker(d, "", &err))
         return err;
-    bool wanted = d->query->configuration_keys_count <= 0;
-    for (int32_t i = 0; i < d->query->configuration_keys_count; i++)
-        wanted |= str_is(d->query->configuration_keys[i], "root");
-    if (!wanted)
-        return 0;
-    struct resource_entry *root = resource_entry_new(&d->request->arena, 1);
-    if (!root)
+    int32_t all = 0;
+    while (logger_at((size_t)all))
+        all++;
+    d->out->configs = resource_entry_new(&d->request->arena, all);
+    if (!d->out->configs)
         return ERR_NOMEM;
-    root->name = STR("root");
-    root->value = str_from(logger_level_name(logger_level()));
-    root->config_source = CONFIG_SOURCE_LOGGER;
-    d->out->configs = root;
-    d->out->configs_count = 1;
+    for (int32_t i = 0; i < all; i++) {
+        const struct logger *logger = logger_at((size_t)i);
+        struct resource_entry *entry = &d->out->configs[d->out->configs_count];
+        bool wanted = d->query->configuration_keys_count <= 0;
+        for (int32_t k = 0; k < d->query->configuration_keys_count; k++)
+            wanted |= str_is(d->query->configuration_keys[k], logger->name);
+        if (!wanted)
+            continue;
+        entry->name = str_from(logger->name);
+        entry->value = str_from(logger_level_name(logger_level(logger)));
+        entry->config_source = CONFIG_SOURCE_LOGGER;
+        d->out->configs_count++;
+    }
     return 0;
 }
 

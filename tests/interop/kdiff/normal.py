@@ -37,6 +37,7 @@ OURS_ALONE = "http.listeners"  # a setting that Kafka has not
 BATCHED_BY_TIME = ("__consumer_offsets", "__transaction_state")
 LOG_APPEND_TIME, CONTROL = 0x08, 0x20  # of a batch's attributes
 BROKER_LOGGER = 8  # a resource whose other settings are the names of a broker's own classes, and levels
+REQUEST_LOGGER = "kafka.request.logger"
 
 
 def without_brokers_time(batch):
@@ -66,7 +67,8 @@ class Normal:
             if obj.get("Name") in BATCHED_BY_TIME and isinstance(obj.get("Partitions"), list):
                 obj = {**obj, "Partitions": [without_size(partition) for partition in obj["Partitions"]]}
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
-                obj = {**obj, "Configs": [{"Name": c["Name"]} for c in obj["Configs"] if c["Name"] == "root"]}
+                level = {"root": {"Name": "root"}}  # at first each broker's own
+                obj = {**obj, "Configs": [level.get(c["Name"], c) for c in obj["Configs"] if c["Name"] in ("root", REQUEST_LOGGER)]}
             if obj.get("Configs"):
                 obj = {**obj, "Configs": [c for c in obj["Configs"] if c["Name"] != OURS_ALONE]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}

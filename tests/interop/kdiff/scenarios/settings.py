@@ -4,6 +4,7 @@ from harness.batch import batch
 from interop.kdiff.scenarios.parts import config, produce, topic
 
 SET, DELETE, APPEND, SUBTRACT, UNKNOWN = 0, 1, 2, 3, 9
+REQUESTS = "kafka.request.logger"
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 
 
@@ -404,6 +405,15 @@ def alter_loggers(step, version, prefix):
         alter(step, version, change(LOGGER, name, ("root", SET, "INFO")))
     alter(step, version, change(LOGGER, "1", ("root", SET, "WARN")), validate=True)
     describe(step, LOGGER, "1", ["root"])
+    for operation, value in ((SET, "ERROR"), (SET, "loud"), (SET, None), (APPEND, "INFO"), (UNKNOWN, "INFO"), (DELETE, None), (DELETE, "x"), (SET, "WARN")):
+        alter(step, version, change(LOGGER, "1", (REQUESTS, operation, value)))
+        describe(step, LOGGER, "1", [REQUESTS], versions=(4,))
+    alter(step, version, change(LOGGER, "1", (REQUESTS, SET, "FATAL")), validate=True)
+    alter(step, version, change(LOGGER, "1", (REQUESTS, SET, "ERROR"), ("no.such.logger", SET, "INFO")))
+    alter(step, version, change(LOGGER, "1", (REQUESTS, SET, "ERROR"), (REQUESTS, SET, "INFO")))
+    describe(step, LOGGER, "1", ["root", REQUESTS, "no.such.logger"])
+    describe(step, LOGGER, "1")
+    alter(step, version, change(LOGGER, "1", (REQUESTS, SET, "WARN"), ("root", SET, "INFO")))
 
 
 def list_resources(step, version, prefix):
