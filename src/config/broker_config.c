@@ -295,8 +295,6 @@ static void load_logs(struct broker_config *c)
     c->log_initial_task_delay_ms = long_of(c, "log.initial.task.delay.ms");
     c->log_flush_scheduler_interval_ms = long_of(c, "log.flush.scheduler.interval.ms");
     c->log_flush_offset_checkpoint_interval_ms = int_of(c, "log.flush.offset.checkpoint.interval.ms");
-    c->log_flush_start_offset_checkpoint_interval_ms =
-        int_of(c, "log.flush.start.offset.checkpoint.interval.ms");
     c->high_watermark_checkpoint_interval_ms = long_of(c, "replica.high.watermark.checkpoint.interval.ms");
     c->producer_id_expiration_ms = int_of(c, "producer.id.expiration.ms");
     c->verify_transactions = bool_of(c, "transaction.partition.verification.enable");

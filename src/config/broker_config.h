@@ -90,7 +90,7 @@ struct broker_config {
     // Logs: the broker's own timers. Topic defaults are in topic_config.h.
     int64_t log_retention_check_interval_ms, log_initial_task_delay_ms;
     int64_t log_flush_scheduler_interval_ms;
-    int32_t log_flush_offset_checkpoint_interval_ms, log_flush_start_offset_checkpoint_interval_ms;
+    int32_t log_flush_offset_checkpoint_interval_ms;
     int64_t high_watermark_checkpoint_interval_ms;
     int32_t producer_id_expiration_ms;
     int32_t producer_id_expiration_check_interval_ms;

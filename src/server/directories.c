@@ -37,7 +37,7 @@ static int open_one(struct directories *d, const char *setting, struct str path,
     int rc = ERR_NOT_FOUND;
     snprintf(text, sizeof text, "%.*s", STR_ARG(path));
     if (formatted && !file_exists(text))
-        snprintf(why, sizeof why, "the log directory %s does not exist", text);
+        snprintf(why, sizeof why, "the log directory %.400s does not exist", text);
     else
         rc = log_dir_open(text, &d->all[d->count], why, sizeof why);
     if (rc)

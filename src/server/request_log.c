@@ -31,6 +31,7 @@ struct line {
     struct job job;
     struct request_lines *lines;
     struct buffer text;
+    unsigned gap; // so many were left out before it, and it says so
 };
 
 int request_lines_init(struct request_lines *lines)
@@ -127,8 +128,9 @@ void request_log_begin(struct request *r)
     if (!log)
         return;
     struct buffer *out = &log->json;
-    buffer_printf(out, "{\"isForwarded\":false,\"requestHeader\":{\"requestApiKey\":%d,\"requestApiVersion\":%d,"
-                       "\"correlationId\":%" PRId32 ",",
+    buffer_printf(out,
+                  "{\"isForwarded\":false,\"requestHeader\":{\"requestApiKey\":%d,\"requestApiVersion\":%d,"
+                  "\"correlationId\":%" PRId32 ",",
                   api->key, r->version, r->correlation_id);
     add_text(out, "clientId", r->client_id);
     buffer_text(out, ",\"requestApiKeyName\":\"");
@@ -151,7 +153,8 @@ void request_log_response(struct request *r, const void *response)
     struct request_log *log = r->log;
     log->answered_us = clock_monotonic_us();
     buffer_text(&log->json, ",\"response\":");
-    message_json_brief(api_find(r->api->api_key)->response, r->version, response, REQUEST_LOG_MESSAGE_BYTES, &log->json);
+    message_json_brief(api_find(r->api->api_key)->response, r->version, response, REQUEST_LOG_MESSAGE_BYTES,
+                       &log->json);
 }
 
 static void finish(struct request *r, struct buffer *out)
@@ -197,22 +200,25 @@ static void hand_over(struct request_lines *lines, struct line *line)
     size_t waiting = atomic_fetch_add(&lines->waiting_bytes, size) + size;
     line->lines = lines;
     line->job.run = write_line;
-    if (!line->text.failed && waiting <= REQUEST_LOG_WAITING_BYTES && workers_submit(lines->writer, &line->job))
+    if (!line->text.failed && waiting <= REQUEST_LOG_WAITING_BYTES &&
+        workers_submit(lines->writer, &line->job))
         return;
     atomic_fetch_sub(&lines->waiting_bytes, size);
-    atomic_fetch_add(&lines->left_out, 1);
+    atomic_fetch_add(&lines->left_out, line->gap + 1);
     buffer_free(&line->text);
     free(line);
 }
 
 // In front of the next line that has room, so that nobody takes the log for complete.
-static void tell_of_gap(struct request_lines *lines, struct buffer *out)
+static void tell_of_gap(struct request_lines *lines, struct line *line)
 {
-    unsigned left_out = atomic_load(&lines->waiting_bytes) < REQUEST_LOG_WAITING_BYTES / 2 ? atomic_exchange(&lines->left_out, 0) : 0;
-    if (!left_out)
+    if (!atomic_load(&lines->left_out) ||
+        atomic_load(&lines->waiting_bytes) >= REQUEST_LOG_WAITING_BYTES / 2 ||
+        !(line->gap = atomic_exchange(&lines->left_out, 0)))
         return;
-    logger_begin(out, &logger_requests, LOG_LEVEL_WARN);
-    buffer_printf(out, "%u requests are left out here: the log is written too slowly for them\n", left_out);
+    logger_begin(&line->text, &logger_requests, LOG_LEVEL_WARN);
+    buffer_printf(&line->text, "%u requests are left out here: the log is written too slowly for them\n",
+                  line->gap);
 }
 
 void request_log_sent(struct request *r)
@@ -220,7 +226,7 @@ void request_log_sent(struct request *r)
     struct request_lines *lines = reactors_request_lines(r->reactor->group);
     struct line *line = calloc(1, sizeof *line);
     if (line) {
-        tell_of_gap(lines, &line->text);
+        tell_of_gap(lines, line);
         finish(r, &r->log->json);
         logger_begin(&line->text, &logger_requests, LOG_LEVEL_DEBUG);
         buffer_text(&line->text, "Completed request:");

@@ -1,6 +1,7 @@
 // A line for each request, in Kafka's words, while the logger kafka.request.logger wants it (DEBUG):
 //
-//   ... DEBUG kafka.request.logger: Completed request:{"isForwarded":false,"requestHeader":{...},"request":{...},
+//   ... DEBUG kafka.request.logger: Completed
+//   request:{"isForwarded":false,"requestHeader":{...},"request":{...},
 //   "response":{...},"connection":"127.0.0.1:40312","totalTimeMs":0.182,"localTimeMs":0.151,"remoteTimeMs":0.000,
 //   "throttleTimeMs":0,"sendTimeMs":0.031,"securityProtocol":"PLAINTEXT","principal":...,"listener":...,
 //   "clientInformation":{...}}

@@ -17,16 +17,15 @@ struct log_manager;
 struct log_manager_params {
     struct log_dir *const *dirs; // opened and locked; log_manager_close closes them
     size_t dir_count;
-    size_t open_files_max;          // bound of open segment files that nobody has pinned; 0: 128
-    int load_threads;               // a directory; num.recovery.threads.per.data.dir; 0: 2
-    int64_t flush_check_ms;         // log.flush.scheduler.interval.ms
-    int64_t recovery_checkpoint_ms; // log.flush.offset.checkpoint.interval.ms
-    int64_t start_checkpoint_ms;    // log.flush.start.offset.checkpoint.interval.ms
-    int64_t retention_check_ms;     // log.retention.check.interval.ms
-    int64_t retention_first_ms;     // log.initial.task.delay.ms: the first time, where that is sooner
-    int64_t producer_check_ms;      // producer.id.expiration.check.interval.ms
-    int64_t background_flush_ms;    // data that lies unflushed for longer is flushed so that a crash scan is
-                                    // short; 0: 60 s
+    size_t open_files_max;  // bound of open segment files that nobody has pinned; 0: 128
+    int load_threads;       // a directory; num.recovery.threads.per.data.dir; 0: 2
+    int64_t flush_check_ms; // log.flush.scheduler.interval.ms
+    int64_t checkpoint_ms;  // log.flush.offset.checkpoint.interval.ms; at most 5 s pass, however large it is
+    int64_t retention_check_ms;  // log.retention.check.interval.ms
+    int64_t retention_first_ms;  // log.initial.task.delay.ms: the first time, where that is sooner
+    int64_t producer_check_ms;   // producer.id.expiration.check.interval.ms
+    int64_t background_flush_ms; // data that lies unflushed for longer is flushed so that a crash scan is
+                                 // short; 0: 60 s
     struct log_cleaner_config cleaner; // at start
     const char *const
         *skip; // directory names that belong to others ("__cluster_metadata-0"); NULL-terminated

@@ -11,12 +11,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define TICK_MS                 1000
-#define FLOOD_CHECK_MS          100
-#define SLOW_FLUSH_US           500000
-#define BACKGROUND_FLUSH_MS     60000
-#define WATERMARK_CHECKPOINT_MS 5000
-#define REAPED_AT_ONCE          64 // files, between two looks at the stop
+#define TICK_MS             1000
+#define FLOOD_CHECK_MS      100
+#define SLOW_FLUSH_US       500000
+#define BACKGROUND_FLUSH_MS 60000
+#define CHECKPOINT_MS       5000
+#define REAPED_AT_ONCE      64 // files, between two looks at the stop
 
 // Waits until something is wanted, the stop, or the time. Returns false at the stop.
 static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_queue)
@@ -149,8 +149,11 @@ static void flusher(void *arg)
     int64_t period = m->params.flush_check_ms > 0 && m->params.flush_check_ms < TICK_MS
                          ? m->params.flush_check_ms
                          : TICK_MS;
+    int64_t checkpoint_ms = m->params.checkpoint_ms > 0 && m->params.checkpoint_ms < CHECKPOINT_MS
+                                ? m->params.checkpoint_ms
+                                : CHECKPOINT_MS;
     int64_t next_round = clock_monotonic_ms() + period,
-            next_checkpoint = clock_monotonic_ms() + WATERMARK_CHECKPOINT_MS;
+            next_checkpoint = clock_monotonic_ms() + checkpoint_ms;
     for (;;) {
         int64_t now = clock_monotonic_ms();
         if (!wait_for_work(m, next_round > now ? next_round - now : 0, true))
@@ -164,7 +167,7 @@ static void flusher(void *arg)
         log_manager_walk(m, flush_if_due, &r);
         if (now >= next_checkpoint) {
             (void)log_manager_checkpoint(m);
-            next_checkpoint = now + WATERMARK_CHECKPOINT_MS;
+            next_checkpoint = now + checkpoint_ms;
         }
         next_round = now + period;
     }

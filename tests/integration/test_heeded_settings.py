@@ -1,5 +1,7 @@
 """Settings of the broker that are read at its start, each by what would not happen without it."""
 
+import time
+
 import pytest
 
 from harness import crash
@@ -11,7 +13,8 @@ from harness.wire import Connection
 
 SETTINGS = {
     "max.request.partition.size.limit": "3",
-    "log.flush.start.offset.checkpoint.interval.ms": "200",
+    "log.flush.offset.checkpoint.interval.ms": "100",
+    "log.flush.scheduler.interval.ms": "100",
     "controller.quota.window.num": "2",
     "controller.quota.window.size.seconds": "1000",
 }
@@ -32,14 +35,28 @@ def test_max_request_partition_size_limit(broker):
     assert (answer["NextCursor"]["TopicName"], answer["NextCursor"]["PartitionIndex"]) == ("wide", 3)
 
 
-def test_log_flush_start_offset_checkpoint_interval_ms(broker):
-    """By default it would be written after a minute."""
+def test_log_flush_offset_checkpoint_interval_ms(broker):
+    """A recovery point that is written follows each batch; by default it is after up to five seconds, twenty times."""
+    create_topic(broker, "flushed", flush_messages="1")
+    checkpoint, end = broker.data / "recovery-point-offset-checkpoint", 0
+
+    def follows():
+        return checkpoint.exists() and f"flushed 0 {end}" in checkpoint.read_text().splitlines()
+
+    deadline = time.monotonic() + 80
+    with connect(broker) as connection:
+        for end in range(1, 21):
+            assert error(produce(connection, "flushed", batch([(None, b"v")], ts=now_ms()))) == 0
+            wait_until(follows, deadline - time.monotonic(), f"the recovery point {end} to be written")
+
+
+def test_log_start_offsets_are_written_before_they_are_told(broker):
+    """So log.flush.start.offset.checkpoint.interval.ms has no effect."""
     create_topic(broker, "begun")
     with connect(broker) as connection:
         assert error(produce(connection, "begun", batch([(None, b"v")] * 5, ts=now_ms()))) == 0
         assert delete_records(connection, "begun", (0, 3)) == {0: (0, 3)}
-    checkpoint = broker.data / "log-start-offset-checkpoint"
-    wait_until(lambda: checkpoint.exists() and "begun 0 3" in checkpoint.read_text().splitlines(), 30, "the start to be written")
+    assert "begun 0 3" in (broker.data / "log-start-offset-checkpoint").read_text().splitlines()
 
 
 def test_controller_quota_window(broker):

@@ -44,7 +44,8 @@ static json_t *parse(const char *line)
 
 static const char *member(const json_t *object, const char *first, const char *second)
 {
-    return json_string_value(json_object_get(second ? json_object_get(object, first) : object, second ? second : first));
+    return json_string_value(
+        json_object_get(second ? json_object_get(object, first) : object, second ? second : first));
 }
 
 static json_int_t number(const json_t *object, const char *first, const char *second)
@@ -129,7 +130,8 @@ static void what_is_never_answered_is_not_logged(void **state)
     stop();
 }
 
-// The log is a pipe that nobody reads: requests are served all the same, and later a line says what is missing.
+// The log is a pipe that nobody reads: requests are served all the same, and later a line says what is
+// missing.
 static void nobody_waits_for_the_log(void **state)
 {
     (void)state;
