@@ -36,7 +36,8 @@ static inline bool request_log_is_on(void)
     return logger_wants(&logger_requests, LOG_LEVEL_DEBUG);
 }
 
-// A request is decoded, by whichever thread, and about to be handled; sets request->log, NULL where there is no memory.
+// A request is decoded, by whichever thread, and about to be handled; sets request->log, NULL where there is
+// no memory.
 void request_log_begin(struct request *request);
 // From here on with request->log set. The handler has returned.
 void request_log_handled(struct request *request);
