@@ -507,12 +507,17 @@ static void test_classic_errors(void **state)
     assert_int_equal(heartbeat(Y, 1), E_UNKNOWN_MEMBER_ID);
 }
 
-// A consumer group that is empty makes way for a classic one.
+// A consumer group that is empty makes way for a classic one, but not for who claims to be a member already.
 static void test_empty_group_makes_way(void **state)
 {
     (void)state;
     assert_int_equal(beat("z", 0, ""), 2);
     assert_int_equal(beat("z", -1, NULL), -1);
+    struct asked *stranger = ask_join("nobody", "");
+    assert_int_equal(((const struct join_group_response *)stranger->request.response)->error_code,
+                     E_UNKNOWN_MEMBER_ID);
+    asked_free(stranger);
+    assert_type("Empty", 3, 0);
     struct asked *x = ask_join("", "");
     shard_advance(&f, 6000);
     assert_int_equal(generation(x), 1);

@@ -272,10 +272,15 @@ void settle_created(struct turn *t, int16_t error)
     group_remove(g);
 }
 
-// A consumer group that has members takes in one of the classic protocol; an empty one makes way.
+// A consumer group that has members takes in one of the classic protocol; an empty one makes way for who is
+// new.
 static void join_consumers(struct turn *t, struct group *g, struct coordinator_request *r,
                            const struct join_group_request *q)
 {
+    if (group_is_empty(g) && q->member_id.size > 0) {
+        answer_error(t, r, E_UNKNOWN_MEMBER_ID, q->member_id);
+        return;
+    }
     if (group_is_empty(g)) {
         write_consumer_group_tombstones(t, g);
         t->groups->then = THEN_AGAIN;

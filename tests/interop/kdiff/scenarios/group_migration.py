@@ -98,7 +98,9 @@ def leaves(step, version, prefix):
     step("ConsumerGroupHeartbeat", version, beat(group, "z", None), keep="z")
     look(step, group)
     step("ConsumerGroupHeartbeat", version, beat(group, "z", -1))
-    # An empty group of either protocol makes way for the other.
+    # An empty group of either protocol makes way for the other, but not for a stranger.
+    step("JoinGroup", 5, join(group, "nobody"))
+    look(step, group)
     member(step, group, "me", 5, metadata=subscription(name))
     describe(step, group)
     look(step, group)
