@@ -289,6 +289,9 @@ static void load_cleaner(struct broker_config *c)
 static void load_logs(struct broker_config *c)
 {
     load_cleaner(c);
+    c->move_threads =
+        is_set(c, "num.replica.alter.log.dirs.threads") ? int_of(c, "num.replica.alter.log.dirs.threads") : 0;
+    c->move_bytes_per_second = (double)long_of(c, "replica.alter.log.dirs.io.max.bytes.per.second");
     c->storage_min_free_bytes = long_of(c, "storage.min.free.bytes");
     c->recovery_threads_per_dir = int_of(c, "num.recovery.threads.per.data.dir");
     c->log_retention_check_interval_ms = long_of(c, "log.retention.check.interval.ms");

@@ -97,6 +97,8 @@ struct broker_config {
     bool verify_transactions;                                     // transaction.partition.verification.enable
     int32_t add_partitions_retry_ms, add_partitions_retry_max_ms; // add.partitions.to.txn.retry.backoff.*
     struct log_cleaner_config log_cleaner;
+    int32_t move_threads; // num.replica.alter.log.dirs.threads; 0: one a directory
+    double move_bytes_per_second;
 
     // The metadata log.
     int32_t metadata_log_segment_bytes;

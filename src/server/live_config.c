@@ -57,6 +57,14 @@ static void follow_cleaner(struct broker *b, const struct broker_config *before,
         log_error("config", "not every cleaner thread could be started: %s", err_text(rc));
 }
 
+static void follow_moves(struct broker *b, const struct broker_config *before,
+                         const struct broker_config *now)
+{
+    (void)before;
+    if (b->logs)
+        log_manager_set_move_rate(b->logs, now->move_bytes_per_second);
+}
+
 static void follow_cordoned(struct broker *b, const struct broker_config *before,
                             const struct broker_config *now)
 {
@@ -75,7 +83,8 @@ static void follow_groups(struct broker *b, const struct broker_config *before,
 // thread that starts the broker or on the controller's; broker_config_now already gives the one after.
 static void (*const followers[])(struct broker *b, const struct broker_config *before,
                                  const struct broker_config *now) = {
-    follow_listeners, follow_connections, follow_threads, follow_cleaner, follow_cordoned, follow_groups,
+    follow_listeners, follow_connections, follow_threads, follow_cleaner,
+    follow_moves,     follow_cordoned,    follow_groups,
 };
 
 // --- snapshots ---

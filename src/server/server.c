@@ -54,7 +54,7 @@ struct server {
     pthread_mutex_t following;   // guards `hosting` and the replica manager's changes
     bool hosting;                // the replica manager follows the metadata
     pthread_t main;              // it waits for signals, WAKE_SIGNAL among them
-    atomic_bool metadata_failed;
+    atomic_bool moved, metadata_failed;
     char message[MESSAGE_BYTES];
 };
 
@@ -123,6 +123,14 @@ static void on_misplaced(void *arg)
     pthread_kill(s->main, WAKE_SIGNAL);
 }
 
+// A log lies in another directory now: the controller is to hear. Any thread.
+static void on_moved(void *arg)
+{
+    struct server *s = arg;
+    atomic_store(&s->moved, true);
+    pthread_kill(s->main, WAKE_SIGNAL);
+}
+
 static int open_dirs(struct server *s)
 {
     s->broker.dirs = &s->dirs;
@@ -174,6 +182,10 @@ static int load_logs(struct server *s)
                                    .retention_first_ms = c->log_initial_task_delay_ms,
                                    .producer_check_ms = c->producer_id_expiration_check_interval_ms,
                                    .cleaner = broker_config_now(&s->broker)->log_cleaner,
+                                   .move_threads = c->move_threads,
+                                   .move_bytes_per_second =
+                                       broker_config_now(&s->broker)->move_bytes_per_second,
+                                   .moved = on_moved,
                                    .skip = skip,
                                    .config_of = log_settings,
                                    .arg = s};
@@ -373,6 +385,8 @@ static void settle_replicas(struct server *s)
     qsbr_online(&s->main_thread);
     pthread_mutex_lock(&s->following);
     replica_manager_try_again(s->broker.replicas, image_current());
+    if (atomic_exchange(&s->moved, false))
+        replica_manager_place_again(s->broker.replicas);
     bool any = replica_manager_misplaced(s->broker.replicas, assignments_add, &a);
     pthread_mutex_unlock(&s->following);
     qsbr_offline(&s->main_thread);

@@ -327,7 +327,8 @@ int64_t log_size_bytes(struct log *log)
         int64_t size = atomic_load(&segments[i]->size_bytes);
         char path[PATH_MAX];
         if (size < 0 &&
-            segment_file_name(log->place->dir, segments[i]->base_offset, SEGMENT_LOG_SUFFIX, path) == 0 &&
+            segment_file_name(segments[i]->place->dir, segments[i]->base_offset, SEGMENT_LOG_SUFFIX, path) ==
+                0 &&
             file_stat(path, &size, NULL) == 0 && i + 1 < count)
             atomic_store(&segments[i]->size_bytes, size); // a sealed one does not change
         total += size > 0 ? size : 0;

@@ -34,7 +34,8 @@ struct dir_health; // storage/dir_health.h: whether the log directory failed or 
 // ---------------------------------------------------------------- open and close
 
 struct log_params {
-    const char *log_dir; // one of log.dirs; the log lives in <log_dir>/<topic>-<partition>
+    const char *log_dir;  // one of log.dirs; the log lives in <log_dir>/<topic>-<partition>
+    const char *dir_name; // NULL: <topic>-<partition>
     const char *topic;
     int32_t partition;
     struct uuid topic_id;            // zero: none known; otherwise written to partition.metadata when missing

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int replace_index(struct log *log, struct segment *s, const struct index *ix, const char *suffix)
+static int replace_index(struct segment *s, const struct index *ix, const char *suffix)
 {
     char name[64];
     snprintf(name, sizeof name, "%020" PRId64 "%s", s->base_offset, suffix);
-    return file_replace(log->place->dir, name, ix->bytes, (size_t)ix->count * index_entry_bytes(ix->kind));
+    return file_replace(s->place->dir, name, ix->bytes, (size_t)ix->count * index_entry_bytes(ix->kind));
 }
 
 static int scan_sealed(struct log *log, struct segment *s, int fd, int64_t size)
@@ -44,9 +44,9 @@ static int rebuild(struct log *log, struct segment *s, int fd)
                                           .relative_offset =
                                               (uint32_t)(scratch->max_timestamp_offset - s->base_offset)});
     if (rc == 0)
-        rc = replace_index(log, s, &scratch->active->offsets, SEGMENT_INDEX_SUFFIX);
+        rc = replace_index(s, &scratch->active->offsets, SEGMENT_INDEX_SUFFIX);
     if (rc == 0)
-        rc = replace_index(log, s, &scratch->active->times, SEGMENT_TIME_SUFFIX);
+        rc = replace_index(s, &scratch->active->times, SEGMENT_TIME_SUFFIX);
     file_cache_close(s->files, &s->index_file); // the next one to pin it opens the new file
     segment_unref(scratch);
     return rc;

@@ -52,6 +52,24 @@ int log_manager_add(struct log_manager *m, struct managed_log *managed)
     return rc;
 }
 
+struct managed_log *log_manager_hold(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES])
+{
+    pthread_mutex_lock(&m->lock);
+    struct managed_log *managed = map_get(&m->by_key, (struct str){(const char *)key, MANAGED_KEY_BYTES});
+    if (managed)
+        managed->busy++;
+    pthread_mutex_unlock(&m->lock);
+    return managed;
+}
+
+void log_manager_let_go(struct log_manager *m, struct managed_log *managed)
+{
+    pthread_mutex_lock(&m->lock);
+    if (--managed->busy <= 1) // one: who moves it waits for the others
+        pthread_cond_broadcast(&m->idle);
+    pthread_mutex_unlock(&m->lock);
+}
+
 static struct managed_log *find(struct log_manager *m, const struct log *log)
 {
     uint8_t key[MANAGED_KEY_BYTES];
@@ -88,10 +106,7 @@ void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct manage
         if (!managed)
             continue;
         go_on = fn(arg, managed);
-        pthread_mutex_lock(&m->lock);
-        if (--managed->busy == 0)
-            pthread_cond_broadcast(&m->idle);
-        pthread_mutex_unlock(&m->lock);
+        log_manager_let_go(m, managed);
     }
 }
 
@@ -142,6 +157,7 @@ int log_manager_remove(struct log_manager *m, struct log *log, enum log_removal 
     int rc = how == LOG_REMOVE_DELETE ? log_delete(log) : log_make_stray(log);
     log_unlock(log);
     atomic_store(&m->dirs[managed->dir].renamed, true);
+    log_manager_forget_move(m, managed->key);
     forget(m, managed); // even when the rename failed: the log is gone from the metadata
     return rc;
 }
@@ -341,6 +357,8 @@ static void free_manager(struct log_manager *m)
     pthread_cond_destroy(&m->idle);
     pthread_cond_destroy(&m->work);
     log_manager_free_cleaning(m);
+    log_manager_free_moving(m);
+    log_manager_free_preferred(m);
     free(m);
 }
 
@@ -361,6 +379,7 @@ static struct log_manager *new_manager(const struct log_manager_params *params)
     pthread_condattr_destroy(&monotonic);
     list_init(&m->saves);
     log_manager_init_cleaning(m);
+    log_manager_init_moving(m);
     m->files = file_cache_new(params->open_files_max ? params->open_files_max : 128);
     m->reaper = reaper_new();
     m->dirs = calloc(params->dir_count, sizeof *m->dirs);
@@ -392,6 +411,7 @@ int log_manager_open(const struct log_manager_params *params, struct log_manager
     if (!m)
         return ERR_NOMEM;
     size_t usable = 0;
+    rc = log_manager_mend_moves(m);
     for (size_t i = 0; rc == 0 && i < params->dir_count; i++) {
         struct log_dir *dir = m->dirs[i].dir;
         if (dir_health_failed(&dir->health))
@@ -413,6 +433,7 @@ int log_manager_open(const struct log_manager_params *params, struct log_manager
         free_manager(m);
         return rc;
     }
+    log_manager_go_on_moving(m);
     *out = m;
     return 0;
 }

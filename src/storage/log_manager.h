@@ -27,11 +27,15 @@ struct log_manager_params {
     int64_t background_flush_ms; // data that lies unflushed for longer is flushed so that a crash scan is
                                  // short; 0: 60 s
     struct log_cleaner_config cleaner; // at start
+    int move_threads;                  // num.replica.alter.log.dirs.threads; 0: one for each directory
+    double move_bytes_per_second;      // at start
     const char *const
         *skip; // directory names that belong to others ("__cluster_metadata-0"); NULL-terminated
 
     // The settings of a topic (at start, and for new logs). Fills *out. Called from the loading threads.
     void (*config_of)(void *arg, const char *topic, struct log_config *out);
+    // A log lies in another directory now. On a thread of the manager's; it must only post. May be NULL.
+    void (*moved)(void *arg);
     void *arg;
 };
 
@@ -112,6 +116,29 @@ void log_manager_save_cancel(struct log_manager *manager, struct log_start_save 
 // Calls fn for every loaded log, with the place of its directory in params.dirs; the log stays while fn runs.
 void log_manager_visit(struct log_manager *manager, void (*fn)(void *arg, size_t dir, struct log *log),
                        void *arg);
+
+// Has the log moved to another directory (by its place in params.dirs) in the background, or, where it lies
+// there already, a move under way given up. 0 also when it is under way; ERR_NOT_FOUND: there is no such log;
+// ERR_CLOSED: its directory, or any other, is off line; ERR_NOMEM. Any thread.
+int log_manager_move(struct log_manager *manager, const struct uuid *topic_id, int32_t partition, size_t dir);
+
+struct log_moving {
+    const char *topic;
+    int32_t partition;
+    size_t dir;              // to which
+    int64_t size_bytes, lag; // of the copy; offsets
+};
+
+// Calls fn for every move under way, under the lock of the moves: it must not call back.
+void log_manager_visit_moves(struct log_manager *manager,
+                             void (*fn)(void *arg, const struct log_moving *move), void *arg);
+
+// Over all moves. Any thread.
+void log_manager_set_move_rate(struct log_manager *manager, double bytes_per_second);
+
+// Where a log that is not made yet is to be made, unless the metadata names a directory; forgotten when it
+// is, or at a stop. Without memory, or with very many of them, nothing is remembered.
+void log_manager_prefer(struct log_manager *manager, struct str topic, int32_t partition, size_t dir);
 
 struct log_manager_dir {
     const char *path;

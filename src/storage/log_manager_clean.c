@@ -74,7 +74,7 @@ static bool consider(void *arg, struct managed_log *managed)
     struct log_config config;
     struct cleaner_range range;
     if (atomic_load(&managed->cleaning) || atomic_load(&managed->uncleanable) ||
-        clock_monotonic_ms() < atomic_load(&managed->rests_until_ms))
+        atomic_load(&managed->moving) || clock_monotonic_ms() < atomic_load(&managed->rests_until_ms))
         return true;
     log_get_config(managed->log, &config);
     if (!config.cleanup_compact)
@@ -98,6 +98,10 @@ static struct managed_log *claim(struct log_manager *m, const struct choice *c)
     struct managed_log *managed = map_get(&m->by_key, (struct str){(const char *)c->key, MANAGED_KEY_BYTES});
     if (managed && atomic_exchange(&managed->cleaning, true))
         managed = NULL;
+    if (managed && atomic_load(&managed->moving)) { // it was marked, or looks at the mark from now on
+        atomic_store(&managed->cleaning, false);
+        managed = NULL;
+    }
     if (managed)
         managed->busy++;
     pthread_mutex_unlock(&m->lock);
@@ -106,11 +110,8 @@ static struct managed_log *claim(struct log_manager *m, const struct choice *c)
 
 static void let_go(struct log_manager *m, struct managed_log *managed)
 {
-    pthread_mutex_lock(&m->lock);
     atomic_store(&managed->cleaning, false);
-    if (--managed->busy == 0)
-        pthread_cond_broadcast(&m->idle);
-    pthread_mutex_unlock(&m->lock);
+    log_manager_let_go(m, managed);
 }
 
 // ---------------------------------------------------------------- cleaning

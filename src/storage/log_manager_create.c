@@ -45,6 +45,54 @@ static struct managed_log *find_failed(struct log_manager *m, const char *topic,
     return NULL;
 }
 
+// ---------------------------------------------------------------- where somebody wants it
+
+#define PREFERRED_MAX 100000
+
+struct preferred_dir {
+    size_t dir;
+    char name[]; // "topic-partition"
+};
+
+void log_manager_prefer(struct log_manager *m, struct str topic, int32_t partition, size_t dir)
+{
+    struct preferred_dir *p = calloc(1, sizeof *p + topic.size + 16);
+    if (!p)
+        return;
+    int n = snprintf(p->name, topic.size + 16, "%.*s-%d", STR_ARG(topic), partition);
+    struct str key = {p->name, (size_t)n};
+    p->dir = dir;
+    pthread_mutex_lock(&m->lock);
+    struct preferred_dir *old = map_remove(&m->preferred, key);
+    if (m->preferred.count >= PREFERRED_MAX || map_put(&m->preferred, key, p)) {
+        free(old);
+        old = p;
+    }
+    pthread_mutex_unlock(&m->lock);
+    free(old);
+}
+
+// Finds it, and forgets it. [the manager's lock]
+static size_t take_preferred(struct log_manager *m, const char *topic, int32_t partition)
+{
+    char name[300];
+    size_t dir = NO_DIR;
+    int n = m->preferred.count ? snprintf(name, sizeof name, "%s-%d", topic, partition) : 0;
+    struct preferred_dir *p = n ? map_remove(&m->preferred, (struct str){name, (size_t)n}) : NULL;
+    if (p)
+        dir = p->dir;
+    free(p);
+    return dir;
+}
+
+void log_manager_free_preferred(struct log_manager *m)
+{
+    struct map_entry *e;
+    for (size_t i = 0; (e = map_next(&m->preferred, &i));)
+        free(e->value);
+    map_free(&m->preferred);
+}
+
 // The directory that a new log belongs in: the one that the metadata names, if it works.
 static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
 {
@@ -56,7 +104,13 @@ static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
             return i;
         all_work &= !failed;
     }
-    return c->known && !all_work ? NO_DIR : emptiest_dir(m);
+    if (c->known && !all_work)
+        return NO_DIR;
+    pthread_mutex_lock(&m->lock);
+    size_t preferred = take_preferred(m, c->topic, c->partition);
+    pthread_mutex_unlock(&m->lock);
+    return preferred != NO_DIR && !dir_health_failed(&m->dirs[preferred].dir->health) ? preferred
+                                                                                      : emptiest_dir(m);
 }
 
 // Where a new log belongs. One that is there already and could not be loaded is tried again in its place:

@@ -15,11 +15,12 @@
 #define MANAGED_KEY_BYTES 20 // topic id, partition
 
 struct managed_log {
-    struct log *log; // NULL: it could not be loaded; its checkpointed numbers are kept
-    size_t dir;
+    struct log *log;    // NULL: it could not be loaded; its checkpointed numbers are kept
+    _Atomic size_t dir; // another one when the log has moved, which waits for `busy`
     uint8_t key[MANAGED_KEY_BYTES];
     uint32_t busy;                      // background threads that work on it; removal waits
     atomic_bool cleaning, uncleanable;  // a thread compacts it; one tried, and no other shall
+    atomic_bool moving;                 // to another directory: no round of compaction begins
     atomic_int_fast64_t rests_until_ms; // monotonic: a round found no room or memory; others come first
     int64_t first_watermark;
     // Of a log that could not be loaded.
@@ -51,6 +52,27 @@ struct cleaning {                // log_manager_clean.c
     atomic_uint_fast64_t rounds, failures, read_bytes, written_bytes, total_us; // of any thread
 };
 
+#define FUTURE_SUFFIX "-future"
+#define MOVED_FILE \
+    "odradek-moved" // in a copy that may take the log's place: it has, or nearly has, all of it
+
+struct left_move { // log_manager_mend.c: a start goes on with it
+    char *name;    // "topic-partition"; empty: it was finished
+    size_t dir;
+};
+
+struct moving { // log_manager_move.c
+    struct move_thread *threads;
+    size_t running;
+    pthread_mutex_t lock; // before the manager's; guards what follows
+    pthread_cond_t changed;
+    struct list moves; // of struct log_move
+    bool stopping;
+    struct cleaner_throttle throttle;
+    struct left_move *left;
+    size_t left_count;
+};
+
 struct log_manager {
     struct log_manager_params params;
     struct managed_dir *dirs;
@@ -60,6 +82,7 @@ struct log_manager {
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t idle;  // a busy count fell to zero
     struct map by_key;    // to struct managed_log
+    struct map preferred; // "topic-partition" of logs that are not made yet: struct preferred_dir
     struct managed_log **logs;
     size_t count, capacity;
 
@@ -76,6 +99,7 @@ struct log_manager {
     int64_t flood_checked_ms;
     struct thread flusher, cleaner;
     struct cleaning cleaning;
+    struct moving moving;
 
     atomic_uint_fast64_t flushes, slow_flushes, flush_us;
 };
@@ -109,6 +133,24 @@ int log_manager_init_cleaning(struct log_manager *m);
 void log_manager_free_cleaning(struct log_manager *m);
 int log_manager_start_cleaning(struct log_manager *m);
 void log_manager_stop_cleaning(struct log_manager *m); // rounds under way are given up
+
+// A log that stays until let_go, or NULL.
+struct managed_log *log_manager_hold(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES]);
+void log_manager_let_go(struct log_manager *m, struct managed_log *managed);
+
+// log_manager_create.c
+void log_manager_free_preferred(struct log_manager *m);
+
+// log_manager_mend.c: before the logs are loaded, and when all are
+int log_manager_mend_moves(struct log_manager *m);
+void log_manager_go_on_moving(struct log_manager *m);
+
+// log_manager_move.c
+void log_manager_init_moving(struct log_manager *m);
+void log_manager_free_moving(struct log_manager *m);
+int log_manager_start_moving(struct log_manager *m);
+void log_manager_stop_moving(struct log_manager *m); // moves under way begin anew with the next start
+void log_manager_forget_move(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES]);
 
 // log_manager_work.c
 int log_manager_start_threads(struct log_manager *m);

@@ -59,24 +59,6 @@ void log_manager_want_writeback(void *arg, struct log *log)
     pthread_mutex_unlock(&m->work_lock);
 }
 
-static struct managed_log *hold(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES])
-{
-    pthread_mutex_lock(&m->lock);
-    struct managed_log *managed = map_get(&m->by_key, (struct str){(const char *)key, MANAGED_KEY_BYTES});
-    if (managed)
-        managed->busy++;
-    pthread_mutex_unlock(&m->lock);
-    return managed;
-}
-
-static void let_go(struct log_manager *m, struct managed_log *managed)
-{
-    pthread_mutex_lock(&m->lock);
-    if (--managed->busy == 0)
-        pthread_cond_broadcast(&m->idle);
-    pthread_mutex_unlock(&m->lock);
-}
-
 // Dirty pages are the kernel's to write, and it costs the broker nothing when the kernel does. But when many
 // have come together it writes them in one go, and whoever needs the disk then (an fsync, a cold read) waits
 // behind them. So from half-way to where the kernel starts we start, piece by piece as the logs grow. Where
@@ -100,14 +82,14 @@ static void serve_writeback(struct log_manager *m)
     m->wanted_count = 0;
     pthread_mutex_unlock(&m->work_lock);
     for (size_t i = 0; i < count; i++) {
-        struct managed_log *managed = hold(m, keys[i]);
+        struct managed_log *managed = log_manager_hold(m, keys[i]);
         if (!managed)
             continue;
         if (dirty_flood(m))
             log_start_writeback(managed->log);
         else
             log_skip_writeback(managed->log);
-        let_go(m, managed);
+        log_manager_let_go(m, managed);
     }
 }
 
@@ -237,6 +219,7 @@ int log_manager_start_threads(struct log_manager *m)
     }
     m->started = true;
     rc = log_manager_start_cleaning(m);
+    rc = rc ? rc : log_manager_start_moving(m);
     if (rc)
         log_manager_stop_threads(m);
     return rc;
@@ -245,6 +228,7 @@ int log_manager_start_threads(struct log_manager *m)
 void log_manager_stop_threads(struct log_manager *m)
 {
     log_manager_stop_cleaning(m);
+    log_manager_stop_moving(m);
     pthread_mutex_lock(&m->work_lock);
     m->stopping = true;
     pthread_cond_broadcast(&m->work);

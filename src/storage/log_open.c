@@ -400,7 +400,9 @@ int log_open(const struct log_params *p, struct log **out, char *message, size_t
     *out = NULL;
     if (message && size)
         message[0] = 0;
-    if (snprintf(dir, sizeof dir, "%s/%s-%d", p->log_dir, p->topic, p->partition) >= (int)sizeof dir - 64)
+    int n = p->dir_name ? snprintf(dir, sizeof dir, "%s/%s", p->log_dir, p->dir_name)
+                        : snprintf(dir, sizeof dir, "%s/%s-%d", p->log_dir, p->topic, p->partition);
+    if (n >= (int)sizeof dir - 64)
         return say(message, size, ERR_INVALID, "the path of %s-%d is too long", p->topic, p->partition);
     int rc = p->exists ? ERR_EXISTS : file_make_dir(dir);
     bool fresh = rc == 0;

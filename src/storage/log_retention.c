@@ -52,7 +52,7 @@ static int describe(struct log *log, struct segment *s, int64_t end, bool wants_
     char path[PATH_MAX];
     int64_t offset, size = atomic_load(&s->size_bytes), modified = 0;
     *out = (struct retention_segment){.base_offset = s->base_offset, .end_offset = end};
-    int rc = segment_file_name(log->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
+    int rc = segment_file_name(s->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
     if (rc == 0 && (size < 0 || wants_time))
         rc = file_stat(path, size < 0 ? &size : NULL, &modified);
     if (rc == 0 && wants_time && size > 0)

@@ -29,10 +29,10 @@ struct log {
     struct uuid topic_id;
     struct file_cache *files;
     struct reaper *reaper;
-    struct dir_health *health;
-    struct log_place *place;
-    int64_t opened_ms; // wall clock
-    bool keep_room;    // as in struct log_params
+    _Atomic(struct dir_health *) health; // changes, as place does, when the log moves to another directory
+    struct log_place *place;             // read under lock, flush_lock or rebuild_lock
+    int64_t opened_ms;                   // wall clock
+    bool keep_room;                      // as in struct log_params
     void (*want_writeback)(void *arg, struct log *log);
     void *want_arg;
 
@@ -195,6 +195,17 @@ int log_largest_time(struct log *log, struct segment *s, int64_t *out);
 // is offline and a start finishes it.
 int log_replace_segments(struct log *log, struct segment *const *old, uint32_t count, struct segment *fresh,
                          unsigned *truncations);
+
+// ---------------------------------------------------------------- another directory (log_adopt.c)
+
+// [both logs' locks] The files of `copy`, which lies in another log directory and has the same records,
+// become the log's, under the log's name; its own are what `copy` has afterwards, on their way to be removed.
+// On an error nothing has changed, or the log is offline and a start finishes it.
+int log_adopt(struct log *log, struct log *copy);
+
+// [lock and flush_lock] Gives the log's directory a name that ends so, and is unique.
+int log_rename_away(struct log *log, const char *suffix);
+int64_t log_removal_due_ms(const struct log *log); // monotonic
 
 // ---------------------------------------------------------------- appending (log_append.c)
 

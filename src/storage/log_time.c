@@ -94,7 +94,7 @@ int log_largest_time(struct log *log, struct segment *s, int64_t *out)
     int64_t offset;
     int rc = log_segment_times(log, s, out, &offset);
     if (rc == 0 && *out < 0) {
-        rc = segment_file_name(log->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
+        rc = segment_file_name(s->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
         if (rc == 0)
             rc = file_stat(path, NULL, out);
     }

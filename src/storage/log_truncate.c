@@ -12,7 +12,7 @@
 
 #define COPY_BYTES ((size_t)1 << 20)
 
-static int64_t due_ms(const struct log *log)
+int64_t log_removal_due_ms(const struct log *log)
 {
     return clock_monotonic_ms() + log->config.file_delete_delay_ms;
 }
@@ -22,7 +22,7 @@ static int discard(struct log *log, struct segment **gone, uint32_t count)
 {
     int rc = 0;
     for (uint32_t i = 0; i < count; i++) {
-        if (rc == 0 && (rc = segment_mark_deleted(gone[i], log->reaper, due_ms(log))))
+        if (rc == 0 && (rc = segment_mark_deleted(gone[i], log->reaper, log_removal_due_ms(log))))
             log_warn("storage", "%s: cannot rename the file of segment %" PRId64 " for deletion: %s",
                      log->name, gone[i]->base_offset, err_text(rc));
         segment_unref(gone[i]);
@@ -258,7 +258,7 @@ int log_truncate_fully(struct log *log, int64_t offset)
     rc = gone ? discard(log, gone, gone_count) : ERR_NOMEM;
     struct segment *last = log->segments[0];
     if (rc == 0) // its name may be needed again
-        rc = segment_mark_deleted(last, log->reaper, due_ms(log));
+        rc = segment_mark_deleted(last, log->reaper, log_removal_due_ms(log));
     if (rc == 0)
         rc = log_make_segment(log, offset, clock_wall_ms(), &fresh);
     pthread_mutex_unlock(&log->rebuild_lock);
@@ -308,7 +308,7 @@ int log_set_start_offset(struct log *log, int64_t offset)
 
 // ---------------------------------------------------------------- deletion
 
-static int move_away(struct log *log, const char *suffix)
+int log_rename_away(struct log *log, const char *suffix)
 {
     struct uuid id = uuid_random();
     char to[PATH_MAX], tail[64], hex[33];
@@ -320,15 +320,21 @@ static int move_away(struct log *log, const char *suffix)
     if (snprintf(to, sizeof to, "%.*s/%.*s%s", (int)(slash - dir), dir, (int)(topic < room ? topic : room),
                  log->topic, tail) >= (int)sizeof to)
         return ERR_INVALID;
-    pthread_mutex_lock(&log->flush_lock);
     char *from = strdup(dir);
     int rc = from ? log_place_rename(log->place, to) : ERR_NOMEM;
-    if (rc == 0) {
-        atomic_store(&log->deleted, true);
+    if (rc == 0)
         reaper_moved(log->reaper, from, to);
-    }
-    pthread_mutex_unlock(&log->flush_lock);
     free(from);
+    return rc;
+}
+
+static int move_away(struct log *log, const char *suffix)
+{
+    pthread_mutex_lock(&log->flush_lock);
+    int rc = log_rename_away(log, suffix);
+    if (rc == 0)
+        atomic_store(&log->deleted, true);
+    pthread_mutex_unlock(&log->flush_lock);
     return rc;
 }
 
@@ -344,7 +350,7 @@ int log_delete(struct log *log)
     if (log_note(log, "cannot delete", rc))
         log_error("storage", "cannot delete %s: %s", log->name, err_text(rc));
     else
-        reaper_add(log->reaper, log->place->dir, due_ms(log));
+        reaper_add(log->reaper, log->place->dir, log_removal_due_ms(log));
     return rc;
 }
 

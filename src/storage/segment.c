@@ -13,6 +13,11 @@
 
 // ---------------------------------------------------------------- names and places
 
+struct place_name {
+    char *dir;
+    struct place_name *next;
+};
+
 struct log_place *log_place_new(const char *dir)
 {
     struct log_place *p = calloc(1, sizeof *p);
@@ -40,24 +45,35 @@ void log_place_unref(struct log_place *p)
         return;
     pthread_mutex_destroy(&p->lock);
     free(atomic_load(&p->dir));
-    free(p->old_dir);
+    for (struct place_name *old = p->old_dirs, *next; old; old = next) {
+        next = old->next;
+        free(old->dir);
+        free(old);
+    }
     free(p);
 }
 
 int log_place_rename(struct log_place *p, const char *dir)
 {
     char *copy = strdup(dir);
-    if (!copy)
+    struct place_name *old = malloc(sizeof *old);
+    if (!copy || !old) {
+        free(copy);
+        free(old);
         return ERR_NOMEM;
+    }
     pthread_mutex_lock(&p->lock);
-    int rc = p->old_dir ? ERR_CLOSED : file_rename(p->dir, dir);
+    int rc = file_rename(p->dir, dir);
     if (rc == 0) {
-        p->old_dir = p->dir;
+        *old = (struct place_name){p->dir, p->old_dirs};
+        p->old_dirs = old;
         atomic_store(&p->dir, copy);
-        copy = NULL;
     }
     pthread_mutex_unlock(&p->lock);
-    free(copy);
+    if (rc) {
+        free(copy);
+        free(old);
+    }
     return rc;
 }
 

@@ -16,7 +16,7 @@ struct log_place {
     atomic_uint references;
     pthread_mutex_t lock; // held while a file is opened by its name, or renamed
     _Atomic(char *) dir;
-    char *old_dir; // before a rename: somebody may still read it
+    struct place_name *old_dirs; // before renames: somebody may still read them
 };
 
 struct log_place *log_place_new(const char *dir);

@@ -31,7 +31,7 @@ def arm(broker, library, topics, at=None, how="before", suffix=".log"):
         "CRASH_IN": ",".join(f"/{topic}-" for topic in topics),
         "CRASH_LOG": str(broker.directory / "appends"),
         "CRASH_HOW": how,
-        "CRASH_SUFFIX": suffix,
+        **({"CRASH_SUFFIX": suffix} if suffix else {}),
         **({"CRASH_AT": str(at)} if at else {}),
     }
 

@@ -6,6 +6,7 @@
 #include "protocol/messages.h"
 #include "server/broker.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/log_dir_path.h"
 #include "server/partition_index.h"
 
 #include <limits.h>
@@ -19,7 +20,8 @@ struct found_log {
     struct str topic; // a copy
     size_t dir;
     int32_t partition;
-    int64_t size_bytes;
+    int64_t size_bytes, lag;
+    bool future; // the copy of one that moves there
 };
 
 struct describe_log_dirs {
@@ -50,11 +52,9 @@ static int note_wanted(struct describe_log_dirs *d)
     return 0;
 }
 
-static void visit(void *arg, size_t dir, struct log *log)
+static void add(struct describe_log_dirs *d, struct found_log found)
 {
-    struct describe_log_dirs *d = arg;
-    struct str topic = str_from(log_topic(log));
-    if (d->rc || (!d->all && !partition_index_has(&d->wanted, topic, log_partition(log))))
+    if (d->rc || (!d->all && !partition_index_has(&d->wanted, found.topic, found.partition)))
         return;
     if (d->count == d->capacity) {
         size_t capacity = d->capacity ? 2 * d->capacity : 64;
@@ -67,9 +67,27 @@ static void visit(void *arg, size_t dir, struct log *log)
         d->capacity = capacity;
     }
     struct found_log *one = &d->found[d->count++];
-    *one = (struct found_log){arena_str(&d->request->arena, topic), dir, log_partition(log),
-                              log_size_bytes(log)};
+    *one = found;
+    one->topic = arena_str(&d->request->arena, found.topic);
     d->rc = one->topic.data ? 0 : ERR_NOMEM;
+}
+
+static void visit(void *arg, size_t dir, struct log *log)
+{
+    add(arg, (struct found_log){.topic = str_from(log_topic(log)),
+                                .dir = dir,
+                                .partition = log_partition(log),
+                                .size_bytes = log_size_bytes(log)});
+}
+
+static void visit_move(void *arg, const struct log_moving *move)
+{
+    add(arg, (struct found_log){.topic = str_from(move->topic),
+                                .dir = move->dir,
+                                .partition = move->partition,
+                                .size_bytes = move->size_bytes,
+                                .lag = move->lag,
+                                .future = true});
 }
 
 static int compare_found(const void *a, const void *b)
@@ -108,12 +126,14 @@ static int fill_topics(struct describe_log_dirs *d, size_t dir, size_t *at,
                 &t->partitions[t->partitions_count++];
             p->partition_index = d->found[i].partition;
             p->partition_size = d->found[i].size_bytes;
+            p->offset_lag = d->found[i].lag;
+            p->is_future_key = d->found[i].future;
         }
     }
     return 0;
 }
 
-static struct str absolute(struct arena *arena, const char *path)
+struct str log_dir_absolute(struct arena *arena, const char *path)
 {
     char here[PATH_MAX];
     if (path[0] == '/' || !getcwd(here, sizeof here))
@@ -136,7 +156,7 @@ static int fill_dirs(struct describe_log_dirs *d)
             &d->response.results[d->response.results_count++];
         struct log_manager_dir dir;
         log_manager_dir(logs, i, &dir);
-        out->log_dir = absolute(&d->request->arena, dir.path);
+        out->log_dir = log_dir_absolute(&d->request->arena, dir.path);
         out->is_cordoned = d->tells_cordoned && dir.cordoned;
         int rc = fill_topics(d, i, &at, out);
         if (rc)
@@ -145,7 +165,7 @@ static int fill_dirs(struct describe_log_dirs *d)
         if (!dir.failed && file_space(dir.path, &out->total_bytes, &out->usable_bytes, &read_only) == 0)
             continue;
         *out = describe_log_dirs_response_describe_log_dirs_result_default;
-        out->log_dir = absolute(&d->request->arena, dir.path);
+        out->log_dir = log_dir_absolute(&d->request->arena, dir.path);
         out->error_code = E_KAFKA_STORAGE_ERROR;
     }
     return 0;
@@ -156,6 +176,7 @@ static void run(struct request_work *work)
 {
     struct describe_log_dirs *d = container_of(work, struct describe_log_dirs, work);
     log_manager_visit(broker_of(d->request)->logs, visit, d);
+    log_manager_visit_moves(broker_of(d->request)->logs, visit_move, d);
     if (d->rc == 0)
         d->rc = fill_dirs(d);
 }
