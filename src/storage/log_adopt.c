@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EXCHANGE(field)                                                                                      \
-    do {                                                                                                     \
-        __typeof__(log->field) kept = log->field;                                                            \
-        log->field = copy->field;                                                                            \
-        copy->field = kept;                                                                                  \
+#define EXCHANGE(field)                           \
+    do {                                          \
+        __typeof__(log->field) kept = log->field; \
+        log->field = copy->field;                 \
+        copy->field = kept;                       \
     } while (0)
 
 // What belongs to the files of a directory. What belongs to the records (offsets, epochs, producers) stays.

@@ -37,7 +37,7 @@ static int look(void *arg, const char *name)
     return strchr(name, '.') && ends_in(name, FUTURE_SUFFIX) ? note_future(f->m, f->dir, name) : 0;
 }
 
-// Whether some directory has the log under its own name. 
+// Whether some directory has the log under its own name.
 static bool is_there(const struct log_manager *m, const char *name)
 {
     char path[PATH_MAX];
@@ -66,8 +66,8 @@ static int finish(struct log_manager *m, const struct left_move *left, const cha
     return rc;
 }
 
-// The copy goes: its log is where it was. Under a name of what is removed, so that no later start goes on with
-// a move that was given up meanwhile.
+// The copy goes: its log is where it was. Under a name of what is removed, so that no later start goes on
+// with a move that was given up meanwhile.
 static int begin_anew(struct log_manager *m, const char *future)
 {
     char to[PATH_MAX];

@@ -110,8 +110,7 @@ int log_manager_move(struct log_manager *m, const struct uuid *topic_id, int32_t
     if (!managed)
         rc = ERR_NOT_FOUND;
     else if (!wanted && managed->dir != dir)
-        rc = any_failed(m) || log_is_offline(managed->log) ? ERR_CLOSED
-                                                           : add_move(m, managed->log, key, dir);
+        rc = any_failed(m) || log_is_offline(managed->log) ? ERR_CLOSED : add_move(m, managed->log, key, dir);
     if (managed)
         log_manager_let_go(m, managed);
     pthread_mutex_unlock(&m->moving.lock);
@@ -238,8 +237,7 @@ static int copy_piece(struct move_thread *t, struct log_move *move, struct log *
     struct log_slice slice;
     struct log_append_info info;
     *copied = 0;
-    int rc =
-        log_read(log, log_end_offset(move->copy), PIECE_BYTES, LOG_BOUND_END, true, &slice);
+    int rc = log_read(log, log_end_offset(move->copy), PIECE_BYTES, LOG_BOUND_END, true, &slice);
     if (rc || slice.size == 0) {
         log_slice_release(&slice);
         return rc;
@@ -255,7 +253,8 @@ static int copy_piece(struct move_thread *t, struct log_move *move, struct log *
     if (rc)
         return rc;
     log_lock(move->copy);
-    rc = log_append(move->copy, t->piece.data, size, LOG_NO_EPOCH, LOG_ORIGIN_REPLICA, clock_wall_ms(), &info);
+    rc =
+        log_append(move->copy, t->piece.data, size, LOG_NO_EPOCH, LOG_ORIGIN_REPLICA, clock_wall_ms(), &info);
     log_unlock(move->copy);
     if (rc == 0) {
         *copied = size;
@@ -350,8 +349,8 @@ static struct log_move_view view_of(struct log_manager *m, struct log_move *move
     struct log_move_view v = {
         .cancelled = atomic_load(&move->cancelled),
         .source_lost = !managed || log_is_offline(managed->log),
-        .target_lost = dir_health_failed(&m->dirs[move->dir].dir->health) ||
-                       (move->copy && log_is_offline(move->copy)),
+        .target_lost =
+            dir_health_failed(&m->dirs[move->dir].dir->health) || (move->copy && log_is_offline(move->copy)),
         .opened = move->copy,
         .near = move->near,
         .flushed = move->flushed,
@@ -416,7 +415,8 @@ static bool step(struct move_thread *t, struct log_move *move, int64_t *wait_us,
     bool over = action == LOG_MOVE_DROP || (action == LOG_MOVE_SWAP && rc == 0);
     *wait_us = copied ? cleaner_throttle_take(&m->moving.throttle, (int64_t)copied, clock_monotonic_us()) : 0;
     *rest_us = action == LOG_MOVE_WAIT ? REST_US : 0;
-    if (rc && rc != ERR_AGAIN && rc != ERR_RANGE) { // a range: the log's start has moved, which the next step sees
+    if (rc && rc != ERR_AGAIN &&
+        rc != ERR_RANGE) { // a range: the log's start has moved, which the next step sees
         log_limited(LOG_LEVEL_WARN, "storage", "moving %s to %s: %s; tried again", move->name,
                     m->dirs[move->dir].dir->path, err_text(rc));
         *rest_us = NO_ROOM_REST_US;
@@ -438,8 +438,9 @@ static void until_us(int64_t us, struct timespec *out)
     *out = (struct timespec){us / 1000000, us % 1000000 * 1000};
 }
 
-// The first move that nobody works on and that does not rest; of one log only the oldest. [moving.lock]
-static struct log_move *pick(struct log_manager *m, int64_t now_us, int64_t *next_us)
+// The first move that nobody works on and that does not rest; of one log only the oldest. Until what the
+// thread has taken is paid for, only one that is to be given up. *next_us: when to look again. [moving.lock]
+static struct log_move *pick(struct log_manager *m, int64_t now_us, int64_t paid_at_us, int64_t *next_us)
 {
     *next_us = INT64_MAX;
     for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
@@ -450,24 +451,15 @@ static struct log_move *pick(struct log_manager *m, int64_t now_us, int64_t *nex
             first &= memcmp(container_of(o, struct log_move, node)->key, move->key, sizeof move->key) != 0;
         if (move->busy || !first)
             continue;
-        if (move->rests_until_us <= now_us || atomic_load(&move->cancelled))
+        int64_t from_us = atomic_load(&move->cancelled)       ? now_us
+                          : move->rests_until_us > paid_at_us ? move->rests_until_us
+                                                              : paid_at_us;
+        if (from_us <= now_us)
             return move;
-        if (move->rests_until_us < *next_us)
-            *next_us = move->rests_until_us;
+        if (from_us < *next_us)
+            *next_us = from_us;
     }
     return NULL;
-}
-
-// [moving.lock] Waits for what was taken to be paid for; not when the rate changes, or at the stop.
-static void wait_paid(struct log_manager *m, int64_t wait_us)
-{
-    struct moving *moving = &m->moving;
-    uint64_t seen = atomic_load(&moving->throttle.changes);
-    struct timespec until;
-    int rc = wait_us > 0 ? 0 : ETIMEDOUT;
-    until_us(clock_monotonic_us() + wait_us, &until);
-    while (!moving->stopping && rc != ETIMEDOUT && atomic_load(&moving->throttle.changes) == seen)
-        rc = pthread_cond_timedwait(&moving->changed, &moving->lock, &until);
 }
 
 static void wait_for_moves(struct moving *moving, int64_t next_us)
@@ -497,10 +489,14 @@ static void run(void *arg)
     struct move_thread *t = arg;
     struct log_manager *m = t->m;
     struct moving *moving = &m->moving;
+    int64_t paid_at_us = 0;
+    uint64_t rate = 0; // the version of the rate at which it was taken
     pthread_mutex_lock(&moving->lock);
     while (!moving->stopping) {
         int64_t next_us, wait_us, rest_us;
-        struct log_move *move = pick(m, clock_monotonic_us(), &next_us);
+        if (atomic_load(&moving->throttle.changes) != rate)
+            paid_at_us = 0;
+        struct log_move *move = pick(m, clock_monotonic_us(), paid_at_us, &next_us);
         if (!move) {
             buffer_free(&t->piece);
             wait_for_moves(moving, next_us);
@@ -508,6 +504,7 @@ static void run(void *arg)
         }
         move->busy = true;
         pthread_mutex_unlock(&moving->lock);
+        rate = atomic_load(&moving->throttle.changes);
         bool over = step(t, move, &wait_us, &rest_us);
         pthread_mutex_lock(&moving->lock);
         move->busy = false;
@@ -519,7 +516,7 @@ static void run(void *arg)
             pthread_mutex_lock(&moving->lock);
             pthread_cond_broadcast(&moving->changed); // another move of the same log may wait
         }
-        wait_paid(m, wait_us);
+        paid_at_us = wait_us ? clock_monotonic_us() + wait_us : paid_at_us;
     }
     pthread_mutex_unlock(&moving->lock);
     buffer_free(&t->piece);

@@ -90,7 +90,8 @@ static int frame_answer(struct alter_log_dirs *a, const struct alter_replica_log
     if (rc || !a->wishes || !a->response.results)
         rc = ERR_NOMEM;
     for (int32_t i = 0; i < groups.count && rc == 0; i++) {
-        struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *t = &a->response.results[i];
+        struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *t =
+            &a->response.results[i];
         t->topic_name = groups.groups[i].name;
         t->partitions = alter_replica_log_dirs_response_alter_replica_log_dir_partition_result_new(
             arena, groups.groups[i].partitions_count);
@@ -163,9 +164,9 @@ static void run(struct request_work *work)
         struct wish *w = &a->wishes[i];
         if (!w->move)
             continue;
-        int rc = log_manager_move(broker_of(a->request)->logs, &w->topic_id, w->result->partition_index,
-                                  w->dir);
-        w->result->error_code = rc == 0                  ? E_NONE
+        int rc =
+            log_manager_move(broker_of(a->request)->logs, &w->topic_id, w->result->partition_index, w->dir);
+        w->result->error_code = rc == 0               ? E_NONE
                                 : rc == ERR_NOT_FOUND ? E_REPLICA_NOT_AVAILABLE
                                 : rc == ERR_NOMEM     ? E_UNKNOWN_SERVER_ERROR
                                                       : E_KAFKA_STORAGE_ERROR;
@@ -193,8 +194,7 @@ static void handle_alter_log_dirs(struct request *r)
     }
     bool allowed = request_authorize(r, ACL_ALTER, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME);
     for (int32_t i = 0; i < a->count; i++) {
-        a->wishes[i].result->error_code =
-            allowed ? judge(a, &a->wishes[i]) : E_CLUSTER_AUTHORIZATION_FAILED;
+        a->wishes[i].result->error_code = allowed ? judge(a, &a->wishes[i]) : E_CLUSTER_AUTHORIZATION_FAILED;
         any |= a->wishes[i].move;
     }
     if (any)
