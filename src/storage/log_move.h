@@ -3,6 +3,15 @@
 //   (asked for) --OPEN--> copying --FLUSH--> flushed --SWAP--> the log's files are the copy
 //        ^                 | ^ |               |
 //        +-----REOPEN------+ +-+-- far behind -+            at any time: DROP (cancelled, gone, off line)
+//
+// The rules, kept by log_manager_move.c, log_adopt.c and, at a start, log_manager_mend.c:
+// - The log stays the same struct log: place, health and segments change under its lock, flush_lock,
+//   rebuild_lock and publish. Who has pinned the old segments reads on.
+// - The old directory is renamed to -delete, and that synced, before the copy gets its name: a start finds
+//   the log, or only a copy with `odradek-moved` in it, which then is the log. A copy beside its log is begun
+//   anew.
+// - What was durable stays so: at the swap the copy's recovery point is not below the log's.
+// - No round of compaction runs meanwhile: what it drops would come back with the copy.
 #ifndef STORAGE_LOG_MOVE_H
 #define STORAGE_LOG_MOVE_H
 
