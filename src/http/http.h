@@ -40,6 +40,7 @@ struct http_state {
     uint64_t logs, logs_offline, logs_uncleanable, open_files;
     uint64_t flushes, slow_flushes, flush_us;
     uint64_t cleanings, failed_cleanings, cleaner_read_bytes, cleaner_written_bytes, cleaner_us;
+    uint64_t moves, moves_done, moved_bytes; // between log directories; the first one is now
     // Clients; pushes since the start.
     uint64_t fetch_sessions, quota_clients, client_instances;
     uint64_t client_pushes, client_push_bytes;

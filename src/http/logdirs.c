@@ -9,16 +9,25 @@ static json_t *directory_json(int broker, const struct describe_log_dirs_respons
 {
     int64_t bytes = 0;
     int partitions = 0;
-    for (int32_t t = 0; t < d->topics_count; t++) {
-        partitions += d->topics[t].partitions_count;
-        for (int32_t p = 0; p < d->topics[t].partitions_count; p++)
-            bytes += d->topics[t].partitions[p].partition_size;
-    }
-    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:I, s:i, s:b}", "broker", broker, "path",
-                     http_text(d->log_dir), "error",
-                     d->error_code == E_NONE ? json_null() : json_string(error_code_name(d->error_code)),
-                     "totalBytes", http_number(d->total_bytes), "usableBytes", http_number(d->usable_bytes),
-                     "logBytes", (json_int_t)bytes, "partitions", partitions, "cordoned", d->is_cordoned);
+    json_t *moves = json_array();
+    for (int32_t t = 0; t < d->topics_count; t++)
+        for (int32_t p = 0; p < d->topics[t].partitions_count; p++) {
+            const struct describe_log_dirs_response_describe_log_dirs_partition *one =
+                &d->topics[t].partitions[p];
+            bytes += one->partition_size;
+            partitions += !one->is_future_key;
+            if (one->is_future_key)
+                json_array_append_new(moves,
+                                      json_pack("{s:o, s:i, s:I, s:I}", "topic", http_text(d->topics[t].name),
+                                                "partition", one->partition_index, "copiedBytes",
+                                                (json_int_t)one->partition_size, "offsetLag",
+                                                (json_int_t)one->offset_lag));
+        }
+    return json_pack(
+        "{s:i, s:o, s:o, s:o, s:o, s:I, s:i, s:o, s:b}", "broker", broker, "path", http_text(d->log_dir),
+        "error", d->error_code == E_NONE ? json_null() : json_string(error_code_name(d->error_code)),
+        "totalBytes", http_number(d->total_bytes), "usableBytes", http_number(d->usable_bytes), "logBytes",
+        (json_int_t)bytes, "partitions", partitions, "moves", moves, "cordoned", d->is_cordoned);
 }
 
 json_t *http_logdirs_json(struct http_request *r)

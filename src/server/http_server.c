@@ -127,6 +127,9 @@ static void read_storage(const struct broker *b, struct http_state *out)
     out->cleaner_read_bytes = c.cleaner_read_bytes;
     out->cleaner_written_bytes = c.cleaner_written_bytes;
     out->cleaner_us = c.cleaner_us_total;
+    out->moves = c.moves;
+    out->moves_done = c.moves_done;
+    out->moved_bytes = c.moved_bytes;
 }
 
 static void read_state(void *context, struct http_state *out)

@@ -6,13 +6,13 @@
 
 #include <stdlib.h>
 
-static int size_of(struct log *log, struct segment *s, int64_t *out)
+static int size_of(struct segment *s, int64_t *out)
 {
     char path[PATH_MAX];
     *out = atomic_load(&s->size_bytes);
     if (*out >= 0)
         return 0;
-    int rc = segment_file_name(log->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
+    int rc = segment_file_name(s->place->dir, s->base_offset, SEGMENT_LOG_SUFFIX, path);
     if (rc == 0)
         rc = file_stat(path, out, NULL);
     return rc;
@@ -44,7 +44,7 @@ static int describe(struct log *log, struct segment **segments, uint32_t count, 
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         bool sealed = i + 1 < count;
         out[i].base_offset = segments[i]->base_offset;
-        rc = size_of(log, segments[i], &out[i].size_bytes);
+        rc = size_of(segments[i], &out[i].size_bytes);
         if (rc == 0 && sealed && c->min_compaction_lag_ms > 0)
             rc = log_largest_time(log, segments[i], &out[i].largest_timestamp_ms);
         if (rc == 0 && sealed && c->max_compaction_lag_ms < INT64_MAX)

@@ -24,6 +24,14 @@ void cleaner_throttle_set(struct cleaner_throttle *t, double bytes_per_second)
     pthread_mutex_unlock(&t->lock);
 }
 
+double cleaner_throttle_rate(struct cleaner_throttle *t)
+{
+    pthread_mutex_lock(&t->lock);
+    double rate = t->bytes_per_second;
+    pthread_mutex_unlock(&t->lock);
+    return rate;
+}
+
 int64_t cleaner_throttle_take(struct cleaner_throttle *t, int64_t bytes, int64_t now_us)
 {
     pthread_mutex_lock(&t->lock);

@@ -17,6 +17,7 @@ struct cleaner_throttle {
 void cleaner_throttle_init(struct cleaner_throttle *t, double bytes_per_second);
 void cleaner_throttle_free(struct cleaner_throttle *t);
 void cleaner_throttle_set(struct cleaner_throttle *t, double bytes_per_second);
+double cleaner_throttle_rate(struct cleaner_throttle *t); // bytes a second
 
 // Takes bytes; returns for how long (microseconds) the caller has to wait before it takes more. Any thread.
 int64_t cleaner_throttle_take(struct cleaner_throttle *t, int64_t bytes, int64_t now_us);

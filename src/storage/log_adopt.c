@@ -1,5 +1,6 @@
 // A log goes on in another directory: the files of a copy take the place of its own (KIP-113). Whoever holds
 // the log notices nothing but that its segments are others, as after a compaction.
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
@@ -19,7 +20,7 @@
     } while (0)
 
 // What belongs to the files of a directory. What belongs to the records (offsets, epochs, producers) stays.
-// [publish held]
+// [both logs' publish held]
 static void exchange(struct log *log, struct log *copy)
 {
     EXCHANGE(place);
@@ -74,10 +75,34 @@ static int rename_both(struct log *log, struct log *copy)
     rc = rc ? rc : log_place_rename(copy->place, name);
     if (rc == 0)
         return 0;
+    snprintf(name, sizeof name, "%s", log->place->dir);
     int back = log_place_rename(log->place, here);
-    if (back)
+    if (back == 0) {
+        reaper_moved(log->reaper, name, here);
+        pthread_mutex_lock(&log->publish);
+        log->directory_fresh = true; // nothing that is written from now on is durable under another name
+        pthread_mutex_unlock(&log->publish);
+    } else {
         log_set_offline(log, "a move to another directory could not be taken back", back);
+    }
     return rc;
+}
+
+int log_skip_to(struct log *log, int64_t offset)
+{
+    int rc = log_ready(log);
+    if (rc || offset <= log->end)
+        return rc;
+    bool nothing = log->segment_count == 1 && atomic_load(&log_active(log)->size_bytes) == 0;
+    if (nothing)
+        return log_truncate_fully(log, offset);
+    rc = log_note(log, "cannot roll", log_roll_at(log, offset, clock_wall_ms()));
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&log->publish);
+    log->end = offset;
+    pthread_mutex_unlock(&log->publish);
+    return 0;
 }
 
 int log_adopt(struct log *log, struct log *copy)
@@ -89,10 +114,15 @@ int log_adopt(struct log *log, struct log *copy)
     assert(log->end == copy->end);
     pthread_mutex_lock(&log->flush_lock);
     pthread_mutex_lock(&log->rebuild_lock);
-    rc = rename_both(log, copy);
+    // Only here no flush of the log moves it any more: a producer was, or is about to be, told so.
+    if (log_recovery_point(copy) < log_recovery_point(log))
+        rc = ERR_AGAIN;
+    rc = rc ? rc : rename_both(log, copy);
     if (rc == 0) {
         pthread_mutex_lock(&log->publish);
+        pthread_mutex_lock(&copy->publish); // somebody may look at how far it is
         exchange(log, copy);
+        pthread_mutex_unlock(&copy->publish);
         pthread_mutex_unlock(&log->publish);
         atomic_store(&copy->deleted, true);
     }

@@ -316,7 +316,8 @@ static int append_one(struct log *log, struct append *a, int32_t leader_epoch, i
         rc = measure(log, a, log->end, leader_epoch, info);
     if (rc)
         return rc;
-    if ((int64_t)a->size > log->config.segment_bytes) {
+    // What a log holds that it is a copy of was taken when segments might be larger.
+    if ((int64_t)a->size > log->config.segment_bytes && a->origin != LOG_ORIGIN_REPLICA) {
         say(info, 0,
             "Message batch size is %zu bytes in append to partition %s, which exceeds the maximum configured "
             "segment "

@@ -234,7 +234,10 @@ void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
                                        .failed_cleanings = atomic_load(&m->cleaning.failures),
                                        .cleaner_read_bytes = atomic_load(&m->cleaning.read_bytes),
                                        .cleaner_written_bytes = atomic_load(&m->cleaning.written_bytes),
-                                       .cleaner_us_total = atomic_load(&m->cleaning.total_us)};
+                                       .cleaner_us_total = atomic_load(&m->cleaning.total_us),
+                                       .moves = log_manager_moves_under_way(m),
+                                       .moves_done = atomic_load(&m->moving.done),
+                                       .moved_bytes = atomic_load(&m->moving.bytes)};
     pthread_mutex_lock(&m->lock);
     out->logs = m->count;
     for (size_t i = 0; i < m->count; i++) {
@@ -251,6 +254,25 @@ enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, CLEANED, FLUSHED_SIZES, CHECKPOI
 static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
     CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_CLEANER,
     CHECKPOINT_FLUSHED_SIZE};
+
+// A log that is about to lie in the directory.
+struct arrival {
+    const struct managed_log *managed;
+    int64_t recovery_point; // its copy's
+};
+
+static void add_arrival(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct arrival *a)
+{
+    struct log *log = a->managed->log;
+    pthread_mutex_lock(&log->publish);
+    int64_t start = log->log_start, watermark = log->high_watermark.offset, cleaned_to = log->cleaned_to;
+    pthread_mutex_unlock(&log->publish);
+    checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, a->recovery_point);
+    checkpoint_writer_add(&w[LOG_STARTS], log->topic, log->partition, start);
+    checkpoint_writer_add(&w[WATERMARKS], log->topic, log->partition, watermark);
+    if (cleaned_to > 0)
+        checkpoint_writer_add(&w[CLEANED], log->topic, log->partition, cleaned_to);
+}
 
 // One log's lines. Kafka's log start checkpoint names only logs that start behind their first segment.
 static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct managed_log *managed)
@@ -285,7 +307,7 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
 
 // The flushed sizes come last, and only behind the others: a file of that size is taken for one that ends at
 // its recovery point.
-static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
+static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds, const struct arrival *arrival)
 {
     struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
     struct dir_health *health = &m->dirs[dir].dir->health;
@@ -295,6 +317,8 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
         if (m->logs[i]->dir == dir)
             add_lines(w, m->logs[i]);
     pthread_mutex_unlock(&m->lock);
+    if (arrival)
+        add_arrival(w, arrival);
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
         bool wanted = kinds & 1U << kind && hash != m->dirs[dir].written[kind];
@@ -318,11 +342,17 @@ static int write_everywhere(struct log_manager *m, unsigned kinds)
     int rc = 0;
     pthread_mutex_lock(&m->checkpoint_lock);
     for (size_t i = 0; i < m->params.dir_count; i++) {
-        int one = dir_health_failed(&m->dirs[i].dir->health) ? 0 : write_checkpoints(m, i, kinds);
+        int one = dir_health_failed(&m->dirs[i].dir->health) ? 0 : write_checkpoints(m, i, kinds, NULL);
         rc = rc ? rc : one;
     }
     pthread_mutex_unlock(&m->checkpoint_lock);
     return rc;
+}
+
+int log_manager_checkpoint_arrival(struct log_manager *m, size_t dir, const struct managed_log *managed,
+                                   int64_t recovery_point)
+{
+    return write_checkpoints(m, dir, ~0U, &(struct arrival){managed, recovery_point});
 }
 
 int log_manager_checkpoint(struct log_manager *m)

@@ -159,6 +159,7 @@ struct log_manager_counts {
     size_t uncleanable_logs; // that no cleaner tries again
     uint64_t flushes, slow_flushes, flush_us_total;
     uint64_t cleanings, failed_cleanings, cleaner_read_bytes, cleaner_written_bytes, cleaner_us_total;
+    uint64_t moves, moves_done, moved_bytes; // to other directories; the first one is now
 };
 
 void log_manager_counts(struct log_manager *manager, struct log_manager_counts *out);

@@ -93,19 +93,23 @@ void log_manager_free_preferred(struct log_manager *m)
     map_free(&m->preferred);
 }
 
-// The directory that a new log belongs in: the one that the metadata names, if it works.
+// The directory that a new log belongs in: the one that the metadata names, if it works. While one is off
+// line, a log that is not there may lie in it, moved when the broker ended.
 static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
 {
+    size_t named = NO_DIR;
     bool all_work = true;
     for (size_t i = 0; i < m->params.dir_count; i++) {
         const struct log_dir *d = m->dirs[i].dir;
         bool failed = dir_health_failed(&d->health);
         if (!failed && d->has_meta && uuid_equal(&d->meta.directory_id, &c->directory_id))
-            return i;
+            named = i;
         all_work &= !failed;
     }
     if (c->known && !all_work)
         return NO_DIR;
+    if (named != NO_DIR)
+        return named;
     pthread_mutex_lock(&m->lock);
     size_t preferred = take_preferred(m, c->topic, c->partition);
     pthread_mutex_unlock(&m->lock);

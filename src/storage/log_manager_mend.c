@@ -11,7 +11,6 @@
 struct finding {
     struct log_manager *m;
     size_t dir;
-    struct map names; // of logs that are where they belong, in any directory
 };
 
 static bool ends_in(const char *text, const char *end)
@@ -20,15 +19,35 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static int note_future(struct log_manager *m, size_t dir, const char *name)
+static int note_future(struct log_manager *m, size_t dir, const char *directory)
 {
     struct moving *moving = &m->moving;
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/%s", m->dirs[dir].dir->path, directory) >= (int)sizeof path)
+        return ERR_INVALID;
     struct left_move *grown = realloc(moving->left, (moving->left_count + 1) * sizeof *grown);
     if (!grown)
         return ERR_NOMEM;
     moving->left = grown;
-    grown[moving->left_count] = (struct left_move){strdup(name), dir};
-    return grown[moving->left_count++].name ? 0 : ERR_NOMEM;
+    size_t name = (size_t)(strrchr(directory, '.') - directory);
+    struct left_move *left = &grown[moving->left_count];
+    *left = (struct left_move){.future = strdup(path), .name = strndup(directory, name), .dir = dir};
+    if (left->future && left->name) {
+        moving->left_count++;
+        return 0;
+    }
+    free(left->future);
+    free(left->name);
+    return ERR_NOMEM;
+}
+
+void log_manager_free_left(struct log_manager *m)
+{
+    for (size_t i = 0; i < m->moving.left_count; i++) {
+        free(m->moving.left[i].future);
+        free(m->moving.left[i].name);
+    }
+    free(m->moving.left);
 }
 
 static int look(void *arg, const char *name)
@@ -37,60 +56,59 @@ static int look(void *arg, const char *name)
     return strchr(name, '.') && ends_in(name, FUTURE_SUFFIX) ? note_future(f->m, f->dir, name) : 0;
 }
 
-// Whether some directory has the log under its own name.
+// Whether some directory that works has the log under its own name.
 static bool is_there(const struct log_manager *m, const char *name)
 {
     char path[PATH_MAX];
     for (size_t i = 0; i < m->params.dir_count; i++)
-        if (snprintf(path, sizeof path, "%s/%s", m->dirs[i].dir->path, name) < (int)sizeof path &&
+        if (!dir_health_failed(&m->dirs[i].dir->health) &&
+            snprintf(path, sizeof path, "%s/%s", m->dirs[i].dir->path, name) < (int)sizeof path &&
             file_exists(path))
             return true;
     return false;
 }
 
 // The log was renamed away and the copy did not get its name any more: it is the log.
-static int finish(struct log_manager *m, const struct left_move *left, const char *future)
+static int finish(struct log_manager *m, const struct left_move *left)
 {
     char to[PATH_MAX], marker[PATH_MAX];
     const char *dir = m->dirs[left->dir].dir->path;
-    if (snprintf(marker, sizeof marker, "%s/" MOVED_FILE, future) >= (int)sizeof marker ||
+    if (snprintf(to, sizeof to, "%s/%s", dir, left->name) >= (int)sizeof to ||
+        snprintf(marker, sizeof marker, "%s/" MOVED_FILE, left->future) >= (int)sizeof marker ||
         !file_exists(marker)) {
-        log_warn("storage", "%s is the copy of a log that is nowhere: it is left alone", future);
+        log_warn("storage", "%s is the copy of a log that is nowhere: it is left alone", left->future);
         return 0;
     }
-    snprintf(to, sizeof to, "%s/%s", dir, left->name);
-    int rc = file_rename(future, to);
+    int rc = file_rename(left->future, to);
     rc = rc ? rc : file_sync_dir(dir);
-    if (rc == 0)
-        log_info("storage", "%s was moved to %s when the broker ended", left->name, dir);
-    return rc;
+    if (rc)
+        return rc;
+    log_info("storage", "%s was moved to %s when the broker ended", left->name, dir);
+    if (snprintf(marker, sizeof marker, "%s/" MOVED_FILE, to) < (int)sizeof marker)
+        (void)file_unlink(marker);
+    return 0;
 }
 
-// The copy goes: its log is where it was. Under a name of what is removed, so that no later start goes on
-// with a move that was given up meanwhile.
-static int begin_anew(struct log_manager *m, const char *future)
+int log_manager_drop_future(struct log_manager *m, const char *path)
 {
     char to[PATH_MAX];
-    int keep = (int)(strlen(future) - strlen(FUTURE_SUFFIX));
-    if (snprintf(to, sizeof to, "%.*s-delete", keep, future) >= (int)sizeof to)
+    int keep = (int)(strlen(path) - strlen(FUTURE_SUFFIX));
+    if (snprintf(to, sizeof to, "%.*s-delete", keep, path) >= (int)sizeof to)
         return ERR_INVALID;
-    int rc = file_rename(future, to);
+    int rc = file_rename(path, to);
     if (rc == 0)
         reaper_add(m->reaper, to, 0);
     return rc;
 }
 
+// Where a directory is off line, the log may lie there: its copy is left for a later start.
 static int mend(struct log_manager *m, struct left_move *left, bool all_work)
 {
-    char future[PATH_MAX];
-    if (snprintf(future, sizeof future, "%s/%s", m->dirs[left->dir].dir->path, left->name) >=
-        (int)sizeof future)
-        return ERR_INVALID;
-    *strrchr(left->name, '.') = 0;
     if (is_there(m, left->name))
-        return begin_anew(m, future);
-    int rc = all_work ? finish(m, left, future) : 0;
-    left->name[0] = 0; // nothing to go on with
+        return 0;
+    int rc = all_work ? finish(m, left) : 0;
+    free(left->name);
+    left->name = NULL;
     return rc;
 }
 
@@ -115,20 +133,25 @@ int log_manager_mend_moves(struct log_manager *m)
 
 struct going_on {
     struct log_manager *m;
-    const char *name;
-    size_t dir;
+    const struct left_move *left;
 };
 
+// Begun anew, in a directory of its own: what the old copy has is not looked at.
 static void go_on(void *arg, struct log *log)
 {
     const struct going_on *g = arg;
     struct uuid id = log_topic_id(log);
-    if (strcmp(log_name(log), g->name) == 0)
-        (void)log_manager_move(g->m, &id, log_partition(log), g->dir);
+    if (strcmp(log_name(log), g->left->name) != 0)
+        return;
+    int rc = log_manager_move(g->m, &id, log_partition(log), g->left->dir);
+    rc = rc ? rc : log_manager_drop_future(g->m, g->left->future);
+    if (rc)
+        log_warn("storage", "%s: the move does not go on: %s", g->left->future, err_text(rc));
 }
 
 void log_manager_go_on_moving(struct log_manager *m)
 {
     for (size_t i = 0; i < m->moving.left_count; i++)
-        log_manager_each(m, go_on, &(struct going_on){m, m->moving.left[i].name, m->moving.left[i].dir});
+        if (m->moving.left[i].name)
+            log_manager_each(m, go_on, &(struct going_on){m, &m->moving.left[i]});
 }

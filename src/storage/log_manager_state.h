@@ -57,7 +57,8 @@ struct cleaning {                // log_manager_clean.c
     "odradek-moved" // in a copy that may take the log's place: it has, or nearly has, all of it
 
 struct left_move { // log_manager_mend.c: a start goes on with it
-    char *name;    // "topic-partition"; empty: it was finished
+    char *future;  // the copy's path
+    char *name;    // "topic-partition"; NULL: it is left alone, or was finished
     size_t dir;
 };
 
@@ -67,10 +68,12 @@ struct moving { // log_manager_move.c
     pthread_mutex_t lock; // before the manager's; guards what follows
     pthread_cond_t changed;
     struct list moves; // of struct log_move
+    uint64_t last_id;
     bool stopping;
     struct cleaner_throttle throttle;
     struct left_move *left;
     size_t left_count;
+    atomic_uint_fast64_t done, bytes; // of any thread
 };
 
 struct log_manager {
@@ -138,12 +141,20 @@ void log_manager_stop_cleaning(struct log_manager *m); // rounds under way are g
 struct managed_log *log_manager_hold(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES]);
 void log_manager_let_go(struct log_manager *m, struct managed_log *managed);
 
+// log_manager.c. [checkpoint_lock] The checkpoints of a directory, with those lines that a log will need that
+// is about to lie there.
+int log_manager_checkpoint_arrival(struct log_manager *m, size_t dir, const struct managed_log *managed,
+                                   int64_t recovery_point);
+
 // log_manager_create.c
 void log_manager_free_preferred(struct log_manager *m);
 
 // log_manager_mend.c: before the logs are loaded, and when all are
 int log_manager_mend_moves(struct log_manager *m);
 void log_manager_go_on_moving(struct log_manager *m);
+void log_manager_free_left(struct log_manager *m);
+// A copy's directory goes: at once under a name that no start takes for a copy, in the background for good.
+int log_manager_drop_future(struct log_manager *m, const char *path);
 
 // log_manager_move.c
 void log_manager_init_moving(struct log_manager *m);
@@ -151,6 +162,7 @@ void log_manager_free_moving(struct log_manager *m);
 int log_manager_start_moving(struct log_manager *m);
 void log_manager_stop_moving(struct log_manager *m); // moves under way begin anew with the next start
 void log_manager_forget_move(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES]);
+uint64_t log_manager_moves_under_way(struct log_manager *m);
 
 // log_manager_work.c
 int log_manager_start_threads(struct log_manager *m);

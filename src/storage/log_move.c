@@ -2,13 +2,14 @@
 
 enum log_move_action log_move_decide(const struct log_move_view *v)
 {
-    if (v->cancelled || v->source_lost || v->target_lost)
+    if (v->cancelled || v->source_lost || v->target_lost || v->there)
         return LOG_MOVE_DROP;
-    if (v->compacted_now)
+    if (v->compacted_now || v->target_full)
         return LOG_MOVE_WAIT;
     if (!v->opened)
         return LOG_MOVE_OPEN;
-    if (v->end < v->source_start || v->end > v->source_end)
+    // An empty one may begin in front of the log, with the batch that the log begins in.
+    if (v->truncated || (v->holds && v->end < v->source_start) || v->end > v->source_end)
         return LOG_MOVE_REOPEN;
     if (!v->near)
         return LOG_MOVE_COPY;

@@ -2,15 +2,19 @@
 //
 //   (asked for) --OPEN--> copying --FLUSH--> flushed --SWAP--> the log's files are the copy
 //        ^                 | ^ |               |
-//        +-----REOPEN------+ +-+-- far behind -+            at any time: DROP (cancelled, gone, off line)
+//        +-----REOPEN------+ +-+--- COPY ------+            at any time: DROP (cancelled, gone, off line)
 //
-// The rules, kept by log_manager_move.c, log_adopt.c and, at a start, log_manager_mend.c:
+// The rules, kept by log_manager_move.c, log_mover.c, log_adopt.c and, at a start, log_manager_mend.c:
 // - The log stays the same struct log: place, health and segments change under its lock, flush_lock,
 //   rebuild_lock and publish. Who has pinned the old segments reads on.
 // - The old directory is renamed to -delete, and that synced, before the copy gets its name: a start finds
 //   the log, or only a copy with `odradek-moved` in it, which then is the log. A copy beside its log is begun
 //   anew.
-// - What was durable stays so: at the swap the copy's recovery point is not below the log's.
+// - What was durable stays so: at the swap the copy's recovery point is not below the log's, and the
+//   checkpoints of its directory have the log's lines, with the start that DeleteRecords gave it.
+// - What is answered outlasts a crash: the copy's directory is there before a move is said to be under way,
+//   and gone before one is said to be given up.
+// - A batch whose CRC is wrong is not copied, and nothing that was truncated stays in a copy.
 // - No round of compaction runs meanwhile: what it drops would come back with the copy.
 #ifndef STORAGE_LOG_MOVE_H
 #define STORAGE_LOG_MOVE_H
@@ -19,8 +23,8 @@
 #include <stdint.h>
 
 enum log_move_action {
-    LOG_MOVE_WAIT,   // a round of compaction is under way
-    LOG_MOVE_OPEN,   // makes the copy's directory
+    LOG_MOVE_WAIT,   // a round of compaction is under way, or the directory has no room
+    LOG_MOVE_OPEN,   // makes the copy
     LOG_MOVE_REOPEN, // throws the copy away and begins anew: the log has lost what would come next
     LOG_MOVE_COPY,   // one more piece
     LOG_MOVE_FLUSH,  // makes the copy durable while the log is written to
@@ -30,10 +34,14 @@ enum log_move_action {
 
 struct log_move_view {
     bool cancelled, source_lost, target_lost; // lost: deleted, or its directory off line
+    bool there;                               // the log lies in that directory already
     bool compacted_now;                       // a round works on the log
+    bool target_full;                         // less than storage.min.free.bytes
     bool opened;                              // the copy exists
-    bool near;                                // its last piece reached the log's end, or nearly
-    bool flushed;                             // since it was near
+    bool holds;                               // and has something
+    bool truncated;                           // the log, since the copy was begun
+    bool near;                                // its last piece reached where the log ended then
+    bool flushed;                             // since it was near for the first time
     int64_t source_start, source_end, end;    // offsets; the last one is the copy's
 };
 

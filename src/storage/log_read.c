@@ -15,6 +15,7 @@
 struct read_view {
     int64_t log_start, end, bound;
     int64_t active_base; // base offset of the active segment
+    struct dir_health *health;
     unsigned truncations;
 };
 
@@ -24,6 +25,7 @@ static void take_view(struct log *log, enum log_bound kind, struct read_view *v)
     v->truncations = atomic_load(&log->truncations);
     v->log_start = log->log_start;
     v->end = log->end;
+    v->health = log->health;
     v->active_base = log->segments[log->segment_count - 1]->base_offset;
     int64_t watermark = log->high_watermark.offset, unstable = log->first_unstable;
     if (kind == LOG_BOUND_END)
@@ -41,6 +43,7 @@ static void fill(struct log_slice *out, struct segment *s, int fd, const struct 
     size_t size = (size_t)(limit - b->position);
     size_t most = min_one_batch && max_bytes < b->size ? b->size : max_bytes;
     *out = (struct log_slice){.segment = s,
+                              .health = out->health,
                               .fd = fd,
                               .position = b->position,
                               .size = size < most ? size : most,
@@ -83,7 +86,7 @@ static int read_once(struct log *log, int64_t start, size_t max_bytes, enum log_
 {
     struct read_view v;
     take_view(log, bound, &v);
-    *out = (struct log_slice){.fd = -1, .base_offset = start};
+    *out = (struct log_slice){.fd = -1, .base_offset = start, .health = v.health};
     if (start < v.log_start || start > v.end)
         return ERR_RANGE;
     if (start >= v.bound)
@@ -131,13 +134,12 @@ int log_read(struct log *log, int64_t start_offset, size_t max_bytes, enum log_b
             break;
         rc = attempt < READ_ATTEMPTS ? log_usable(log) : ERR_LIMIT;
     }
-    out->health = log->health;
     if (rc == ERR_UNSUPPORTED) // a sealed segment, which a clean start does not look into
         log_set_offline(log, LOG_OLD_MAGIC, rc);
     else if (rc && rc != ERR_RANGE && rc != ERR_CLOSED)
         log_limited(LOG_LEVEL_ERROR, "storage", "%s: cannot read at offset %" PRId64 ": %s", log->name,
                     start_offset, err_text(rc));
-    return dir_health_note(log->health, "cannot read", log->name, rc);
+    return dir_health_note(out->health, "cannot read", log->name, rc);
 }
 
 int log_slice_copy(const struct log_slice *slice, size_t from, void *to, size_t size)

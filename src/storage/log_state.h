@@ -200,8 +200,12 @@ int log_replace_segments(struct log *log, struct segment *const *old, uint32_t c
 
 // [both logs' locks] The files of `copy`, which lies in another log directory and has the same records,
 // become the log's, under the log's name; its own are what `copy` has afterwards, on their way to be removed.
-// On an error nothing has changed, or the log is offline and a start finishes it.
+// ERR_AGAIN, and nothing changed, when the log is more durable than the copy. On another error nothing has
+// changed, or the log is offline and a start finishes it.
 int log_adopt(struct log *log, struct log *copy);
+
+// [lock] The log's end becomes `offset`, with nothing in between, as where compaction left nothing.
+int log_skip_to(struct log *log, int64_t offset);
 
 // [lock and flush_lock] Gives the log's directory a name that ends so, and is unique.
 int log_rename_away(struct log *log, const char *suffix);

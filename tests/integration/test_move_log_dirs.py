@@ -2,7 +2,9 @@
 
 import pytest
 
+from harness.compaction import COMPACTED, EAGER, Writer, last_values, records
 from harness.crash import arm, await_death, build, disarm
+from harness.http import Http, port_of
 from harness.load import Load, read_partition
 from harness.process import wait_until
 from harness.requests import BROKER, alter, connect, create_topic, delete_records, end_offset, error, fetch, produce
@@ -98,7 +100,7 @@ def test_nothing_is_lost_or_written_twice_while_a_log_moves(configs, brokers):
         at = 1 - at
         assert two.move(at) == 0
         two.await_moved(at)
-        wait_until(lambda seen=seen: load.acknowledged > seen, 20, "more to be acknowledged")
+        wait_until(lambda seen=seen: load.acknowledged > seen or load.problem, 60, "more to be acknowledged")
     count = load.finish()
     check(two.broker, 0, count)
     assert two.broker.log_text().count("storage: moved t-0 from ") == 4
@@ -148,6 +150,90 @@ def test_a_move_goes_on_after_a_start(brokers):
     two.await_moved(1 - at)
     with connect(two.broker) as connection:
         assert end_offset(connection, "t")["Offset"] == 60
+
+
+def test_moves_that_have_not_begun_outlast_the_broker(brokers):
+    two = Two(brokers, **{RATE: "1", "num.replica.alter.log.dirs.threads": "1"})
+    names = ["a", "b", "c"]
+    places = {name: two.create(name) for name in names}
+    for name in names:
+        two.fill(name, count=3)
+        assert two.move(1 - places[name], topic=name) == 0
+    for end in (two.broker.kill, two.broker.stop):
+        end()
+        two.broker.start()
+        assert {name: sorted(two.described(name)) for name in names} == {name: [0, 1] for name in names}
+    two.slow_down(1 << 40)
+    for name in names:
+        two.await_moved(1 - places[name], topic=name)
+
+
+def test_a_low_rate_is_no_matter_of_few_large_pieces(brokers):
+    two = Two(brokers, **{RATE: str(SLOW)})
+    at = two.create()
+    two.fill(count=300, value=b"x" * 10000)
+    assert two.move(1 - at) == 0
+
+    def size():
+        return two.described()[1 - at][2]
+
+    first = wait_until(size, 20, "something to be copied")
+    assert first < 500000
+    wait_until(lambda: size() > first, 20, "more to be copied")
+    assert size() < 1000000  # of three millions
+
+
+def test_a_compacted_log_moves_as_it_is(brokers):
+    two = Two(brokers, **EAGER)
+    at = two.create(**COMPACTED)
+    writer = Writer(seed=3, topics=["t"])
+    for _ in range(3):
+        writer.write([two.broker], 150)
+        wait_until(lambda: "storage: compacted t-0" in two.broker.log_text(), 60, "a first round")
+        before = last_values(records(two.broker, "t"))
+        assert two.move(1 - at) == 0
+        two.await_moved(1 - at)
+        at = 1 - at
+        assert last_values(records(two.broker, "t")) == before
+        said = two.broker.log_text().count("storage: compacted t-0")
+        writer.write([two.broker], 50)
+        wait_until(lambda said=said: two.broker.log_text().count("storage: compacted t-0") > said, 60, "a round after the move")
+    last = last_values(records(two.broker, "t"))
+    for end in (two.broker.kill, two.broker.stop):
+        end()
+        two.broker.start()
+        assert [*two.described()] == [at]
+        assert last_values(records(two.broker, "t")) == last
+        with connect(two.broker) as connection:
+            assert end_offset(connection, "t")["Offset"] == writer.end
+
+
+def test_moves_over_http(brokers):
+    two = Two(brokers, **{RATE: str(SLOW), "http.listeners": "http://127.0.0.1:0"})
+    at = two.create()
+    two.fill()
+    http = Http(port_of(two.broker))
+
+    def metrics():
+        lines = http.ask("GET", "/metrics")[1].decode().splitlines()
+        return {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith("odradek_log_move")}
+
+    def dirs():
+        return {one["path"]: one for one in http.get("/api/v1/logdirs")["logDirs"]}
+
+    assert metrics() == {"odradek_log_moves": 0, "odradek_log_moves_total": 0, "odradek_log_move_bytes_total": 0}
+    assert two.move(1 - at) == 0
+    assert metrics()["odradek_log_moves"] == 1
+    to, start = str(two.dirs[1 - at]), str(two.dirs[at])
+    [one] = dirs()[to]["moves"]
+    assert (one["topic"], one["partition"]) == ("t", 0) and 0 < one["offsetLag"] <= 60
+    partitions = dirs()[to]["partitions"]
+    assert dirs()[start]["moves"] == []
+    two.slow_down(1 << 40)
+    two.await_moved(1 - at)
+    assert dirs()[to]["moves"] == [] and dirs()[to]["partitions"] == partitions + 1
+    found = metrics()
+    assert found["odradek_log_moves_total"] == 1 and found["odradek_log_moves"] == 0 and found["odradek_log_move_bytes_total"] > 60 * 50000
 
 
 def test_a_topic_that_goes_while_it_moves_leaves_nothing(brokers):
@@ -250,10 +336,10 @@ def library(tmp_path_factory):
     return build(tmp_path_factory.mktemp("crash"))
 
 
-# The renames of a swap: the log's directory out of the way, the copy's to the log's name; and the copy's first writes.
-@pytest.mark.parametrize("calls, at", [("write", 1), ("write", 3), ("rename", 1), ("rename", 2)])
+# The copy's first writes; what is renamed then: the mark that it is whole, the log's directory out of the way, the copy's.
+@pytest.mark.parametrize("calls, at, suffix", [("write", 1, ".log"), ("write", 3, ".log"), ("rename", 1, "-moved.tmp"), ("rename", 1, "/t-0"), ("rename", 1, "-future")])
 @pytest.mark.parametrize("how", ["before", "after"])
-def test_a_crash_at_any_point_loses_nothing(calls, at, how, brokers, library):
+def test_a_crash_at_any_point_loses_nothing(calls, at, suffix, how, brokers, library):
     two = Two(brokers)
     place = two.create(segment_bytes="1048576")
     load = Load(two.broker.port, "p0", "t", 0, seed=2)
@@ -261,7 +347,7 @@ def test_a_crash_at_any_point_loses_nothing(calls, at, how, brokers, library):
     wait_until(lambda: load.acknowledged > 300, 20, "some records")
     two.broker.stop()
     words = {"write": f"{two.dirs[1 - place]}/t-", "rename": "/t-"}
-    arm(two.broker, library, ["t"], at=at, how=how, suffix=".log" if calls == "write" else None)
+    arm(two.broker, library, ["t"], at=at, how=how, suffix=suffix)
     two.broker.environment.update({"CRASH_IN": words[calls], "CRASH_CALLS": calls})
     two.broker.start()
     try:
@@ -278,3 +364,26 @@ def test_a_crash_at_any_point_loses_nothing(calls, at, how, brokers, library):
     two.broker.start()
     check(two.broker, 0, count)
     assert two.place() == 1 - place
+
+
+def test_deleted_records_stay_deleted_when_the_broker_dies_as_a_log_has_moved(brokers, library):
+    two = Two(brokers)
+    at = two.create()
+    with connect(two.broker) as connection:
+        assert error(produce(connection, "t", [(None, b"%d" % i) for i in range(10)])) == 0
+        assert delete_records(connection, "t", (0, 5)) == {0: (0, 5)}
+    two.broker.stop()
+    arm(two.broker, library, ["t"], at=1, how="after", suffix="-future")
+    two.broker.environment["CRASH_CALLS"] = "rename"
+    two.broker.start()
+    try:
+        two.move(1 - at)
+    except (OSError, EOFError):
+        pass
+    await_death(two.broker)
+    disarm(two.broker)
+    two.broker.start()
+    two.await_moved(1 - at)
+    with connect(two.broker) as connection:
+        assert end_offset(connection, "t", timestamp=-2)["Offset"] == 5
+        assert end_offset(connection, "t")["Offset"] == 10

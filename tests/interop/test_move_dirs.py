@@ -2,17 +2,21 @@
 
 import json
 
+import pytest
+
 from harness import java
 from harness.process import wait_until
 from harness.requests import BROKER, alter, connect, create_topic, end_offset, error, fetch, produce, values
 
+RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
+SLOW = "20000"  # bytes a second: what is moved takes minutes
 
 
 class Asked:
     """One broker with two directories, and what it said."""
 
-    def __init__(self, brokers, kind):
-        self.broker = brokers.new(kind)
+    def __init__(self, brokers, kind, **settings):
+        self.broker = brokers.new(kind, settings)
         self.paths = {"FIRST": str(self.broker.data), "SECOND": str(self.broker.directory / "second")}
         self.broker.settings["log.dirs"] = ",".join(self.paths.values())
         self.broker.start()
@@ -49,9 +53,9 @@ def place(asked, connection, topic, *where):
     asked.settled(connection, topic, *where)
 
 
-def fill(asked, connection, topic, partition, count):
+def fill(asked, connection, topic, partition, count, size=1000):
     for i in range(count):
-        assert error(produce(connection, topic, [(None, b"%d." % i + b"x" * 1000)], partition=partition)) == 0
+        assert error(produce(connection, topic, [(None, b"%d." % i + b"x" * size)], partition=partition)) == 0
 
 
 def errors(asked, connection):
@@ -87,11 +91,33 @@ def moves(asked, connection):
     alter(asked.broker, BROKER, "1", cordoned_log_dirs=None)
 
 
+def plan(asked, tmp_path, to, *partitions):
+    moves = [{"topic": "t", "partition": i, "replicas": [1], "log_dirs": [asked.paths[to]]} for i in partitions]
+    file = tmp_path / f"{asked.broker.kind}-{to}.json"
+    file.write_text(json.dumps({"version": 1, "partitions": moves}))
+    return ["--bootstrap-server", asked.broker.bootstrap, "--reassignment-json-file", str(file)]
+
+
+def watched(asked, connection, tmp_path):
+    """What tools say of a move that is under way."""
+    fill(asked, connection, "t", 1, 60, 50000)
+    words = plan(asked, tmp_path, "FIRST", 1)
+    java.tool("kafka-reassign-partitions", *words, "--execute", "--replica-alter-log-dirs-throttle", SLOW)
+    wait_until(lambda: ("FIRST", 1) in asked.lies(connection, "t"), 60, "the copy")
+    verified = java.tool("kafka-reassign-partitions", *words, "--verify")
+    asked.note("verify", sorted(line for line in verified.splitlines() if "Reassignment of" in line))
+    said = java.tool("kafka-log-dirs", "--bootstrap-server", asked.broker.bootstrap, "--describe", "--topic-list", "t")
+    [found] = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    [broker] = found["brokers"]
+    names = {path: name for name, path in asked.paths.items()}
+    lies = [(p["partition"], names[one["logDir"]], p["isFuture"], p["offsetLag"] > 0) for one in broker["logDirs"] for p in one["partitions"]]
+    asked.note("log dirs", sorted(lies))
+    asked.note("called off", asked.move(connection, 2, ("SECOND", "t", [1])))
+    asked.settled(connection, "t", "SECOND", "SECOND", "FIRST")
+
+
 def by_tool(asked, connection, tmp_path):
-    plan = [{"topic": "t", "partition": i, "replicas": [1], "log_dirs": [asked.paths["FIRST"]]} for i in range(3)]
-    file = tmp_path / f"{asked.broker.kind}.json"
-    file.write_text(json.dumps({"version": 1, "partitions": plan}))
-    words = ["--bootstrap-server", asked.broker.bootstrap, "--reassignment-json-file", str(file)]
+    words = plan(asked, tmp_path, "FIRST", 0, 1, 2)
     java.tool("kafka-reassign-partitions", *words, "--execute", "--replica-alter-log-dirs-throttle", "1000000000")
     asked.settled(connection, "t", "FIRST", "FIRST", "FIRST")
     verified = java.tool("kafka-reassign-partitions", *words, "--verify")
@@ -103,6 +129,7 @@ def ask(brokers, kind, tmp_path):
     with connect(asked.broker) as connection:
         errors(asked, connection)
         moves(asked, connection)
+        watched(asked, connection, tmp_path)
         by_tool(asked, connection, tmp_path)
     asked.broker.stop()
     asked.broker.start()
@@ -121,3 +148,29 @@ def test_both_move_the_same(brokers, tmp_path):
         if one != other:
             print("ours ", one, "\nkafka", other)
     assert ours == kafkas
+
+
+@pytest.mark.parametrize("first, then", [("odradek", "kafka"), ("kafka", "odradek")])
+def test_a_move_goes_on_in_the_other_broker(first, then, brokers):
+    asked = Asked(brokers, first, **{RATE: SLOW})
+    with connect(asked.broker) as connection:
+        place(asked, connection, "t", "FIRST")
+        fill(asked, connection, "t", 0, 60, 50000)
+        asked.move(connection, 2, ("SECOND", "t", [0]))
+        wait_until(lambda: ("SECOND", 0) in asked.lies(connection, "t"), 60, "the copy")
+    asked.broker.stop()
+    asked.broker = brokers.successor(asked.broker, then)
+    del asked.broker.settings[RATE]
+    asked.broker.start()
+    with connect(asked.broker) as connection:
+        asked.settled(connection, "t", "SECOND")
+        wait_until(lambda: error(end_offset(connection, "t")) == 0, 60, "t-0 to be served")
+        assert end_offset(connection, "t")["Offset"] == 60
+        at = 0
+        while at < 60:
+            code, batches = fetch(connection, "t", at)
+            assert code == 0
+            for value in values(batches):
+                assert value.startswith(b"%d.x" % at)
+                at += 1
+    asked.broker.stop()

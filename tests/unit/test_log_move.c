@@ -25,8 +25,11 @@ static void what_comes_next(void **state)
         {"an empty copy", {.source_end = 9, .opened = true}, LOG_MOVE_COPY},
         {"far behind", {.source_end = 9, .opened = true, .end = 5}, LOG_MOVE_COPY},
         {"what comes next is gone",
-         {.source_start = 6, .source_end = 9, .opened = true, .end = 5},
+         {.source_start = 6, .source_end = 9, .opened = true, .holds = true, .end = 5},
          LOG_MOVE_REOPEN},
+        {"nothing yet, of a log that begins within a batch",
+         {.source_start = 6, .source_end = 9, .opened = true, .end = 5},
+         LOG_MOVE_COPY},
         {"what it has is gone", {.source_end = 9, .opened = true, .end = 10, .near = true}, LOG_MOVE_REOPEN},
         {"near", {.source_end = 9, .opened = true, .end = 8, .near = true}, LOG_MOVE_FLUSH},
         {"near and flushed",
@@ -37,6 +40,14 @@ static void what_comes_next(void **state)
          LOG_MOVE_COPY},
         {"cancelled", {.cancelled = true, .opened = true, .near = true, .flushed = true}, LOG_MOVE_DROP},
         {"deleted", {.source_lost = true}, LOG_MOVE_DROP},
+        {"truncated and written to since",
+         {.source_end = 9, .opened = true, .truncated = true, .end = 5},
+         LOG_MOVE_REOPEN},
+        {"flushed, and written to meanwhile",
+         {.source_end = 9, .opened = true, .end = 8, .flushed = true},
+         LOG_MOVE_COPY},
+        {"no room there", {.source_end = 9, .opened = true, .target_full = true, .end = 5}, LOG_MOVE_WAIT},
+        {"it lies there", {.source_end = 9, .there = true, .target_full = true}, LOG_MOVE_DROP},
         {"no such directory any more", {.target_lost = true, .compacted_now = true}, LOG_MOVE_DROP},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -214,6 +225,26 @@ static void a_log_goes_on_with_its_copy(void **state)
     fixture_stop(&w.f);
 }
 
+// A flush of the log may end as late as between the look at both and the change of names.
+static void what_is_durable_stays_so(void **state)
+{
+    (void)state;
+    struct world w;
+    set_up(&w);
+    write_more(&w);
+    copy_all(&w);
+    assert_int_equal(log_flush(w.f.log, RECORDS + 1), 0);
+    assert_int_equal(adopt(&w), ERR_AGAIN);
+    assert_true(w.f.log->health == &w.health[0]);
+    assert_int_equal(log_recovery_point(w.f.log), RECORDS + 1);
+    assert_int_equal(log_flush(w.copy, RECORDS + 1), 0);
+    assert_int_equal(adopt(&w), 0);
+    assert_int_equal(log_recovery_point(w.f.log), RECORDS + 1);
+    end_process(&w);
+    assert_int_equal(start_again(&w), 1);
+    fixture_stop(&w.f);
+}
+
 static void any_call_fails(void **state)
 {
     (void)state;
@@ -243,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_comes_next),
         cmocka_unit_test(a_log_goes_on_with_its_copy),
+        cmocka_unit_test(what_is_durable_stays_so),
         cmocka_unit_test(any_call_fails),
     };
     logger_set_level(LOG_LEVEL_OFF);

@@ -50,6 +50,7 @@ APIS = [
     "ConsumerGroupHeartbeat",
     "ConsumerGroupDescribe",
     "DescribeLogDirs",
+    "AlterReplicaLogDirs",
     "DescribeAcls",
     "CreateAcls",
     "DeleteAcls",

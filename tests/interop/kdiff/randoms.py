@@ -14,7 +14,7 @@ from interop.kdiff.normal import Normal
 SAFE = """Metadata ListOffsets CreateTopics DeleteTopics CreatePartitions DeleteRecords DescribeConfigs
     IncrementalAlterConfigs AlterConfigs OffsetForLeaderEpoch FindCoordinator OffsetCommit OffsetFetch DescribeGroups
     ListGroups DeleteGroups OffsetDelete JoinGroup Heartbeat LeaveGroup SyncGroup InitProducerId AddPartitionsToTxn
-    AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs DescribeProducers DescribeTransactions ListTransactions
+    AddOffsetsToTxn EndTxn TxnOffsetCommit DescribeLogDirs AlterReplicaLogDirs DescribeProducers DescribeTransactions ListTransactions
     DescribeTopicPartitions DescribeCluster ElectLeaders AlterPartitionReassignments ListPartitionReassignments DescribeClientQuotas
     AlterClientQuotas DescribeUserScramCredentials AlterUserScramCredentials DescribeAcls ListConfigResources ConsumerGroupDescribe
     ConsumerGroupHeartbeat ConsumerGroupHeartbeat
@@ -107,6 +107,8 @@ BY_API = {
     ("ConsumerGroupDescribe", "GroupIds"): ["c1", "c1", "c2", "g1", "none", ""],
     ("DescribeGroups", "Groups"): ["g1", "g2", "c1", "", "none"],
     ("DeleteGroups", "GroupsNames"): ["g1", "g2", "c1", "c2", "", "none"],
+    ("AlterReplicaLogDirs", "Path"): ["/nowhere", "/nowhere/else", "nowhere", ""],  # each broker's own: test_move_dirs.py
+    ("AlterReplicaLogDirs", "Partitions"): [0, 0, 1, 2, 7, -1],
     ("UnregisterBroker", "BrokerId"): [0, -1, 99],
     ("UpdateFeatures", "ValidateOnly"): [True],
     ("WriteTxnMarkers", "ProducerId"): [4000, 4000, 12345, (1 << 33) + 5, 21, -1],  # of no transaction that is open

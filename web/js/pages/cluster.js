@@ -32,7 +32,7 @@ function dirState(dir) {
 const DIRS = [
   { name: "Directory", wrap: true, of: (dir) => dir.path, show: (dir) => dir.path },
   { name: "Broker", num: true, wide: true, width: "7rem", of: (dir) => dir.broker, show: (dir) => String(dir.broker) },
-  { name: "Partitions", num: true, wide: true, width: "8rem", of: (dir) => dir.partitions, show: (dir) => count(dir.partitions) },
+  { name: "Partitions", num: true, wide: true, width: "8rem", of: (dir) => dir.partitions, show: (dir) => count(dir.partitions) + (dir.moves.length ? ` + ${count(dir.moves.length)} coming` : "") },
   { name: "Logs", num: true, width: "7rem", narrow: "5.5rem", descending: true, of: (dir) => dir.logBytes, show: (dir) => bytes(dir.logBytes) },
   { name: "Free", num: true, wide: true, width: "12rem", of: free, show: (dir) => (free(dir) === null ? "–" : `${bytes(dir.usableBytes)} (${Math.round(free(dir) * 100)} %)`) },
   { name: "State", width: "8rem", narrow: "6rem", of: (dir) => dirState(dir).text, show: dirState },

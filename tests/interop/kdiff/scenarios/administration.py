@@ -170,6 +170,27 @@ def log_dirs(step, version, prefix):
     ask(("__cluster_metadata", [0]))
 
 
+def other_log_dirs(step, version, prefix):
+    """In none of them a broker has anything; what moves in earnest: test_move_dirs.py."""
+    name = prefix + "d"
+    topic(step, name, 3)
+    topic(step, name + "2")
+
+    def ask(*dirs):
+        named = [{"Path": path, "Topics": [{"Name": topic, "Partitions": partitions} for topic, partitions in topics]} for path, topics in dirs]
+        step("AlterReplicaLogDirs", version, {"Dirs": named})
+
+    ask()
+    ask(("/nowhere", []))
+    ask(("/nowhere", [(name, [])]))
+    for path in ("/nowhere", "nowhere", "", "/", "/tmp/"):
+        ask((path, [(name, [0])]))
+    ask(("/nowhere", [(name, [2, 0, 1, 0, 7, -1]), (name + "2", [0]), (prefix + "none", [0, 1]), ("", [0]), ("__cluster_metadata", [0])]))
+    ask(("/nowhere", [(name, [0]), (name + "2", [0])]), ("/elsewhere", [(name, [0, 1]), (name, [2])]), ("/nowhere", [(name + "2", [0])]))
+    for length in (212, 213, 214, 249, 250):
+        ask(("/nowhere", [("x" * length, [0, 10])]))
+
+
 def elections(step, version, prefix):
     name = prefix + "e"
     topic(step, name, 2)
@@ -294,6 +315,7 @@ SCENARIOS = [
     ("records deleted", "DeleteRecords", delete_records),
     ("pages of partitions", "DescribeTopicPartitions", pages_of_partitions),
     ("log dirs", "DescribeLogDirs", log_dirs),
+    ("other log dirs", "AlterReplicaLogDirs", other_log_dirs),
     ("elections", "ElectLeaders", elections),
     ("reassignments", "AlterPartitionReassignments", reassignments),
     ("levels", "UpdateFeatures", features),
