@@ -5,14 +5,20 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 2048
 #define RATE_WINDOW_MS 10000
+
+// In a pipe that long lines are written to.
+#define ROOM_FOR_OTHERS_BYTES 16384
 
 #define ROOM(name)                            \
     {                                         \
@@ -108,6 +114,19 @@ void logger_begin(struct buffer *line, const struct logger *logger, enum log_lev
 {
     char start[LINE_MAX_BYTES];
     buffer_append(line, start, line_start(start, level, logger->name));
+}
+
+int logger_has_room(size_t size)
+{
+    int held = 0, room = fcntl(output_fd, F_GETPIPE_SZ);
+    if (room < 0 || ioctl(output_fd, FIONREAD, &held) != 0) {
+        struct pollfd p = {.fd = output_fd, .events = POLLOUT};
+        return poll(&p, 1, 0) != 0;
+    }
+    if (size + ROOM_FOR_OTHERS_BYTES > (size_t)room)
+        return -1;
+    // At worst each of the pipe's pages is half full.
+    return held == 0 || ((size_t)held + size) * 2 + ROOM_FOR_OTHERS_BYTES <= (size_t)room;
 }
 
 void logger_write_line(const struct buffer *line)

@@ -64,6 +64,9 @@ void logger_write(enum log_level level, const char *room, const char *format, ..
 // A long line, made in two steps, as whoever writes it may have to wait: how it begins; then, with its end of
 // line, all of it at once. The text in between is the caller's, who escapes what he must.
 void logger_begin(struct buffer *line, const struct logger *logger, enum log_level level);
+// Whether that would not wait for who reads the log, and would leave room for short lines behind it: 1, 0
+// (not now), or -1 (never: it is larger than the pipe). Of what is no pipe only whether it takes anything.
+int logger_has_room(size_t size);
 void logger_write_line(const struct buffer *line);
 
 // A place that may be asked for a line very often: at most LOGGER_BURST lines in ten seconds are written; the

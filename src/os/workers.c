@@ -32,7 +32,12 @@ static void serve(void *context)
             w->waiting--;
             pthread_mutex_unlock(&w->lock);
             struct loop *loop = job->loop;
+            bool reads_nothing = job->reads_nothing;
+            if (reads_nothing)
+                qsbr_offline(&reader);
             job->run(job);
+            if (reads_nothing)
+                qsbr_online(&reader);
             if (loop)
                 loop_post(loop, &job->done);
             qsbr_quiescent(&reader);

@@ -14,6 +14,7 @@ struct workers;
 struct job {
     struct list node;
     void (*run)(struct job *job); // on a thread of the pool, which is a reader (base/qsbr.h) until it returns
+    bool reads_nothing;           // it is no reader, and holds nobody's memory back, however long it waits
     struct loop *loop;            // NULL: nobody is told of its end, and `run` may free it
     struct task done;             // on the loop's thread, once `run` has returned
 };

@@ -80,9 +80,13 @@ static void json_uuid(struct buffer *out, const struct uuid *id)
     buffer_printf(out, "\"%s\"", text);
 }
 
+#define SHORT_BYTES   256
+#define ESCAPED_BYTES 6 // of one byte, at worst
+
 static void json_limited_text(const struct printer *p, struct str s)
 {
-    if (s.data && (s.size > p->end || p->out->size > p->end - s.size))
+    size_t size = s.size > SHORT_BYTES ? s.size * ESCAPED_BYTES : s.size;
+    if (s.data && (size > p->end || p->out->size > p->end - size))
         buffer_printf(p->out, "\"(%zu bytes)\"", s.size);
     else
         message_json_text(p->out, s);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "config/setting.h"
 #include "metadata/image.h"
+#include "os/thread.h"
 #include "protocol/api.h"
 #include "protocol/messages.h"
 #include "server/reactors.h"
@@ -16,9 +17,11 @@
 #define INCREMENTAL_ALTER_CONFIGS_KEY 44
 
 #define LINES_WAITING 65536
+#define ROOM_WAIT_MS  10
 #define HIDDEN        STR("[hidden]")
 
-#define COPY_MOST_BYTES (64 * 1024) // of a request in which secrets are hidden
+#define COPY_MOST_BYTES      (64 * 1024) // of a request in which secrets are hidden
+#define CLIENT_ID_MOST_BYTES 1024
 
 // What is known so far of a request that is logged.
 struct request_log {
@@ -36,12 +39,14 @@ struct line {
 
 int request_lines_init(struct request_lines *lines)
 {
+    atomic_store(&lines->ending, false);
     lines->writer = workers_new("request-log", 1, LINES_WAITING);
     return lines->writer ? 0 : ERR_NOMEM;
 }
 
 void request_lines_free(struct request_lines *lines)
 {
+    atomic_store(&lines->ending, true);
     if (lines->writer)
         workers_free(lines->writer);
     lines->writer = NULL;
@@ -132,7 +137,10 @@ void request_log_begin(struct request *r)
                   "{\"isForwarded\":false,\"requestHeader\":{\"requestApiKey\":%d,\"requestApiVersion\":%d,"
                   "\"correlationId\":%" PRId32 ",",
                   api->key, r->version, r->correlation_id);
-    add_text(out, "clientId", r->client_id);
+    if (r->client_id.size <= CLIENT_ID_MOST_BYTES)
+        add_text(out, "clientId", r->client_id);
+    else
+        buffer_printf(out, "\"clientId\":\"(%zu bytes)\"", r->client_id.size);
     buffer_text(out, ",\"requestApiKeyName\":\"");
     add_api_name(out, api->name);
     buffer_text(out, "\"},\"request\":");
@@ -185,11 +193,24 @@ static void finish(struct request *r, struct buffer *out)
 
 // --- the writer ---
 
+// Whoever else has something to say is never behind a line that waits for a slow reader.
+static bool wait_for_room(struct request_lines *lines, size_t size)
+{
+    int room;
+    while ((room = logger_has_room(size)) == 0 && !atomic_load(&lines->ending))
+        thread_sleep_ms(ROOM_WAIT_MS);
+    return room > 0;
+}
+
 static void write_line(struct job *job)
 {
     struct line *line = container_of(job, struct line, job);
-    logger_write_line(&line->text);
-    atomic_fetch_sub(&line->lines->waiting_bytes, line->text.size);
+    struct request_lines *lines = line->lines;
+    if (wait_for_room(lines, line->text.size))
+        logger_write_line(&line->text);
+    else
+        atomic_fetch_add(&lines->left_out, line->gap + 1);
+    atomic_fetch_sub(&lines->waiting_bytes, line->text.size);
     buffer_free(&line->text);
     free(line);
 }
@@ -199,7 +220,7 @@ static void hand_over(struct request_lines *lines, struct line *line)
     size_t size = line->text.size;
     size_t waiting = atomic_fetch_add(&lines->waiting_bytes, size) + size;
     line->lines = lines;
-    line->job.run = write_line;
+    line->job = (struct job){.run = write_line, .reads_nothing = true};
     if (!line->text.failed && waiting <= REQUEST_LOG_WAITING_BYTES &&
         workers_submit(lines->writer, &line->job))
         return;

@@ -1,8 +1,7 @@
 // A line for each request, in Kafka's words, while the logger kafka.request.logger wants it (DEBUG):
 //
-//   ... DEBUG kafka.request.logger: Completed
-//   request:{"isForwarded":false,"requestHeader":{...},"request":{...},
-//   "response":{...},"connection":"127.0.0.1:40312","totalTimeMs":0.182,"localTimeMs":0.151,"remoteTimeMs":0.000,
+//   ... DEBUG kafka.request.logger: Completed request:{"isForwarded":false,
+//   "requestHeader":{...},"request":{...},"response":{...},"connection":"127.0.0.1:40312","totalTimeMs":0.182,"localTimeMs":0.151,"remoteTimeMs":0.000,
 //   "throttleTimeMs":0,"sendTimeMs":0.031,"securityProtocol":"PLAINTEXT","principal":...,"listener":...,
 //   "clientInformation":{...}}
 //
@@ -24,11 +23,12 @@ struct request_lines {
     struct workers *writer; // one thread, once there is a line
     _Atomic size_t waiting_bytes;
     _Atomic unsigned left_out; // since the last line that was taken
+    _Atomic bool ending;       // nobody is waited for any more
 };
 
 // NULL is never passed on: reactors_create fails.
 int request_lines_init(struct request_lines *lines);
-// Writes what still waits.
+// Writes what still waits, as far as the log takes it at once.
 void request_lines_free(struct request_lines *lines);
 
 static inline bool request_log_is_on(void)

@@ -15,7 +15,9 @@ MOST_BYTES = 3 * 16 * 1024  # of a line
 
 def logged(broker, api):
     """The requests of this API that the log tells of."""
-    lines = [line.partition(" DEBUG kafka.request.logger: Completed request:")[2] for line in broker.log_text().splitlines()]
+    text = broker.log_text()
+    whole = text[: text.rfind("\n") + 1].splitlines()
+    lines = [line.partition(" DEBUG kafka.request.logger: Completed request:")[2] for line in whole]
     assert max(map(len, lines), default=0) < MOST_BYTES
     found = [json.loads(line) for line in lines if line]
     return [one for one in found if one["requestHeader"]["requestApiKeyName"] == api]

@@ -174,6 +174,34 @@ static void nobody_waits_for_the_log(void **state)
         next_line();
 }
 
+// Nor does whoever else has something to log, and the server stops.
+static void nobody_waits_behind_the_log(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 400 };
+    start();
+    logger_set(&logger_requests, LOG_LEVEL_DEBUG);
+    char what[501] = {0};
+    memset(what, 'w', sizeof what - 1);
+    int fd = dial();
+    for (int i = 0; i < REQUESTS; i++) {
+        send_heartbeat(fd, what, i);
+        expect_heartbeat(fd, i);
+    }
+    log_warn("server", "in between");
+    send_heartbeat(fd, "close", 1);
+    expect_closed(fd); // which its reactor logs
+    close(fd);
+    logger_set(&logger_requests, LOG_LEVEL_WARN);
+    stop();
+    log_warn("server", "the end");
+    unsigned others = 0;
+    for (const char *line; !strstr(line = next_line(), "the end");)
+        others += strstr(line, "in between") || strstr(line, "the test said so");
+    assert_int_equal(others, 2);
+    assert_int_equal(text_size, 0);
+}
+
 static void loggers_have_levels_of_their_own_or_the_roots(void **state)
 {
     (void)state;
@@ -208,6 +236,7 @@ int main(void)
         cmocka_unit_test(a_line_tells_of_request_response_and_time),
         cmocka_unit_test(what_is_never_answered_is_not_logged),
         cmocka_unit_test(nobody_waits_for_the_log),
+        cmocka_unit_test(nobody_waits_behind_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
