@@ -192,6 +192,20 @@ def test_commits_that_linger(brokers, linger_ms, together):
     assert committed(broker.port, "g") == {number: 7 * number for number in range(count)}
 
 
+def test_who_leaves_with_many_words_while_answers_linger(brokers):
+    """A LeaveGroup large enough for a worker, whose answer comes later."""
+    broker = brokers.start(settings={"group.coordinator.append.linger.ms": "100"})
+    await_group(broker.port, "g")
+    join = {"GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
+    with connect(broker) as connection:
+        joined = connection.call("JoinGroup", 3, {**join, "Protocols": [{"Name": "range", "Metadata": b""}]})
+        me = {"GroupId": "g", "MemberId": joined["MemberId"], "GenerationId": joined["GenerationId"]}
+        assert connection.call("SyncGroup", 2, {**me, "Assignments": []})["ErrorCode"] == 0
+        leaving = {"MemberId": joined["MemberId"], "GroupInstanceId": None, "Reason": "because " * 1000}
+        left = connection.call("LeaveGroup", 5, {"GroupId": "g", "Members": [leaving]})
+        assert [left["ErrorCode"], left["Members"][0]["ErrorCode"]] == [0, 0]
+
+
 MEMBER_BYTES, NAMED = 500_000, 2_000  # together more than is gathered for an answer
 GATHERED_BYTES = 700_000_000
 
@@ -201,7 +215,7 @@ def test_one_large_group_named_again_and_again(brokers):
     broker = brokers.start()
     await_group(broker.port, "g")
     join = {"GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
-    with connect(broker) as connection, connect(broker) as witness:
+    with connect(broker, 240) as connection, connect(broker) as witness:
         joined = connection.call("JoinGroup", 3, {**join, "Protocols": [{"Name": "range", "Metadata": bytes(MEMBER_BYTES)}]})
         me = {"GroupId": "g", "MemberId": joined["MemberId"], "GenerationId": joined["GenerationId"]}
         assert connection.call("SyncGroup", 2, {**me, "Assignments": []})["ErrorCode"] == 0

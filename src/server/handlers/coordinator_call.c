@@ -97,7 +97,7 @@ void coordinator_call_run(struct coordinator_call *call, struct coordinator *coo
         return;
     }
     request_park(call->request, PARK_STALL, on_cancel, call);
-    if (call->may_wait_long)
+    if (call->may_wait_long && !call->request->offload) // the input is its reactor's
         request_release_input(call->request);
     request_then(call->request, asked, call);
 }
