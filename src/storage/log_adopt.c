@@ -79,12 +79,10 @@ static int rename_both(struct log *log, struct log *copy)
     int back = log_place_rename(log->place, here);
     if (back == 0) {
         reaper_moved(log->reaper, name, here);
-        pthread_mutex_lock(&log->publish);
-        log->directory_fresh = true; // nothing that is written from now on is durable under another name
-        pthread_mutex_unlock(&log->publish);
-    } else {
-        log_set_offline(log, "a move to another directory could not be taken back", back);
+        back = file_sync_dir(old_parent); // an idle log may not be flushed for long
     }
+    if (back)
+        log_set_offline(log, "a move to another directory could not be taken back", back);
     return rc;
 }
 

@@ -295,16 +295,18 @@ static int swap(struct move_thread *t, struct log_move *move, struct managed_log
         log_lock(log);
         rc = catch_up_and_adopt(t, move, log, o.log_start_offset);
         log_unlock(log);
+        move->torn = rc && log_is_offline(log);
         end_commit(m, move, rc == 0);
     }
-    if (rc == 0)
+    if (rc == 0) {
+        atomic_fetch_add(&m->moving.done, 1); // before anybody finds the log there
         settle_dir(m, move, managed);
+    }
     pthread_mutex_unlock(&m->checkpoint_lock);
     if (rc)
         return rc;
     log_info("storage", "moved %s from %s to %s: %.1f MB in %.1f s", move->name, from, to,
              (double)move->bytes / (1024 * 1024), (double)(clock_monotonic_ms() - move->began_ms) / 1000);
-    atomic_fetch_add(&m->moving.done, 1);
     (void)log_manager_checkpoint(m);
     forget_whole(log, to);
     if (m->params.moved)
@@ -420,11 +422,11 @@ bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move
 
 void log_move_end(struct log_manager *m, struct log_move *move)
 {
-    if (!move->swapped) {
+    if (!move->swapped && !move->torn) {
         discard_copy(m, move, move->future);
         return;
     }
-    struct log *old = move->copy;
+    struct log *left = move->copy;
     set_copy(m, move, NULL);
-    log_close(old, false);
+    log_close(left, false);
 }

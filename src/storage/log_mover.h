@@ -18,6 +18,7 @@ struct log_move {
     bool committing;        // it is too late to cancel it; also when it has been done
     bool superseded;        // while it was: another move of the log follows, or takes its place if this fails
     bool swapped;           // what `copy` has is the old log
+    bool torn;              // it stopped half-way: the copy may be all that there is, and a start finishes it
     int64_t rests_until_us; // monotonic
     bool busy;              // a thread works on it
 

@@ -274,9 +274,11 @@ int log_aborted_in_slice(struct log *log, int64_t start_offset, const struct log
         segment_unpin_index(s);
     }
     struct segment *next = found ? NULL : log_segment_after(log, s->base_offset);
-    int64_t upper = found  ? s->base_offset + next_entry.relative_offset
-                    : next ? next->base_offset
-                           : log_end_offset(log);
+    bool follows =
+        next && next->place == s->place; // else the log has moved, and its segments are cut elsewhere
+    int64_t upper = found     ? s->base_offset + next_entry.relative_offset
+                    : follows ? next->base_offset
+                              : log_end_offset(log);
     segment_unref(next);
     return log_aborted_transactions(log, start_offset, upper, out, count);
 }

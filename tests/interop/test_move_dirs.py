@@ -40,6 +40,10 @@ class Asked:
             for one in found for t in one["Topics"] if t["Name"] == topic for p in t["Partitions"]
         }  # fmt: skip
 
+    def cordoned(self, connection):
+        found = connection.call("DescribeLogDirs", 5, {"Topics": None})["Results"]
+        return [name for name, path in self.paths.items() if any(one["LogDir"] == path and one["IsCordoned"] for one in found)]
+
     def settled(self, connection, topic, *where):
         wanted = {(name, i): (False, 0) for i, name in enumerate(where)}
         wait_until(lambda: self.lies(connection, topic) == wanted, 60, f"{topic} to lie in {where}")
@@ -86,9 +90,11 @@ def moves(asked, connection):
     code, batches = fetch(connection, "t", 0, partition=0)
     asked.note("read", (code, [one[:3] for one in values(batches)]))
     alter(asked.broker, BROKER, "1", cordoned_log_dirs=asked.paths["FIRST"])
+    wait_until(lambda: asked.cordoned(connection) == ["FIRST"], 60, "it to be cordoned")
     asked.note("move to a cordoned one", asked.move(connection, 2, ("FIRST", "t", [1])))
     asked.note("stay in a cordoned one", asked.move(connection, 2, ("FIRST", "t", [2])))
     alter(asked.broker, BROKER, "1", cordoned_log_dirs=None)
+    wait_until(lambda: not asked.cordoned(connection), 60, "it to be free")
 
 
 def plan(asked, tmp_path, to, *partitions):
@@ -100,7 +106,7 @@ def plan(asked, tmp_path, to, *partitions):
 
 def watched(asked, connection, tmp_path):
     """What tools say of a move that is under way."""
-    fill(asked, connection, "t", 1, 60, 50000)
+    fill(asked, connection, "t", 1, 300, 50000)  # Kafka moves at least a megabyte in ten seconds
     words = plan(asked, tmp_path, "FIRST", 1)
     java.tool("kafka-reassign-partitions", *words, "--execute", "--replica-alter-log-dirs-throttle", SLOW)
     wait_until(lambda: ("FIRST", 1) in asked.lies(connection, "t"), 60, "the copy")
@@ -142,6 +148,7 @@ def ask(brokers, kind, tmp_path):
     return asked.said
 
 
+@pytest.mark.timeout(600)
 def test_both_move_the_same(brokers, tmp_path):
     ours, kafkas = (ask(brokers, kind, tmp_path) for kind in ("odradek", "kafka"))
     for one, other in zip(ours, kafkas):

@@ -9,6 +9,7 @@
 #include "storage/log_state.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <time.h>
 
 #define DIRS     3
@@ -487,6 +488,43 @@ static void only_a_copy_is_left(void **state)
     tear_down(&w);
 }
 
+// The log is renamed away, and neither its copy gets its name, nor it its own back.
+struct half_way {
+    int changes; // of the log's directories' names
+};
+
+static struct file_fault fail_half_way(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    struct half_way *h = arg;
+    (void)fd, (void)size;
+    const char *name = path ? strrchr(path, '/') : NULL;
+    bool counts = call == FILE_CALL_RENAME && name && strncmp(name, "/t", 2) == 0;
+    int n = counts ? ++h->changes : 0;
+    return (struct file_fault){.error = n == 2 || n == 3 ? EIO : 0};
+}
+
+static void a_move_torn_in_two_is_finished_by_a_start(void **state)
+{
+    struct world w;
+    struct half_way h = {0};
+    (void)state;
+    set_up(&w);
+    file_set_fault(fail_half_way, &h);
+    start(&w, FAST);
+    create(&w, 0);
+    fill(&w, 0, 20);
+    assert_int_equal(move(&w, 1), 0);
+    AWAIT(log_is_offline(w.log) && moves(&w) == 0);
+    assert_int_equal(count_ending(w.dirs[1], FUTURE_SUFFIX), 1);
+    (void)log_manager_close(w.manager, -1);
+    file_set_fault(NULL, NULL);
+    assert_int_equal(h.changes, 3);
+    start(&w, FAST);
+    assert_int_equal(where(&w), 1);
+    check(&w, 0, 20, INT64_MAX);
+    tear_down(&w);
+}
+
 // A start after a crash right behind the change of names knows what DeleteRecords did, and how far the log
 // was durable.
 static void checkpoints_are_there_first(void **state)
@@ -510,10 +548,10 @@ static void checkpoints_are_there_first(void **state)
     managed = log_manager_hold(w.manager, key);
     pthread_mutex_lock(&w.manager->checkpoint_lock);
     assert_int_equal(log_manager_checkpoint_arrival(w.manager, 1, managed, 13), 0);
-    pthread_mutex_unlock(&w.manager->checkpoint_lock);
-    log_manager_let_go(w.manager, managed);
     assert_int_equal(checkpoint_read(w.dirs[1], CHECKPOINT_RECOVERY_POINT, &points), 0);
     assert_int_equal(checkpoint_read(w.dirs[1], CHECKPOINT_LOG_START, &starts), 0);
+    pthread_mutex_unlock(&w.manager->checkpoint_lock);
+    log_manager_let_go(w.manager, managed);
     assert_int_equal(checkpoint_get(&points, STR("t-0"), -1), 13);
     assert_int_equal(checkpoint_get(&starts, STR("t-0"), -1), 7);
     checkpoint_free(&points);
@@ -535,6 +573,7 @@ int main(void)
         cmocka_unit_test(a_directory_without_room_is_waited_for),
         cmocka_unit_test(a_start_goes_on),
         cmocka_unit_test(only_a_copy_is_left),
+        cmocka_unit_test(a_move_torn_in_two_is_finished_by_a_start),
         cmocka_unit_test(checkpoints_are_there_first),
     };
     logger_set_level(LOG_LEVEL_OFF);

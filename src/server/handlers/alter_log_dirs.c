@@ -128,7 +128,7 @@ static int16_t find_dir(const struct alter_log_dirs *a, struct wish *w)
     if (w->dir == a->dirs)
         return E_LOG_DIR_NOT_FOUND;
     log_manager_dir(broker_of(a->request)->logs, w->dir, &dir);
-    return dir.failed ? E_KAFKA_STORAGE_ERROR : E_NONE;
+    return dir.failed ? E_KAFKA_STORAGE_ERROR : dir.cordoned ? E_INVALID_REPLICA_ASSIGNMENT : E_NONE;
 }
 
 // E_NONE: it is moved, or lies there.
