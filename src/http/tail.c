@@ -98,6 +98,8 @@ static void new_second(struct tail *t, int64_t now_ms)
     if (t->bytes >= SECOND_BYTES)
         for (int32_t i = 0; i < t->scope.count; i++) {
             struct record_range *r = &t->ranges[i];
+            if (r->error) // it has no place yet
+                continue;
             t->skipped += r->end > r->at ? (uint64_t)(r->end - r->at) : 0;
             r->at = r->end > r->at ? r->end : r->at;
         }

@@ -208,10 +208,13 @@ void dispatch_frame(struct connection *c, struct bytes frame)
     request->is_counted = !c->is_own;
     if (request->is_counted)
         counter_add(&c->state->counters.in_flight, 1);
-    if (is_decoded)
+    if (is_decoded) {
         dispatch_handle(request);
-    else
+    } else {
+        if (!handler->collects) // the worker that decodes it may handle it, too
+            reactor_settle(request->reactor);
         offload_decode(request, frame);
+    }
     // Nothing leaves the list while the connection's turn lasts, so the request is still there.
     assert(request->state != REQUEST_HANDLING);
 }
