@@ -205,7 +205,7 @@ def test_a_muted_client_that_leaves_is_forgotten(limited, slow):
 
 def test_connections_of_one_client_id_share_its_quota(limited, slow):
     """Each alone would be within it. Who is told to wait does so even when the quota is taken away meanwhile; who comes then is not."""
-    limit(limited, slow, producer_byte_rate=100_000)
+    limit(limited, slow, producer_byte_rate=40_000)
     told = []
     with contextlib.ExitStack() as open_until:
         while not told or (told[-1] < 500 and len(told) < 200):

@@ -80,7 +80,7 @@ def test_bounds(brokers):
     pair.assert_same(run)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_levels(brokers):
     pair = Pair(brokers, settings=consumer_protocol.SETTINGS)
     run = pair.run()

@@ -345,7 +345,7 @@ def test_a_directory_of_a_lower_level(brokers, level):
     await_ends(broker.port, ["java"])
     out = java.tool("kafka-transactions", "--bootstrap-server", broker.bootstrap, "describe", "--transactional-id", "java")
     assert "CompleteCommit" in out, out
-    producer = Producer(broker.port, "open", 0).init()
+    producer = Producer(broker.port, "open", 0, timeout_ms=900000).init()
     transact(producer, [0], b"kept", commit=None)
     broker.stop()
     ends = records_of(broker, "java")
