@@ -337,6 +337,19 @@ def library(tmp_path_factory):
     return build(tmp_path_factory.mktemp("crash"))
 
 
+def die_moving(two, to):
+    """The broker, which is armed, starts, dies of the move, and makes it when it starts again."""
+    two.broker.start()
+    try:
+        two.move(to)
+    except (OSError, EOFError):
+        pass
+    await_death(two.broker)
+    disarm(two.broker)
+    two.broker.start()
+    two.await_moved(to)
+
+
 # The copy's first writes; what is renamed then: the mark that it is whole, the log's directory out of the way, the copy's.
 @pytest.mark.parametrize("calls, at, suffix", [("write", 1, ".log"), ("write", 3, ".log"), ("rename", 1, "-moved.tmp"), ("rename", 1, "/t-0"), ("rename", 1, "-future")])
 @pytest.mark.parametrize("how", ["before", "after"])
@@ -350,15 +363,7 @@ def test_a_crash_at_any_point_loses_nothing(calls, at, suffix, how, brokers, lib
     words = {"write": f"{two.dirs[1 - place]}/t-", "rename": "/t-"}
     arm(two.broker, library, ["t"], at=at, how=how, suffix=suffix)
     two.broker.environment.update({"CRASH_IN": words[calls], "CRASH_CALLS": calls})
-    two.broker.start()
-    try:
-        two.move(1 - place)
-    except (OSError, EOFError):
-        pass
-    await_death(two.broker)
-    disarm(two.broker)
-    two.broker.start()
-    two.await_moved(1 - place)
+    die_moving(two, 1 - place)
     count = load.finish()
     check(two.broker, 0, count)
     two.broker.kill()
@@ -376,15 +381,7 @@ def test_deleted_records_stay_deleted_when_the_broker_dies_as_a_log_has_moved(br
     two.broker.stop()
     arm(two.broker, library, ["t"], at=1, how="after", suffix="-future")
     two.broker.environment["CRASH_CALLS"] = "rename"
-    two.broker.start()
-    try:
-        two.move(1 - at)
-    except (OSError, EOFError):
-        pass
-    await_death(two.broker)
-    disarm(two.broker)
-    two.broker.start()
-    two.await_moved(1 - at)
+    die_moving(two, 1 - at)
     with connect(two.broker) as connection:
         assert end_offset(connection, "t", timestamp=-2)["Offset"] == 5
         assert end_offset(connection, "t")["Offset"] == 10

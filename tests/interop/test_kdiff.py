@@ -55,39 +55,30 @@ def test_versions_and_features(pair):
     assert not run.bad, "\n".join(pair.lines)
 
 
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s[1] in APIS], ids=lambda s: s[0].replace(" ", "-"))
-def test_scenario(pair, scenario):
+def assert_same(pair, scenarios):
     run = pair.run()
     run.bad = 0  # what ApiVersions itself says is the test above
-    run.scenario(scenario)
+    for scenario in scenarios:
+        run.scenario(scenario)
     pair.assert_same(run)
+
+
+@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if s[1] in APIS], ids=lambda s: s[0].replace(" ", "-"))
+def test_scenario(pair, scenario):
+    assert_same(pair, [scenario])
 
 
 def test_static_voters(brokers):
-    pair = Pair(brokers, static_voters=True)
-    run = pair.run()
-    run.bad = 0
-    run.scenario(STATIC_VOTERS)
-    pair.assert_same(run)
+    assert_same(Pair(brokers, static_voters=True), [STATIC_VOTERS])
 
 
 def test_bounds(brokers):
-    pair = Pair(brokers, settings=bounds.SETTINGS)
-    run = pair.run()
-    run.bad = 0
-    for scenario in bounds.BOUNDS:
-        run.scenario(scenario)
-    pair.assert_same(run)
+    assert_same(Pair(brokers, settings=bounds.SETTINGS), bounds.BOUNDS)
 
 
 @pytest.mark.timeout(1200)
 def test_levels(brokers):
-    pair = Pair(brokers, settings=consumer_protocol.SETTINGS)
-    run = pair.run()
-    run.bad = 0
-    for scenario in levels.LEVELS:
-        run.scenario(scenario)
-    pair.assert_same(run)
+    assert_same(Pair(brokers, settings=consumer_protocol.SETTINGS), levels.LEVELS)
 
 
 def pytest_generate_tests(metafunc):

@@ -95,6 +95,15 @@ static void fill(struct world *w, int from, int to)
     set_watermark(w->log, to);
 }
 
+// A log of twenty records in the first directory.
+static void set_up_filled(struct world *w, double rate)
+{
+    set_up(w);
+    start(w, rate);
+    create(w, 0);
+    fill(w, 0, 20);
+}
+
 static int move(struct world *w, int dir)
 {
     struct uuid id = log_topic_id(w->log);
@@ -352,10 +361,7 @@ static void a_move_that_is_called_off_is_gone_when_that_is_answered(void **state
 {
     struct world w;
     (void)state;
-    set_up(&w);
-    start(&w, SLOW);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, SLOW);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(move(&w, 1), 0);
         assert_int_equal(count_ending(w.dirs[1], FUTURE_SUFFIX), 1);
@@ -382,10 +388,7 @@ static void the_last_wish_counts(void **state)
 {
     struct world w;
     (void)state;
-    set_up(&w);
-    start(&w, FAST);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, FAST);
     for (int i = 0; i < 100; i++) {
         int to = 0;
         for (int k = 0; k < 3; k++) {
@@ -404,10 +407,7 @@ static void a_directory_without_room_is_waited_for(void **state)
 {
     struct world w;
     (void)state;
-    set_up(&w);
-    start(&w, FAST);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, FAST);
     atomic_store(&w.opened[1]->health.full, true);
     assert_int_equal(move(&w, 1), 0);
     struct log_manager_counts counts;
@@ -426,10 +426,7 @@ static void a_start_goes_on(void **state)
 {
     struct world w;
     (void)state;
-    set_up(&w);
-    start(&w, SLOW);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, SLOW);
     assert_int_equal(move(&w, 1), 0);
     stop(&w);
     for (int off = 0; off < DIRS; off++) { // whichever is off line meanwhile
@@ -508,11 +505,8 @@ static void a_move_torn_in_two_is_finished_by_a_start(void **state)
     struct world w;
     struct half_way h = {0};
     (void)state;
-    set_up(&w);
     file_set_fault(fail_half_way, &h);
-    start(&w, FAST);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, FAST);
     assert_int_equal(move(&w, 1), 0);
     AWAIT(log_is_offline(w.log) && moves(&w) == 0);
     assert_int_equal(count_ending(w.dirs[1], FUTURE_SUFFIX), 1);
@@ -532,10 +526,7 @@ static void checkpoints_are_there_first(void **state)
     struct world w;
     struct checkpoint points, starts;
     (void)state;
-    set_up(&w);
-    start(&w, SLOW);
-    create(&w, 0);
-    fill(&w, 0, 20);
+    set_up_filled(&w, SLOW);
     assert_int_equal(log_flush(w.log, 20), 0);
     log_lock(w.log);
     assert_int_equal(log_set_start_offset(w.log, 7), 0);
