@@ -193,8 +193,7 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   that the JVM has compiled what it runs. Then {bytes_gb:.1f} GB are produced, {fetched_gb:.1f} GB fetched and {latency_count:,} records sent
   one by one.
 - CPU is user and system time of the broker's process over the load. What the kernel's own threads spend on writing pages to the
-  disk is in neither side's figure; Odradek has a thread that starts this early (sync_file_range) when many have come
-  together, and that thread counts.
+  disk is in neither side's figure.
 - Memory is Rss and Pss of /proc/PID/smaps_rollup, idle {settle} s after the start. The page cache is not part of it.
   Memory a group, offset, member or transaction: what so many of them add, divided by their number; of Kafka the used heap after a
   full collection (jcmd), of Odradek the process's anonymous memory.

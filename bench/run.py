@@ -157,11 +157,18 @@ def run_rounds(a, plan, load, work):
     return rounds, failures
 
 
-def add_to(last, result):
-    """The rounds of a partial run, one by one, into those of the last run, which was on the same machine."""
+def add_to(last, result, parts):
+    """What a partial run measured, put in place of what the last run, on the same machine, has of it. Of a start, which each
+    round begins with, only where it is asked for."""
     for side, rounds in result["rounds"].items():
-        for figures, more in zip(last["rounds"].setdefault(side, []), rounds):
-            figures.update({name: value for name, value in more.items() if name not in figures})
+        old = last["rounds"].setdefault(side, [])
+        old.extend({} for _ in rounds[len(old):])
+        measured = {name for figures in rounds for name in figures if name != "start_empty_s" or "start" in parts}
+        for i, figures in enumerate(old):
+            for name in measured:
+                figures.pop(name, None)
+            if i < len(rounds):
+                figures.update({name: rounds[i][name] for name in measured & rounds[i].keys()})
     last["plan"]["partitions"] = last["plan"]["partitions"] or result["plan"]["partitions"]
     return last
 
@@ -198,7 +205,7 @@ def main():
         shutil.rmtree(work, ignore_errors=True)
     result = {"machine": report.machine(results), "plan": vars(plan), "rounds": rounds, "failures": failures}
     if a.add:
-        result = add_to(json.loads((results / "results.json").read_text()), result)
+        result = add_to(json.loads((results / "results.json").read_text()), result, a.only)
     (results / "results.json").write_text(json.dumps(result, indent=1) + "\n")
     print(report.summary(result))
     complete = not failures and not a.quick and set(a.side) == set(SIDES) and set(a.only) == set(PARTS)

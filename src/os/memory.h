@@ -4,7 +4,6 @@
 #define OS_MEMORY_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 // Zeroed pages that cost nothing before they are touched; NULL when out of memory (or address space).
 void *memory_map(size_t size);
@@ -14,12 +13,5 @@ void memory_unmap(void *at, size_t size);
 // raises what it calls large to 32 MB as it goes, and keeps the rest in a heap for each thread. For a
 // server's process, before its threads start.
 void memory_give_back(void);
-
-// The machine's dirty pages, and how many of them make the kernel write on its own (vm.dirty_background_*).
-// Reads /proc/vmstat: some tens of microseconds. 0; ERR_NOT_FOUND where the kernel does not say.
-int memory_dirty_pages(int64_t *dirty, int64_t *background);
-
-// The same from the file's text.
-int memory_dirty_pages_read(const char *vmstat, int64_t *dirty, int64_t *background);
 
 #endif

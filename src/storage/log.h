@@ -60,13 +60,7 @@ struct log_params {
     struct file_cache *files;  // outlives the log and its slices
     struct reaper *reaper;     // NULL: deleted files are unlinked at once
     struct dir_health *health; // of log_dir, outlives the log; an I/O error takes it off line. May be NULL
-    // Called with the log's lock held when LOG_WRITEBACK_BYTES were appended since the last
-    // log_start_writeback or log_skip_writeback; may be NULL.
-    void (*want_writeback)(void *arg, struct log *log);
-    void *want_arg;
 };
-
-#define LOG_WRITEBACK_BYTES (8 << 20)
 
 // Opens the log, or makes an empty one (directory included) that starts at log_start_offset. After an unclean
 // stop this is recovery: every batch from the recovery point on is checked and a torn tail is cut off.
@@ -328,9 +322,6 @@ int log_flush(struct log *log, int64_t up_to_offset);
 
 // Starts the writeback of what was written since the last call, without waiting (sync_file_range).
 void log_start_writeback(struct log *log);
-
-// Leaves what was written since the last call to the kernel, which writes when it finds the time.
-void log_skip_writeback(struct log *log);
 
 struct log_dirt {
     int64_t messages, bytes; // appended since the last flush

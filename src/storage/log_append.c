@@ -261,10 +261,6 @@ static void note_dirt(struct log *log, const struct append *a, int64_t now_ms, s
     int64_t never = 0;
     atomic_compare_exchange_strong(&log->dirty_since_ms, &never, now_ms);
     info->flush_due = messages >= log->config.flush_messages;
-    bool much =
-        atomic_load(&log_active(log)->size_bytes) - atomic_load(&log->written_back) >= LOG_WRITEBACK_BYTES;
-    if (much && log->want_writeback && !atomic_exchange(&log->writeback_wanted, true))
-        log->want_writeback(log->want_arg, log);
 }
 
 // What was written and is the producers' state by now: indexed, published, told.

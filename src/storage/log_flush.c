@@ -158,7 +158,6 @@ static void advance(struct log *log, const struct flush_view *v)
     if (atomic_load(&log->truncations) == v->truncations && log->recovery_point < v->to)
         log->recovery_point = v->to;
     pthread_mutex_unlock(&log->publish);
-    atomic_store(&log->writeback_wanted, false);
     int64_t left = atomic_fetch_sub(&log->dirty_messages, v->messages) - v->messages;
     atomic_fetch_sub(&log->dirty_bytes, v->bytes);
     if (left <= 0)
@@ -214,7 +213,6 @@ void log_start_writeback(struct log *log)
 {
     if (log_usable(log) || !atomic_load(&log->loaded))
         return;
-    atomic_store(&log->writeback_wanted, false);
     pthread_mutex_lock(&log->publish);
     struct segment *s = segment_ref(log_active(log));
     int64_t to = atomic_load(&s->size_bytes), from = atomic_exchange(&log->written_back, to);
@@ -225,14 +223,6 @@ void log_start_writeback(struct log *log)
         segment_unpin(s);
     }
     segment_unref(s);
-}
-
-void log_skip_writeback(struct log *log)
-{
-    atomic_store(&log->writeback_wanted, false);
-    pthread_mutex_lock(&log->publish);
-    atomic_store(&log->written_back, atomic_load(&log_active(log)->size_bytes));
-    pthread_mutex_unlock(&log->publish);
 }
 
 void log_dirt(struct log *log, struct log_dirt *out)

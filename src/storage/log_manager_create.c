@@ -204,9 +204,7 @@ int log_manager_create(struct log_manager *m, const struct log_creation *c, stru
                                 .config = &config,
                                 .now_ms = clock_wall_ms(),
                                 .files = m->files,
-                                .reaper = m->reaper,
-                                .want_writeback = log_manager_want_writeback,
-                                .want_arg = m};
+                                .reaper = m->reaper};
     int rc = make(m, c, managed, &params);
     if (rc == 0 && (rc = log_manager_add(m, managed)))
         log_close(managed->log, false);

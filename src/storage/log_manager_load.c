@@ -172,9 +172,7 @@ static int load_one(struct load *l, const char *name)
                                 .now_ms = l->now_ms,
                                 .files = l->m->files,
                                 .reaper = l->m->reaper,
-                                .health = &l->m->dirs[l->dir].dir->health,
-                                .want_writeback = log_manager_want_writeback,
-                                .want_arg = l->m};
+                                .health = &l->m->dirs[l->dir].dir->health};
     int rc = log_open(&params, &managed->log, message, sizeof message);
     if (rc == ERR_NOMEM) {
         free(managed);

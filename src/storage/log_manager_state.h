@@ -37,8 +37,6 @@ struct managed_dir {
     uint64_t written[5]; // hashes of the checkpoint files as last written
 };
 
-#define WRITEBACK_QUEUE 64
-
 struct cleaning {                // log_manager_clean.c
     pthread_mutex_t change_lock; // one change of the threads at a time; guards the next two
     struct clean_thread **threads;
@@ -96,10 +94,6 @@ struct log_manager {
     bool stopping, started;
     struct list saves; // of struct log_start_save
     bool saves_waiting;
-    uint8_t wanted[WRITEBACK_QUEUE][MANAGED_KEY_BYTES]; // logs that grew by a lot
-    size_t wanted_count;
-    bool flood; // log-flush's own, as of the time beside it (monotonic)
-    int64_t flood_checked_ms;
     struct thread flusher, cleaner;
     struct cleaning cleaning;
     struct moving moving;
@@ -167,6 +161,5 @@ uint64_t log_manager_moves_under_way(struct log_manager *m);
 // log_manager_work.c
 int log_manager_start_threads(struct log_manager *m);
 void log_manager_stop_threads(struct log_manager *m);
-void log_manager_want_writeback(void *arg, struct log *log);
 
 #endif

@@ -1,9 +1,8 @@
-// The background threads: log-flush (recovery points, writeback, checkpoints) and log-clean (retention,
+// The background threads: log-flush (recovery points, checkpoints) and log-clean (retention,
 // expiry of producers, deletion of files).
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
-#include "os/memory.h"
 #include "storage/log_manager_state.h"
 #include "storage/log_state.h"
 
@@ -12,14 +11,13 @@
 #include <stdlib.h>
 
 #define TICK_MS             1000
-#define FLOOD_CHECK_MS      100
 #define SLOW_FLUSH_US       500000
 #define BACKGROUND_FLUSH_MS 60000
 #define CHECKPOINT_MS       5000
 #define REAPED_AT_ONCE      64 // files, between two looks at the stop
 
 // Waits until something is wanted, the stop, or the time. Returns false at the stop.
-static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_queue)
+static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_saves)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -31,7 +29,7 @@ static bool wait_for_work(struct log_manager *m, int64_t ms, bool wants_queue)
     }
     pthread_mutex_lock(&m->work_lock);
     int rc = 0;
-    while (!m->stopping && rc != ETIMEDOUT && !(wants_queue && (m->wanted_count || m->saves_waiting)))
+    while (!m->stopping && rc != ETIMEDOUT && !(wants_saves && m->saves_waiting))
         rc = pthread_cond_timedwait(&m->work, &m->work_lock, &until);
     bool go_on = !m->stopping;
     pthread_mutex_unlock(&m->work_lock);
@@ -44,53 +42,6 @@ static bool stopping(struct log_manager *m)
     bool s = m->stopping;
     pthread_mutex_unlock(&m->work_lock);
     return s;
-}
-
-// ---------------------------------------------------------------- writeback
-
-void log_manager_want_writeback(void *arg, struct log *log)
-{
-    struct log_manager *m = arg;
-    struct uuid id = log_topic_id(log);
-    pthread_mutex_lock(&m->work_lock);
-    if (m->wanted_count < WRITEBACK_QUEUE) // otherwise the next one or the flush takes it along
-        managed_key(&id, log_partition(log), m->wanted[m->wanted_count++]);
-    pthread_cond_broadcast(&m->work);
-    pthread_mutex_unlock(&m->work_lock);
-}
-
-// Dirty pages are the kernel's to write, and it costs the broker nothing when the kernel does. But when many
-// have come together it writes them in one go, and whoever needs the disk then (an fsync, a cold read) waits
-// behind them. So from half-way to where the kernel starts we start, piece by piece as the logs grow. Where
-// the kernel does not say how many there are: always.
-static bool dirty_flood(struct log_manager *m)
-{
-    int64_t now_ms = clock_monotonic_ms(), dirty, background;
-    if (m->flood_checked_ms && now_ms - m->flood_checked_ms < FLOOD_CHECK_MS)
-        return m->flood;
-    m->flood_checked_ms = now_ms;
-    m->flood = memory_dirty_pages(&dirty, &background) != 0 || dirty > background / 2;
-    return m->flood;
-}
-
-static void serve_writeback(struct log_manager *m)
-{
-    uint8_t keys[WRITEBACK_QUEUE][MANAGED_KEY_BYTES];
-    pthread_mutex_lock(&m->work_lock);
-    size_t count = m->wanted_count;
-    memcpy(keys, m->wanted, sizeof keys);
-    m->wanted_count = 0;
-    pthread_mutex_unlock(&m->work_lock);
-    for (size_t i = 0; i < count; i++) {
-        struct managed_log *managed = log_manager_hold(m, keys[i]);
-        if (!managed)
-            continue;
-        if (dirty_flood(m))
-            log_start_writeback(managed->log);
-        else
-            log_skip_writeback(managed->log);
-        log_manager_let_go(m, managed);
-    }
 }
 
 // ---------------------------------------------------------------- flushing
@@ -141,7 +92,6 @@ static void flusher(void *arg)
         if (!wait_for_work(m, next_round > now ? next_round - now : 0, true))
             return;
         log_manager_serve_saves(m);
-        serve_writeback(m);
         now = clock_monotonic_ms();
         if (now < next_round)
             continue;

@@ -199,8 +199,6 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     log->files = p->files;
     log->reaper = p->reaper;
     log->health = p->health;
-    log->want_writeback = p->want_writeback;
-    log->want_arg = p->want_arg;
     log->config = *p->config;
     log->cleaned_to = p->cleaned_to;
     log->opened_ms = p->now_ms;

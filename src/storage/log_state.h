@@ -33,8 +33,6 @@ struct log {
     struct log_place *place;             // read under lock, flush_lock or rebuild_lock
     int64_t opened_ms;                   // wall clock
     bool keep_room;                      // as in struct log_params
-    void (*want_writeback)(void *arg, struct log *log);
-    void *want_arg;
 
     pthread_mutex_t lock; // the partition's
 
@@ -78,7 +76,6 @@ struct log {
     // What was appended since the last flush.
     _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
     _Atomic int64_t written_back; // position in the active segment up to which writeback was started
-    atomic_bool writeback_wanted;
 };
 
 // ---------------------------------------------------------------- log.c

@@ -456,52 +456,9 @@ static void a_deleted_log_is_gone_but_readable(void **state)
     fixture_stop(&f);
 }
 
-static void count_want(void *arg, struct log *log)
-{
-    (void)log;
-    ++*(int *)arg;
-}
-
-static void grow(struct log *log, int megabytes)
-{
-    struct log_append_info info;
-    for (int i = 0; i < megabytes; i++)
-        assert_int_equal(append(log, BATCH_SPEC(.value_bytes = 1 << 20), &info), 0);
-}
-
-// Once when a few MB have come together, and again only after whoever was asked did it or left it.
-static void writeback_is_asked_for(void **state)
-{
-    struct log_fixture f;
-    char message[256];
-    int asked = 0;
-    (void)state;
-    fixture_start(&f);
-    struct log_params params = fixture_params(&f, true, 0);
-    params.want_writeback = count_want;
-    params.want_arg = &asked;
-    assert_int_equal(log_open(&params, &f.log, message, sizeof message), 0);
-    grow(f.log, 7);
-    assert_int_equal(asked, 0);
-    grow(f.log, 4);
-    assert_int_equal(asked, 1);
-    log_skip_writeback(f.log);
-    grow(f.log, 7);
-    assert_int_equal(asked, 1);
-    grow(f.log, 1);
-    assert_int_equal(asked, 2);
-    log_start_writeback(f.log);
-    grow(f.log, 7);
-    assert_int_equal(asked, 2);
-    grow(f.log, 2);
-    assert_int_equal(asked, 3);
-    fixture_stop(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writeback_is_asked_for),
         cmocka_unit_test(appends_and_reads),
         cmocka_unit_test(rolls_and_reopens),
         cmocka_unit_test(a_slice_never_passes_the_bound),

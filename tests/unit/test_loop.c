@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "os/loop.h"
-#include "os/memory.h"
 #include "os/thread.h"
 
 static void heap_orders_and_removes(void **state)
@@ -230,26 +229,9 @@ static void deferred_work_runs_once_a_turn_without_waiting(void **state)
     loop_free(&loop);
 }
 
-static void dirty_pages_are_told(void **state)
-{
-    (void)state;
-    int64_t dirty, background;
-    assert_int_equal(memory_dirty_pages_read("nr_free_pages 7\nnr_dirty 353\nnr_dirtied 9\n"
-                                             "nr_dirty_threshold 1000\nnr_dirty_background_threshold 592\n",
-                                             &dirty, &background),
-                     0);
-    assert_int_equal(dirty, 353);
-    assert_int_equal(background, 592);
-    assert_int_not_equal(memory_dirty_pages_read("", &dirty, &background), 0);
-    assert_int_not_equal(memory_dirty_pages_read("nr_dirty 5", &dirty, &background), 0);
-    if (memory_dirty_pages(&dirty, &background) == 0)
-        assert_true(background > 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dirty_pages_are_told),
         cmocka_unit_test(heap_orders_and_removes),
         cmocka_unit_test(mailbox_runs_in_order_once_and_cancels),
         cmocka_unit_test(posts_of_many_threads_are_never_lost),
