@@ -13,6 +13,10 @@
 #include "server/request_log.h"
 #include "server/throttle.h"
 
+// Thousands may wait (joins, polls), each with what little it needs. A busy connection's requests are those
+// that are kept, with what their memory has grown to.
+#define ARENA_FIRST_BYTES 1024
+
 struct request *request_new(struct connection *c)
 {
     struct reactor_state *state = c->state;
@@ -28,6 +32,7 @@ struct request *request_new(struct connection *c)
         if (!request)
             return NULL;
         arena_init(&request->arena, 0);
+        request->arena.first_bytes = ARENA_FIRST_BYTES;
     }
     list_init(&request->node);
     request->reactor = &state->reactor;

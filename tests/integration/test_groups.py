@@ -16,6 +16,7 @@ GROUPS = 2_000 if sanitized() else 10_000
 MEMBERS = 200 if sanitized() else 1_000
 AT_ONCE = 500
 BYTES_PER_GROUP = 2_000
+BYTES_PER_MEMBER = 8_500
 
 
 def commit_body(group, offset):
@@ -89,6 +90,7 @@ def test_a_thousand_members(brokers):
     """One rebalance, one generation, and each member gets its own assignment."""
     broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "6000"})
     await_group(broker.port, "g")
+    before = memory_bytes(broker, "RssAnon")
     connections = [connect(broker, 40) for _ in range(MEMBERS)]
     join = {
         "GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "MemberId": "",
@@ -113,6 +115,9 @@ def test_a_thousand_members(brokers):
             connection.send("Heartbeat", 3, {"GroupId": "g", "GenerationId": 1, "MemberId": j["MemberId"]})
         errors = collections.Counter(receive(connection, "Heartbeat", 3)["ErrorCode"] for connection in connections)
         assert errors == {0: MEMBERS}
+        per_member = (memory_bytes(broker, "RssAnon") - before) / MEMBERS
+        print(f"{per_member:.0f} bytes of memory per member, with its connection and what the join took")
+        assert per_member < BYTES_PER_MEMBER or sanitized()
     finally:
         for connection in connections:
             connection.close()
