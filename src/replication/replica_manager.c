@@ -109,7 +109,7 @@ static struct uuid directory_of(const struct replica_manager *m, const struct im
     return (struct uuid){{0}};
 }
 
-// known: the partition was there before this change of the metadata.
+// known: the replica was there before this change of the metadata.
 static int open_log(struct replica_manager *m, const struct image_topic *topic,
                     const struct image_partition *p, bool known, struct log **out)
 {
@@ -170,7 +170,7 @@ static int host(struct replica_manager *m, const struct image *image, const stru
     return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
 }
 
-// known: none of the partitions is new, also where `before` is not given.
+// known: none of the replicas is new, also where `before` is not given.
 static int host_topic(struct replica_manager *m, const struct image *image, const struct image_topic *topic,
                       const struct image_topic *before, bool known)
 {
@@ -182,7 +182,10 @@ static int host_topic(struct replica_manager *m, const struct image *image, cons
         bool was_there = before && i < before->partitions_count;
         if (was_there && before->partitions[i] == topic->partitions[i])
             continue;
-        int one = host(m, image, topic, t, topic->partitions[i], known || was_there);
+        // A replica that comes to this broker is new, too: whatever lies in a directory that is off line is
+        // not it.
+        bool is_known = known || (was_there && hosted_here(m, before->partitions[i]));
+        int one = host(m, image, topic, t, topic->partitions[i], is_known);
         if (one == 0 || one == ERR_CLOSED) // off line with its directory, which has been said
             continue;
         atomic_fetch_add(&m->unhosted, 1);
