@@ -1,5 +1,6 @@
 // Durability: what was appended reaches the disk, then the recovery point moves. Runs beside appends and
 // reads.
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
@@ -8,6 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define LONG_FLUSH_US 20000
 
 static int sync_file(const char *path)
 {
@@ -192,6 +195,7 @@ int log_flush(struct log *log, int64_t up_to_offset)
     if (log_recovery_point(log) >= up_to_offset)
         return 0;
     pthread_mutex_lock(&log->flush_lock);
+    atomic_store(&log->flushing_since_us, clock_monotonic_us());
     int rc = log_usable(log);
     if (rc || log_recovery_point(log) >= up_to_offset)
         goto out;
@@ -205,8 +209,15 @@ int log_flush(struct log *log, int64_t up_to_offset)
         log_set_offline(log, "cannot flush", rc);
     log_segments_release(v.segments, v.count);
 out:
+    atomic_store(&log->flushing_since_us, 0);
     pthread_mutex_unlock(&log->flush_lock);
     return rc;
+}
+
+bool log_is_flushing(const struct log *log)
+{
+    int64_t since_us = atomic_load(&log->flushing_since_us);
+    return since_us && clock_monotonic_us() - since_us > LONG_FLUSH_US;
 }
 
 void log_start_writeback(struct log *log)

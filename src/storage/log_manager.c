@@ -255,23 +255,13 @@ static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
     CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_CLEANER,
     CHECKPOINT_FLUSHED_SIZE};
 
-// A log that is about to lie in the directory.
-struct arrival {
-    const struct managed_log *managed;
-    int64_t recovery_point; // its copy's
-};
-
 static void add_arrival(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct arrival *a)
 {
-    struct log *log = a->managed->log;
-    pthread_mutex_lock(&log->publish);
-    int64_t start = log->log_start, watermark = log->high_watermark.offset, cleaned_to = log->cleaned_to;
-    pthread_mutex_unlock(&log->publish);
-    checkpoint_writer_add(&w[RECOVERY_POINTS], log->topic, log->partition, a->recovery_point);
-    checkpoint_writer_add(&w[LOG_STARTS], log->topic, log->partition, start);
-    checkpoint_writer_add(&w[WATERMARKS], log->topic, log->partition, watermark);
-    if (cleaned_to > 0)
-        checkpoint_writer_add(&w[CLEANED], log->topic, log->partition, cleaned_to);
+    checkpoint_writer_add(&w[RECOVERY_POINTS], a->topic, a->partition, a->recovery_point);
+    checkpoint_writer_add(&w[LOG_STARTS], a->topic, a->partition, a->log_start);
+    checkpoint_writer_add(&w[WATERMARKS], a->topic, a->partition, a->watermark);
+    if (a->cleaned_to > 0)
+        checkpoint_writer_add(&w[CLEANED], a->topic, a->partition, a->cleaned_to);
 }
 
 // One log's lines. Kafka's log start checkpoint names only logs that start behind their first segment.
@@ -306,8 +296,8 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
 }
 
 // The flushed sizes come last, and only behind the others: a file of that size is taken for one that ends at
-// its recovery point.
-static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds, const struct arrival *arrival)
+// its recovery point. [checkpoint_lock]
+static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
 {
     struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
     struct dir_health *health = &m->dirs[dir].dir->health;
@@ -317,8 +307,10 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds, 
         if (m->logs[i]->dir == dir)
             add_lines(w, m->logs[i]);
     pthread_mutex_unlock(&m->lock);
-    if (arrival)
-        add_arrival(w, arrival);
+    for (struct list *n = list_first(&m->moving.arrivals), *next; list_each(&m->moving.arrivals, n, next);
+         n = next)
+        if (container_of(n, struct arrival, node)->dir == dir)
+            add_arrival(w, container_of(n, struct arrival, node));
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
         bool wanted = kinds & 1U << kind && hash != m->dirs[dir].written[kind];
@@ -342,17 +334,20 @@ static int write_everywhere(struct log_manager *m, unsigned kinds)
     int rc = 0;
     pthread_mutex_lock(&m->checkpoint_lock);
     for (size_t i = 0; i < m->params.dir_count; i++) {
-        int one = dir_health_failed(&m->dirs[i].dir->health) ? 0 : write_checkpoints(m, i, kinds, NULL);
+        int one = dir_health_failed(&m->dirs[i].dir->health) ? 0 : write_checkpoints(m, i, kinds);
         rc = rc ? rc : one;
     }
     pthread_mutex_unlock(&m->checkpoint_lock);
     return rc;
 }
 
-int log_manager_checkpoint_arrival(struct log_manager *m, size_t dir, const struct managed_log *managed,
-                                   int64_t recovery_point)
+int log_manager_checkpoint_arrivals(struct log_manager *m, size_t dir)
 {
-    return write_checkpoints(m, dir, ~0U, &(struct arrival){managed, recovery_point});
+    int rc = write_checkpoints(m, dir, ~0U);
+    for (struct list *n = list_first(&m->moving.arrivals), *next;
+         rc == 0 && list_each(&m->moving.arrivals, n, next); n = next)
+        container_of(n, struct arrival, node)->written |= container_of(n, struct arrival, node)->dir == dir;
+    return rc;
 }
 
 int log_manager_checkpoint(struct log_manager *m)
@@ -437,11 +432,15 @@ int log_manager_open(const struct log_manager_params *params, struct log_manager
     int rc = 0;
     int64_t now_ms = clock_wall_ms();
     *out = NULL;
+    if (message)
+        message[0] = 0;
     struct log_manager *m = new_manager(params);
     if (!m)
         return ERR_NOMEM;
     size_t usable = 0;
     rc = log_manager_mend_moves(m);
+    if (rc && message)
+        snprintf(message, message_size, "cannot look for moves that were cut short: %s", err_text(rc));
     for (size_t i = 0; rc == 0 && i < params->dir_count; i++) {
         struct log_dir *dir = m->dirs[i].dir;
         if (dir_health_failed(&dir->health))
@@ -457,8 +456,11 @@ int log_manager_open(const struct log_manager_params *params, struct log_manager
             rc = 0;
         }
     }
-    if (rc == 0 && usable == 0)
+    if (rc == 0 && usable == 0) {
         rc = ERR_IO;
+        if (message && !message[0])
+            snprintf(message, message_size, "none of the log directories can be used");
+    }
     if (rc) {
         free_manager(m);
         return rc;

@@ -122,6 +122,18 @@ void log_manager_visit(struct log_manager *manager, void (*fn)(void *arg, size_t
 // ERR_CLOSED: its directory, or any other, is off line; ERR_NOMEM. Any thread.
 int log_manager_move(struct log_manager *manager, const struct uuid *topic_id, int32_t partition, size_t dir);
 
+// The same for many, which share what is to be synced.
+struct log_wish {
+    struct uuid topic_id;
+    int32_t partition;
+    size_t dir;
+    int rc; // what came of it
+    // The manager's own.
+    struct log_move *fresh;
+    uint64_t called_off;
+};
+void log_manager_move_many(struct log_manager *manager, struct log_wish *wishes, size_t count);
+
 struct log_moving {
     const char *topic;
     int32_t partition;

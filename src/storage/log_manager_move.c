@@ -14,69 +14,114 @@
 
 // ---------------------------------------------------------------- the list
 
+static struct str key_of(const uint8_t key[MANAGED_KEY_BYTES])
+{
+    return (struct str){(const char *)key, MANAGED_KEY_BYTES};
+}
+
 // What is to become of the log: the last move that nobody called off. [moving.lock]
 static struct log_move *find_move(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES])
 {
-    struct log_move *found = NULL;
-    for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
-         n = next) {
-        struct log_move *move = container_of(n, struct log_move, node);
-        if (!atomic_load(&move->cancelled) && !move->superseded &&
-            memcmp(move->key, key, MANAGED_KEY_BYTES) == 0)
-            found = move;
-    }
-    return found;
+    struct log_move *move = map_get(&m->moving.by_key, key_of(key));
+    while (move && (atomic_load(&move->cancelled) || move->superseded || move->torn))
+        move = move->older;
+    return move;
 }
 
 // Where the log lies, or will when a swap is done. [moving.lock]
 static size_t settles_in(struct log_manager *m, const struct managed_log *managed)
 {
-    for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
-         n = next) {
-        const struct log_move *move = container_of(n, struct log_move, node);
-        if (move->committing && memcmp(move->key, managed->key, MANAGED_KEY_BYTES) == 0)
+    for (struct log_move *move = map_get(&m->moving.by_key, key_of(managed->key)); move; move = move->older)
+        if (move->committing)
             return move->dir;
-    }
     return managed->dir;
 }
 
-static bool is_listed(struct log_manager *m, uint64_t id)
+static bool is_listed(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES], uint64_t id)
 {
-    for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next); n = next)
-        if (container_of(n, struct log_move, node)->id == id)
-            return true;
-    return false;
+    struct log_move *move = map_get(&m->moving.by_key, key_of(key));
+    while (move && move->id != id)
+        move = move->older;
+    return move != NULL;
 }
 
-static void free_move(struct log_manager *m, struct log_move *move)
+static void free_move(struct log_move *move)
 {
-    pthread_mutex_lock(&m->lock);
-    m->dirs[move->dir].logs--;
-    pthread_mutex_unlock(&m->lock);
     free(move->name);
+    free(move->topic);
     free(move);
+}
+
+static struct log_move *new_move(const struct log *log, const uint8_t key[MANAGED_KEY_BYTES], size_t dir)
+{
+    struct log_move *move = calloc(1, sizeof *move);
+    if (!move)
+        return NULL;
+    move->name = strdup(log_name(log));
+    move->topic = strdup(log_topic(log));
+    if (!move->name || !move->topic) {
+        free_move(move);
+        return NULL;
+    }
+    memcpy(move->key, key, sizeof move->key);
+    move->partition = log_partition(log);
+    move->dir = dir;
+    move->busy = true;
+    move->began_ms = clock_monotonic_ms();
+    list_init(&move->turn);
+    list_init(&move->arrival.node);
+    return move;
 }
 
 // [moving.lock] Busy: its directory is still to be made.
 static struct log_move *add_move(struct log_manager *m, const struct log *log,
                                  const uint8_t key[MANAGED_KEY_BYTES], size_t dir)
 {
-    struct log_move *move = calloc(1, sizeof *move);
-    if (!move || !(move->name = strdup(log_name(log)))) {
-        free(move);
+    struct moving *moving = &m->moving;
+    struct log_move *older = map_get(&moving->by_key, key_of(key)), *move = new_move(log, key, dir);
+    if (move && (heap_reserve(&moving->queues.resting, moving->queues.count + 1) ||
+                 map_put(&moving->by_key, key_of(move->key), move))) {
+        free_move(move);
         return NULL;
     }
-    memcpy(move->key, key, sizeof move->key);
-    move->id = ++m->moving.last_id;
-    move->partition = log_partition(log);
-    move->dir = dir;
-    move->busy = true;
-    move->began_ms = clock_monotonic_ms();
-    list_push_back(&m->moving.moves, &move->node);
+    if (!move)
+        return NULL;
+    move->older = older;
+    if (older)
+        older->newer = move;
+    move->id = ++moving->last_id;
+    moving->queues.count++;
+    list_push_back(&moving->moves, &move->node);
     pthread_mutex_lock(&m->lock);
     m->dirs[dir].logs++;
     pthread_mutex_unlock(&m->lock);
     return move;
+}
+
+// [moving.lock] It is the oldest of its log.
+static void remove_move(struct log_manager *m, struct log_move *move)
+{
+    list_remove(&move->node); // from now on another move of the same log may begin
+    m->moving.queues.count--;
+    if (move->newer) {
+        move->newer->older = NULL;
+        move_queues_put(&m->moving.queues, move->newer, clock_monotonic_us());
+    } else {
+        map_remove(&m->moving.by_key, key_of(move->key));
+    }
+    pthread_mutex_lock(&m->lock);
+    m->dirs[move->dir].logs--;
+    pthread_mutex_unlock(&m->lock);
+    pthread_cond_broadcast(&m->moving.changed);
+    free_move(move);
+}
+
+// [moving.lock]
+static void cancel(struct log_manager *m, struct log_move *move)
+{
+    atomic_store(&move->cancelled, true);
+    move_queues_put(&m->moving.queues, move, clock_monotonic_us());
+    pthread_cond_broadcast(&m->moving.changed);
 }
 
 // [moving.lock] Returns the number of a move that is on its way out; 0: it cannot be called off any more.
@@ -86,8 +131,7 @@ static uint64_t call_off(struct log_manager *m, struct log_move *move)
         move->superseded = true;
         return 0;
     }
-    atomic_store(&move->cancelled, true);
-    pthread_cond_broadcast(&m->moving.changed);
+    cancel(m, move);
     return move->id;
 }
 
@@ -107,63 +151,105 @@ static void in_us(int64_t us, struct timespec *out)
 }
 
 // [moving.lock] Until a move that was called off has left nothing behind.
-static void await_gone(struct log_manager *m, uint64_t id)
+static void await_gone(struct log_manager *m, const struct log_wish *wish, const struct timespec *until)
 {
-    struct timespec until;
-    in_us((clock_monotonic_ms() + CALL_OFF_MS) * 1000, &until);
-    while (m->moving.running && !m->moving.stopping && is_listed(m, id) &&
-           pthread_cond_timedwait(&m->moving.changed, &m->moving.lock, &until) != ETIMEDOUT)
+    uint8_t key[MANAGED_KEY_BYTES];
+    managed_key(&wish->topic_id, wish->partition, key);
+    while (m->moving.running && !m->moving.stopping && is_listed(m, key, wish->called_off) &&
+           pthread_cond_timedwait(&m->moving.changed, &m->moving.lock, until) != ETIMEDOUT)
         ;
 }
 
-// [moving.lock, released meanwhile] The copy's directory, which makes the move one that a start goes on with.
-static int make_ready(struct log_manager *m, struct log_move *move)
+// What becomes of the log's moves, but for the directory of a new one's copy. [moving.lock]
+static void decide(struct log_manager *m, struct log_wish *wish)
 {
-    pthread_mutex_unlock(&m->moving.lock);
-    int rc = log_move_make_future(m, move);
+    uint8_t key[MANAGED_KEY_BYTES];
+    managed_key(&wish->topic_id, wish->partition, key);
+    struct managed_log *managed = log_manager_hold(m, key);
+    struct log_move *move = find_move(m, key);
+    bool wanted = move && managed && move->dir == wish->dir;
+    wish->rc = managed ? 0 : ERR_NOT_FOUND;
+    if (move && !wanted)
+        wish->called_off = call_off(m, move);
+    if (managed && !wanted && wish->dir != settles_in(m, managed)) {
+        wish->rc = any_failed(m) || log_is_offline(managed->log) ? ERR_CLOSED : 0;
+        wish->fresh = wish->rc ? NULL : add_move(m, managed->log, key, wish->dir);
+        wish->rc = wish->rc || wish->fresh ? wish->rc : ERR_NOMEM;
+    }
+    if (managed)
+        log_manager_let_go(m, managed);
+}
+
+// The copies' directories, which make the moves such that a start goes on with.
+static void make_futures(struct log_manager *m, struct log_wish *wishes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (wishes[i].fresh)
+            wishes[i].rc = log_move_make_future(m, wishes[i].fresh);
+    for (size_t dir = 0; dir < m->params.dir_count; dir++) {
+        bool any = false;
+        for (size_t i = 0; i < count; i++)
+            any |= wishes[i].fresh && wishes[i].dir == dir;
+        int rc = any ? log_move_sync_futures(m, dir) : 0;
+        for (size_t i = 0; rc && i < count; i++)
+            if (wishes[i].fresh && wishes[i].dir == dir)
+                wishes[i].rc = rc;
+    }
+}
+
+static void release(struct log_manager *m, struct log_wish *wish)
+{
+    wish->rc = wish->rc == 0 || wish->rc == ERR_NOMEM ? wish->rc : ERR_CLOSED;
+    wish->fresh->busy = false;
+    if (wish->rc)
+        cancel(m, wish->fresh);
+    else
+        move_queues_put(&m->moving.queues, wish->fresh, clock_monotonic_us());
+}
+
+void log_manager_move_many(struct log_manager *m, struct log_wish *wishes, size_t count)
+{
+    struct timespec until;
+    in_us((clock_monotonic_ms() + CALL_OFF_MS) * 1000, &until);
+    for (size_t i = 0; i < count; i++) {
+        wishes[i].fresh = NULL;
+        wishes[i].called_off = 0;
+        pthread_mutex_lock(&m->moving.lock);
+        decide(m, &wishes[i]);
+        pthread_mutex_unlock(&m->moving.lock);
+    }
+    make_futures(m, wishes, count);
     pthread_mutex_lock(&m->moving.lock);
-    if (rc)
-        atomic_store(&move->cancelled, true);
-    move->busy = false;
+    for (size_t i = 0; i < count; i++)
+        if (wishes[i].fresh)
+            release(m, &wishes[i]);
     pthread_cond_broadcast(&m->moving.changed);
-    return rc == 0 || rc == ERR_NOMEM ? rc : ERR_CLOSED;
+    for (size_t i = 0; i < count; i++)
+        if (wishes[i].called_off)
+            await_gone(m, &wishes[i], &until);
+    pthread_mutex_unlock(&m->moving.lock);
 }
 
 int log_manager_move(struct log_manager *m, const struct uuid *topic_id, int32_t partition, size_t dir)
 {
-    uint8_t key[MANAGED_KEY_BYTES];
-    uint64_t called_off = 0;
-    int rc = 0;
-    managed_key(topic_id, partition, key);
-    pthread_mutex_lock(&m->moving.lock);
-    struct managed_log *managed = log_manager_hold(m, key);
-    struct log_move *move = find_move(m, key), *fresh = NULL;
-    bool wanted = move && managed && move->dir == dir;
-    if (move && !wanted)
-        called_off = call_off(m, move);
-    if (!managed) {
-        rc = ERR_NOT_FOUND;
-    } else if (!wanted && dir != settles_in(m, managed)) {
-        rc = any_failed(m) || log_is_offline(managed->log) ? ERR_CLOSED : 0;
-        fresh = rc ? NULL : add_move(m, managed->log, key, dir);
-        rc = rc || fresh ? rc : ERR_NOMEM;
-    }
-    if (managed)
-        log_manager_let_go(m, managed);
-    if (fresh)
-        rc = make_ready(m, fresh);
-    if (called_off)
-        await_gone(m, called_off);
-    pthread_mutex_unlock(&m->moving.lock);
-    return rc;
+    struct log_wish wish = {.topic_id = *topic_id, .partition = partition, .dir = dir};
+    log_manager_move_many(m, &wish, 1);
+    return wish.rc;
 }
 
 void log_manager_forget_move(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES])
 {
     pthread_mutex_lock(&m->moving.lock);
-    for (struct log_move *move; (move = find_move(m, key));)
-        (void)call_off(m, move);
+    for (struct log_move *move = map_get(&m->moving.by_key, key_of(key)); move; move = move->older)
+        if (!atomic_load(&move->cancelled))
+            (void)call_off(m, move);
     pthread_mutex_unlock(&m->moving.lock);
+}
+
+// What people see. [moving.lock]
+static bool is_under_way(const struct log_move *move)
+{
+    return !atomic_load(&move->cancelled) && !move->swapped && !move->torn;
 }
 
 uint64_t log_manager_moves_under_way(struct log_manager *m)
@@ -173,7 +259,7 @@ uint64_t log_manager_moves_under_way(struct log_manager *m)
     for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
          n = next) {
         const struct log_move *move = container_of(n, struct log_move, node);
-        count += !atomic_load(&move->cancelled) && !move->superseded && !move->swapped;
+        count += is_under_way(move) && !move->superseded;
     }
     pthread_mutex_unlock(&m->moving.lock);
     return count;
@@ -186,8 +272,7 @@ void log_manager_visit_moves(struct log_manager *m, void (*fn)(void *arg, const 
     for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
          n = next) {
         struct log_move *move = container_of(n, struct log_move, node);
-        struct managed_log *managed =
-            atomic_load(&move->cancelled) || move->swapped ? NULL : log_manager_hold(m, move->key);
+        struct managed_log *managed = is_under_way(move) ? log_manager_hold(m, move->key) : NULL;
         if (!managed)
             continue;
         int64_t end = move->copy ? log_end_offset(move->copy) : 0, all = log_end_offset(managed->log);
@@ -204,30 +289,6 @@ void log_manager_visit_moves(struct log_manager *m, void (*fn)(void *arg, const 
 }
 
 // ---------------------------------------------------------------- the threads
-
-// The first move that nobody works on and that does not rest; of one log only the oldest. Until what the
-// thread has taken is paid for, only one that is to be given up. *next_us: when to look again. [moving.lock]
-static struct log_move *pick(struct log_manager *m, int64_t now_us, int64_t paid_at_us, int64_t *next_us)
-{
-    *next_us = INT64_MAX;
-    for (struct list *n = list_first(&m->moving.moves), *next; list_each(&m->moving.moves, n, next);
-         n = next) {
-        struct log_move *move = container_of(n, struct log_move, node);
-        bool first = true;
-        for (struct list *o = list_first(&m->moving.moves); o != n; o = o->next)
-            first &= memcmp(container_of(o, struct log_move, node)->key, move->key, sizeof move->key) != 0;
-        if (move->busy || !first)
-            continue;
-        int64_t from_us = atomic_load(&move->cancelled)       ? now_us
-                          : move->rests_until_us > paid_at_us ? move->rests_until_us
-                                                              : paid_at_us;
-        if (from_us <= now_us)
-            return move;
-        if (from_us < *next_us)
-            *next_us = from_us;
-    }
-    return NULL;
-}
 
 static void wait_for_moves(struct moving *moving, int64_t next_us)
 {
@@ -246,9 +307,7 @@ static void end_move(struct log_manager *m, struct log_move *move)
     pthread_mutex_unlock(&m->moving.lock);
     log_move_end(m, move);
     pthread_mutex_lock(&m->moving.lock);
-    list_remove(&move->node); // from now on another move of the same log may begin
-    pthread_cond_broadcast(&m->moving.changed);
-    free_move(m, move);
+    remove_move(m, move);
 }
 
 static void run(void *arg)
@@ -264,7 +323,7 @@ static void run(void *arg)
         struct log_move_rest rest;
         if (atomic_load(&moving->throttle.changes) != rate)
             paid_at_us = 0;
-        struct log_move *move = pick(m, clock_monotonic_us(), paid_at_us, &next_us);
+        struct log_move *move = move_queues_pick(&moving->queues, clock_monotonic_us(), paid_at_us, &next_us);
         if (!move) {
             buffer_free(&t->piece);
             wait_for_moves(moving, next_us);
@@ -275,9 +334,12 @@ static void run(void *arg)
         rate = atomic_load(&moving->throttle.changes);
         bool over = log_move_step(t, move, &rest);
         pthread_mutex_lock(&moving->lock);
-        paid_at_us = rest.thread_us ? clock_monotonic_us() + rest.thread_us : paid_at_us;
-        move->rests_until_us = rest.move_us ? clock_monotonic_us() + rest.move_us : 0;
+        int64_t now_us = clock_monotonic_us();
+        paid_at_us = rest.thread_us ? now_us + rest.thread_us : paid_at_us;
+        move->rests_until_us = rest.move_us ? now_us + rest.move_us : 0;
+        move->settles = rest.settles;
         move->busy = over;
+        move_queues_put(&moving->queues, move, now_us);
         if (over)
             end_move(m, move);
     }
@@ -296,16 +358,17 @@ void log_manager_init_moving(struct log_manager *m)
     pthread_cond_init(&m->moving.changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     list_init(&m->moving.moves);
+    list_init(&m->moving.arrivals);
+    move_queues_init(&m->moving.queues);
     cleaner_throttle_init(&m->moving.throttle, m->params.move_bytes_per_second);
 }
 
 void log_manager_free_moving(struct log_manager *m)
 {
-    for (struct list *n; (n = list_pop_front(&m->moving.moves));) {
-        struct log_move *move = container_of(n, struct log_move, node);
-        free(move->name);
-        free(move);
-    }
+    for (struct list *n; (n = list_pop_front(&m->moving.moves));)
+        free_move(container_of(n, struct log_move, node));
+    map_free(&m->moving.by_key);
+    heap_free(&m->moving.queues.resting);
     log_manager_free_left(m);
     pthread_mutex_destroy(&m->moving.lock);
     pthread_cond_destroy(&m->moving.changed);
@@ -360,6 +423,10 @@ void log_manager_stop_moving(struct log_manager *m)
     moving->threads = NULL;
     for (struct list *n = list_first(&moving->moves), *next; list_each(&moving->moves, n, next); n = next) {
         struct log_move *move = container_of(n, struct log_move, node);
+        pthread_mutex_lock(&m->checkpoint_lock);
+        if (move->torn && log_flush(move->copy, log_end_offset(move->copy)) == 0)
+            move->arrival.recovery_point = log_recovery_point(move->copy);
+        pthread_mutex_unlock(&m->checkpoint_lock);
         if (move->copy) // we begin it anew with the next start; a Kafka may go on with it
             (void)log_close(move->copy, true);
         move->copy = NULL;

@@ -2,6 +2,7 @@
 #ifndef STORAGE_LOG_MANAGER_STATE_H
 #define STORAGE_LOG_MANAGER_STATE_H
 
+#include "base/heap.h"
 #include "base/map.h"
 #include "os/thread.h"
 #include "storage/cleaner_throttle.h"
@@ -54,10 +55,35 @@ struct cleaning {                // log_manager_clean.c
 #define MOVED_FILE \
     "odradek-moved" // in a copy that may take the log's place: it has, or nearly has, all of it
 
+// The moves that nobody works on, by what they wait for (log_move_queue.c). [moving.lock]
+struct move_queues {
+    struct list ready;   // for a thread; what was begun first
+    struct list leaving; // to be given up
+    struct list
+        settling; // for others that are to be swapped, too: one writing of the checkpoints does for all
+    size_t count, settling_count;
+    int64_t settling_since_us;
+    bool settles;        // those that wait there have their turn
+    struct heap resting; // until a time
+};
+
 struct left_move { // log_manager_mend.c: a start goes on with it
     char *future;  // the copy's path
-    char *name;    // "topic-partition"; NULL: it is left alone, or was finished
+    char *name;    // "topic-partition"
     size_t dir;
+    bool over;              // it is left alone, or was finished
+    struct left_move *same; // another copy of the same log
+};
+
+// What the checkpoints of a directory are to say of a log that is about to lie there: they say so before it
+// does, and for as long as nobody knows whether it will.
+struct arrival {
+    struct list node; // in moving.arrivals
+    const char *topic;
+    int32_t partition;
+    size_t dir;
+    int64_t recovery_point, log_start, watermark, cleaned_to;
+    bool written; // since these are its numbers
 };
 
 struct moving { // log_manager_move.c
@@ -66,11 +92,15 @@ struct moving { // log_manager_move.c
     pthread_mutex_t lock; // before the manager's; guards what follows
     pthread_cond_t changed;
     struct list moves; // of struct log_move
+    struct map by_key; // the newest move of a log
+    struct move_queues queues;
     uint64_t last_id;
     bool stopping;
     struct cleaner_throttle throttle;
     struct left_move *left;
     size_t left_count;
+    struct map left_by_name;
+    struct list arrivals;             // guarded by checkpoint_lock
     atomic_uint_fast64_t done, bytes; // of any thread
 };
 
@@ -135,10 +165,9 @@ void log_manager_stop_cleaning(struct log_manager *m); // rounds under way are g
 struct managed_log *log_manager_hold(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES]);
 void log_manager_let_go(struct log_manager *m, struct managed_log *managed);
 
-// log_manager.c. [checkpoint_lock] The checkpoints of a directory, with those lines that a log will need that
-// is about to lie there.
-int log_manager_checkpoint_arrival(struct log_manager *m, size_t dir, const struct managed_log *managed,
-                                   int64_t recovery_point);
+// log_manager.c. [checkpoint_lock] The checkpoints of a directory, with the lines of all arrivals; these are
+// written afterwards.
+int log_manager_checkpoint_arrivals(struct log_manager *m, size_t dir);
 
 // log_manager_create.c
 void log_manager_free_preferred(struct log_manager *m);

@@ -13,5 +13,9 @@ enum log_move_action log_move_decide(const struct log_move_view *v)
         return LOG_MOVE_REOPEN;
     if (!v->near)
         return LOG_MOVE_COPY;
-    return v->flushed ? LOG_MOVE_SWAP : LOG_MOVE_FLUSH;
+    if (!v->flushed)
+        return LOG_MOVE_FLUSH;
+    if (!v->announced)
+        return LOG_MOVE_SETTLE;
+    return v->flushed_now ? LOG_MOVE_WAIT : LOG_MOVE_SWAP;
 }

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
-#include "storage/batch.h"
 #include "storage/log_move.h"
 #include "storage/log_state.h"
 
@@ -21,7 +20,8 @@
 #define REST_US         100000
 #define ERROR_REST_US   1000000
 #define DAMAGE_REST_US  30000000
-#define FLUSH_TRIES     2 // outside the log's lock, while its writers have each batch flushed
+#define FLUSH_TRIES     2  // outside the log's lock, while its writers have each batch flushed
+#define HELD_UP_TRIES   20 // of REST_US: while the log is flushed
 
 // ---------------------------------------------------------------- the copy's directory
 
@@ -38,9 +38,13 @@ int log_move_make_future(struct log_manager *m, struct log_move *move)
     rc = rc ? rc : file_make_dir(path);
     if (rc)
         move->future[0] = 0;
-    else
-        rc = file_sync_dir(root);
     return dir_health_note(health, "cannot make a log in", root, rc);
+}
+
+int log_move_sync_futures(struct log_manager *m, size_t dir)
+{
+    const char *root = m->dirs[dir].dir->path;
+    return dir_health_note(&m->dirs[dir].dir->health, "cannot make logs in", root, file_sync_dir(root));
 }
 
 static void set_copy(struct log_manager *m, struct log_move *move, struct log *copy)
@@ -49,6 +53,15 @@ static void set_copy(struct log_manager *m, struct log_move *move, struct log *c
     move->copy = copy;
     pthread_mutex_unlock(&m->moving.lock);
     move->near = move->flushed = move->noted = false;
+    move->read_base = LOG_NO_OFFSET;
+    move->producers = 0;
+}
+
+// [checkpoint_lock]
+static void forget_arrival(struct log_move *move)
+{
+    list_remove(&move->arrival.node);
+    move->announced = move->arrival.written = false;
 }
 
 static void remove_future(struct log_manager *m, const struct log_move *move, const char *future)
@@ -67,6 +80,9 @@ static void remove_future(struct log_manager *m, const struct log_move *move, co
 static void discard_copy(struct log_manager *m, struct log_move *move, const char *future)
 {
     struct log *copy = move->copy;
+    pthread_mutex_lock(&m->checkpoint_lock);
+    forget_arrival(move);
+    pthread_mutex_unlock(&m->checkpoint_lock);
     if (copy) {
         set_copy(m, move, NULL);
         log_close(copy, false);
@@ -125,6 +141,7 @@ static int begin_anew(struct log_manager *m, struct log_move *move, struct log *
     char before[sizeof move->future];
     memcpy(before, move->future, sizeof before);
     int rc = log_move_make_future(m, move);
+    rc = rc ? rc : log_move_sync_futures(m, move->dir);
     if (rc) {
         remove_future(m, move, move->future);
         memcpy(move->future, before, sizeof before);
@@ -132,61 +149,6 @@ static int begin_anew(struct log_manager *m, struct log_move *move, struct log *
     }
     discard_copy(m, move, before);
     return open_copy(m, move, log);
-}
-
-// ---------------------------------------------------------------- copying
-
-// The whole batches in front. ERR_CORRUPT: one of them is not what it was.
-static int whole_batches(const struct buffer *piece, size_t *size)
-{
-    struct bytes all = {piece->data, piece->size}, batch;
-    struct batch_cursor c = batch_cursor(all);
-    struct batch_header header;
-    *size = 0;
-    while (batch_cursor_next(&c, &header, &batch) > 0) {
-        if (!batch_crc_ok(batch))
-            return ERR_CORRUPT;
-        *size += batch.size;
-    }
-    return *size ? 0 : ERR_CORRUPT;
-}
-
-// Copies what follows, at most `limit` bytes (or a batch, where that is larger). *copied: how much; 0: the
-// log has nothing more up to its end.
-static int copy_piece(struct move_thread *t, struct log_move *move, struct log *log, size_t limit,
-                      size_t *copied)
-{
-    struct log_slice slice;
-    struct log_append_info info;
-    struct log_offsets o;
-    size_t size = 0;
-    *copied = 0;
-    log_offsets(log, &o);
-    int64_t end = log_end_offset(move->copy);
-    int rc = log_read(log, end > o.log_start_offset ? end : o.log_start_offset, limit, LOG_BOUND_END, true,
-                      &slice);
-    if (rc || slice.size == 0) {
-        log_slice_release(&slice);
-        return rc;
-    }
-    buffer_clear(&t->piece);
-    uint8_t *to = buffer_reserve(&t->piece, slice.size);
-    rc = to ? log_slice_copy(&slice, 0, to, slice.size) : ERR_NOMEM;
-    t->piece.size = rc ? 0 : slice.size;
-    log_slice_release(&slice);
-    rc = rc ? rc : whole_batches(&t->piece, &size);
-    if (rc)
-        return rc;
-    log_lock(move->copy);
-    rc =
-        log_append(move->copy, t->piece.data, size, LOG_NO_EPOCH, LOG_ORIGIN_REPLICA, clock_wall_ms(), &info);
-    log_unlock(move->copy);
-    if (rc == 0) {
-        *copied = size;
-        move->bytes += (int64_t)size;
-        atomic_fetch_add(&t->m->moving.bytes, size);
-    }
-    return rc;
 }
 
 static size_t piece_limit(struct log_manager *m)
@@ -212,11 +174,12 @@ static int note_whole(struct log_move *move, const char *root)
 }
 
 // Once the new name outlasts a crash of the machine.
-static void forget_whole(struct log *log, const char *root)
+static void forget_whole(struct log_manager *m, const struct log_move *move)
 {
     char path[PATH_MAX];
-    if (log_note(log, "cannot sync the directory of", file_sync_dir(root)) == 0 &&
-        snprintf(path, sizeof path, "%s/%s/" MOVED_FILE, root, log->name) < (int)sizeof path)
+    const struct log_dir *to = m->dirs[move->dir].dir;
+    if (log_move_sync_futures(m, move->dir) == 0 &&
+        snprintf(path, sizeof path, "%s/%s/" MOVED_FILE, to->path, move->name) < (int)sizeof path)
         (void)file_unlink(path);
 }
 
@@ -249,9 +212,13 @@ static int catch_up_and_adopt(struct move_thread *t, struct log_move *move, stru
     if (rc == 0 && (atomic_load(&log->truncations) != move->truncations || log->log_start != noted_start))
         rc = ERR_AGAIN;
     do {
-        rc = rc ? rc : copy_piece(t, move, log, PIECE_BYTES, &copied);
+        rc = rc ? rc : log_move_copy_piece(t, move, log, PIECE_BYTES, &copied);
         all += copied;
     } while (rc == 0 && copied && all < PIECE_BYTES);
+    if (rc)
+        return rc;
+    if (copied == 0 && log_end_offset(move->copy) < log->end)
+        rc = log_move_check_gap(log, move, log_end_offset(move->copy), NULL, 0);
     if (rc)
         return rc;
     log_lock(move->copy);
@@ -278,40 +245,74 @@ static void settle_dir(struct log_manager *m, struct log_move *move, struct mana
     pthread_mutex_unlock(&m->lock);
 }
 
-static int swap(struct move_thread *t, struct log_move *move, struct managed_log *managed)
+// What the checkpoints are to say where the log will be. [checkpoint_lock]
+static void announce(struct log_manager *m, struct log_move *move, struct log *log)
+{
+    struct arrival *a = &move->arrival;
+    a->topic = move->topic;
+    a->partition = move->partition;
+    a->dir = move->dir;
+    a->recovery_point = log_recovery_point(move->copy);
+    pthread_mutex_lock(&log->publish);
+    a->log_start = log->log_start;
+    a->watermark = log->high_watermark.offset;
+    a->cleaned_to = log->cleaned_to;
+    pthread_mutex_unlock(&log->publish);
+    a->written = false;
+    list_remove(&a->node);
+    list_push_back(&m->moving.arrivals, &a->node);
+    move->announced = true;
+}
+
+// [checkpoint_lock]
+static int commit(struct move_thread *t, struct log_move *move, struct managed_log *managed)
 {
     struct log_manager *m = t->m;
     struct log *log = managed->log;
-    struct log_offsets o;
+    if (!move->arrival.written)
+        announce(m, move, log);
+    int rc = move->arrival.written ? 0 : log_manager_checkpoint_arrivals(m, move->dir);
+    rc = rc ? rc : begin_commit(m, move);
+    if (rc)
+        return rc;
+    log_lock(log);
+    rc = catch_up_and_adopt(t, move, log, move->arrival.log_start);
+    log_unlock(log);
+    move->torn = rc && log_is_offline(log);
+    end_commit(m, move, rc == 0);
+    if (rc == ERR_AGAIN)
+        move->arrival.written = false;
+    if (rc)
+        return rc;
+    atomic_fetch_add(&m->moving.done, 1); // before anybody finds the log there
+    settle_dir(m, move, managed);
+    forget_arrival(move);
+    return 0;
+}
+
+static int swap(struct move_thread *t, struct log_move *move, struct managed_log *managed)
+{
+    struct log_manager *m = t->m;
     const char *from = m->dirs[managed->dir].dir->path, *to = m->dirs[move->dir].dir->path;
     int rc = note_whole(move, to);
     if (rc)
         return rc;
     pthread_mutex_lock(&m->checkpoint_lock); // none names the log where it is not any more
-    log_offsets(log, &o);
-    rc = log_manager_checkpoint_arrival(m, move->dir, managed, log_recovery_point(move->copy));
-    rc = rc ? rc : begin_commit(m, move);
-    if (rc == 0) {
-        log_lock(log);
-        rc = catch_up_and_adopt(t, move, log, o.log_start_offset);
-        log_unlock(log);
-        move->torn = rc && log_is_offline(log);
-        end_commit(m, move, rc == 0);
-    }
-    if (rc == 0) {
-        atomic_fetch_add(&m->moving.done, 1); // before anybody finds the log there
-        settle_dir(m, move, managed);
-    }
+    rc = commit(t, move, managed);
     pthread_mutex_unlock(&m->checkpoint_lock);
-    if (rc)
-        return rc;
-    log_info("storage", "moved %s from %s to %s: %.1f MB in %.1f s", move->name, from, to,
-             (double)move->bytes / (1024 * 1024), (double)(clock_monotonic_ms() - move->began_ms) / 1000);
-    (void)log_manager_checkpoint(m);
-    forget_whole(log, to);
-    if (m->params.moved)
-        m->params.moved(m->params.arg);
-    return 0;
+    if (rc == 0)
+        log_info("storage", "moved %s from %s to %s: %.1f MB in %.1f s", move->name, from, to,
+                 (double)move->bytes / (1024 * 1024), (double)(clock_monotonic_ms() - move->began_ms) / 1000);
+    return rc;
+}
+
+// The first time the log is to be swapped, others may be, too.
+static void settle(struct log_manager *m, struct log_move *move, struct log *log)
+{
+    pthread_mutex_lock(&m->checkpoint_lock);
+    announce(m, move, log);
+    pthread_mutex_unlock(&m->checkpoint_lock);
+    move->near = false; // what comes meanwhile is not left to the swap
 }
 
 // ---------------------------------------------------------------- one step
@@ -328,6 +329,7 @@ static struct log_move_view view_of(struct log_manager *m, struct log_move *move
         .opened = move->copy,
         .near = move->near,
         .flushed = move->flushed,
+        .announced = move->announced,
     };
     if (v.cancelled || v.source_lost || v.target_lost || v.there)
         return v;
@@ -337,6 +339,7 @@ static struct log_move_view view_of(struct log_manager *m, struct log_move *move
         log_offsets(move->copy, &of_copy);
     atomic_store(&managed->moving, true); // before the look: no round begins any more
     v.compacted_now = atomic_load(&managed->cleaning);
+    v.flushed_now = move->held_up < HELD_UP_TRIES && log_is_flushing(managed->log);
     v.truncated = move->copy && atomic_load(&managed->log->truncations) != move->truncations;
     v.source_start = o.log_start_offset;
     v.source_end = o.end_offset;
@@ -355,7 +358,7 @@ static int act(struct move_thread *t, struct log_move *move, struct managed_log 
     case LOG_MOVE_REOPEN:
         return begin_anew(t->m, move, managed->log);
     case LOG_MOVE_COPY:
-        rc = copy_piece(t, move, managed->log, piece_limit(t->m), copied);
+        rc = log_move_copy_piece(t, move, managed->log, piece_limit(t->m), copied);
         move->near = rc == 0 && (*copied == 0 || log_end_offset(move->copy) >= v->source_end);
         return rc;
     case LOG_MOVE_FLUSH:
@@ -364,11 +367,17 @@ static int act(struct move_thread *t, struct log_move *move, struct managed_log 
         move->near = false; // what came meanwhile is not left to the swap
         move->flushes++;
         return rc;
+    case LOG_MOVE_SETTLE:
+        settle(t->m, move, managed->log);
+        return 0;
     case LOG_MOVE_SWAP:
         rc = swap(t, move, managed);
         if (rc == ERR_AGAIN)
             move->near = move->flushed = false;
         return rc;
+    case LOG_MOVE_WAIT:
+        move->held_up += v->flushed_now;
+        return 0;
     default:
         return 0;
     }
@@ -401,6 +410,13 @@ static int64_t say(const struct log_manager *m, const struct log_move *move, con
     return rc == ERR_CORRUPT ? DAMAGE_REST_US : ERROR_REST_US;
 }
 
+// What is left to the flush is little; other files' flushes wait for what is dirty, too.
+static void write_back(struct log *copy)
+{
+    if (atomic_load(&log_active(copy)->size_bytes) - atomic_load(&copy->written_back) >= LOG_WRITEBACK_BYTES)
+        log_start_writeback(copy);
+}
+
 bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move_rest *rest)
 {
     struct log_manager *m = t->m;
@@ -408,21 +424,33 @@ bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move
     struct log_move_view v = view_of(m, move, managed);
     enum log_move_action action = log_move_decide(&v);
     size_t copied = 0;
+    if (action == LOG_MOVE_FLUSH) { // long, and of the copy alone: who deletes the log does not wait for it
+        log_manager_let_go(m, managed);
+        managed = NULL;
+    }
     int rc = act(t, move, managed, &v, action, &copied);
-    bool over = action == LOG_MOVE_DROP || (action == LOG_MOVE_SWAP && rc == 0);
-    *rest = (struct log_move_rest){.move_us = say(m, move, &v, action, rc)};
-    if (copied)
-        rest->thread_us = cleaner_throttle_take(&m->moving.throttle, (int64_t)copied, clock_monotonic_us());
+    bool swapped = action == LOG_MOVE_SWAP && rc == 0, over = action == LOG_MOVE_DROP || swapped;
+    *rest =
+        (struct log_move_rest){.move_us = say(m, move, &v, action, rc), .settles = action == LOG_MOVE_SETTLE};
     if (over && managed)
         atomic_store(&managed->moving, false);
     if (managed)
         log_manager_let_go(m, managed);
+    if (copied) {
+        write_back(move->copy);
+        rest->thread_us = cleaner_throttle_take(&m->moving.throttle, (int64_t)copied, clock_monotonic_us());
+    }
+    if (swapped) {
+        forget_whole(m, move);
+        if (m->params.moved)
+            m->params.moved(m->params.arg);
+    }
     return over;
 }
 
 void log_move_end(struct log_manager *m, struct log_move *move)
 {
-    if (!move->swapped && !move->torn) {
+    if (!move->swapped) {
         discard_copy(m, move, move->future);
         return;
     }

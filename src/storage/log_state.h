@@ -69,9 +69,10 @@ struct log {
 
     pthread_mutex_t
         flush_lock; // one flush at a time; also guards writing the index files of the active segment
-    atomic_bool new_metadata;  // partition.metadata was written and not synced
-    atomic_bool aborted_dirty; // so was a transaction index
-    bool was_clean;            // the last stop was
+    _Atomic int64_t flushing_since_us; // monotonic; 0: it is not flushed
+    atomic_bool new_metadata;          // partition.metadata was written and not synced
+    atomic_bool aborted_dirty;         // so was a transaction index
+    bool was_clean;                    // the last stop was
 
     // What was appended since the last flush.
     _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
@@ -200,6 +201,9 @@ int log_replace_segments(struct log *log, struct segment *const *old, uint32_t c
 // ERR_AGAIN, and nothing changed, when the log is more durable than the copy. On another error nothing has
 // changed, or the log is offline and a start finishes it.
 int log_adopt(struct log *log, struct log *copy);
+
+// Whether a flush has been under way for longer than most take. Any thread.
+bool log_is_flushing(const struct log *log);
 
 // [lock] The log's end becomes `offset`, with nothing in between, as where compaction left nothing.
 int log_skip_to(struct log *log, int64_t offset);

@@ -82,6 +82,7 @@ COSTLY = {
     }),
     "users to change": ("AlterUserScramCredentials", 0, {"Deletions": names("Name", Mechanism=1), "Upsertions": []}),
     "leaders to elect": ("ElectLeaders", 2, {"ElectionType": 0, "TopicPartitions": names("Topic", Partitions=[0]), "TimeoutMs": 60000}),
+    "logs to move": ("AlterReplicaLogDirs", 2, {"Dirs": [{"Path": "/nowhere", "Topics": names("Name", Partitions=[0])}]}),
     "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@
 #include "base/logger.h"
 #include "storage/log_manager_state.h"
 #include "storage/log_move.h"
+#include "storage/log_mover.h"
 #include "storage/log_state.h"
 
 #define DIRS    2
@@ -34,7 +35,22 @@ static void what_comes_next(void **state)
         {"near", {.source_end = 9, .opened = true, .end = 8, .near = true}, LOG_MOVE_FLUSH},
         {"near and flushed",
          {.source_end = 9, .opened = true, .end = 8, .near = true, .flushed = true},
+         LOG_MOVE_SETTLE},
+        {"and announced",
+         {.source_end = 9, .opened = true, .end = 8, .near = true, .flushed = true, .announced = true},
          LOG_MOVE_SWAP},
+        {"while the log is flushed",
+         {.source_end = 9,
+          .opened = true,
+          .end = 8,
+          .near = true,
+          .flushed = true,
+          .announced = true,
+          .flushed_now = true},
+         LOG_MOVE_WAIT},
+        {"a copy that is not near, while the log is flushed",
+         {.source_end = 9, .opened = true, .end = 5, .flushed_now = true},
+         LOG_MOVE_COPY},
         {"flushed, and behind again",
          {.source_end = 9, .opened = true, .end = 5, .flushed = true},
          LOG_MOVE_COPY},
@@ -53,6 +69,93 @@ static void what_comes_next(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (log_move_decide(&cases[i].v) != cases[i].action)
             fail_msg("%s: %d", cases[i].what, (int)log_move_decide(&cases[i].v));
+}
+
+// ---------------------------------------------------------------- whose turn it is
+
+#define ROOMY 8
+
+// One of each, and what a thread takes at a time.
+static void whose_turn_it_is(void **state)
+{
+    (void)state;
+    struct move_queues q = {0};
+    struct log_move moves[ROOMY], *never = NULL;
+    enum { CANCELLED, FIRST, SECOND, RESTED, RESTS, BUSY, YOUNGER, TORN };
+    int64_t next_us;
+    memset(moves, 0, sizeof moves);
+    move_queues_init(&q);
+    assert_int_equal(heap_reserve(&q.resting, ROOMY), 0);
+    for (int i = 0; i < ROOMY; i++)
+        list_init(&moves[i].turn);
+    moves[CANCELLED].cancelled = true;
+    moves[RESTED].rests_until_us = 1100;
+    moves[RESTS].rests_until_us = 1200;
+    moves[BUSY].busy = true;
+    moves[YOUNGER].older = &moves[BUSY];
+    moves[TORN].torn = true;
+    for (int i = ROOMY - 1; i > SECOND; i--)
+        move_queues_put(&q, &moves[i], 1000);
+    move_queues_put(&q, &moves[FIRST], 1000);
+    move_queues_put(&q, &moves[SECOND], 1000);
+    move_queues_put(&q, &moves[CANCELLED], 1000);
+    const struct {
+        int64_t now_us, paid_at_us;
+        const struct log_move *taken;
+        int64_t next_us;
+    } looks[] = {
+        {1000, 1050, &moves[CANCELLED], INT64_MAX}, // a debt is no reason to go on with it
+        {1000, 1050, never, 1050},
+        {1100, 1050, &moves[RESTED], INT64_MAX},
+        {1100, 1050, &moves[FIRST], INT64_MAX},
+        {1100, 1050, &moves[SECOND], INT64_MAX},
+        {1100, 1050, never, 1200},
+        {1100, 1300, never, 1300},
+        {1200, 1050, &moves[RESTS], INT64_MAX},
+        {1300, 1050, never, INT64_MAX}, // the others wait for somebody
+    };
+    for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
+        assert_ptr_equal(move_queues_pick(&q, looks[i].now_us, looks[i].paid_at_us, &next_us),
+                         looks[i].taken);
+        if (!looks[i].taken)
+            assert_int_equal(next_us, looks[i].next_us);
+    }
+    moves[TORN].cancelled = true; // with its log
+    move_queues_put(&q, &moves[TORN], 1300);
+    assert_ptr_equal(move_queues_pick(&q, 1300, 0, &next_us), &moves[TORN]);
+    heap_free(&q.resting);
+}
+
+// Those that are to be swapped wait for each other while there is other work, but not for long.
+static void swaps_come_together(void **state)
+{
+    (void)state;
+    struct move_queues q = {0};
+    struct log_move moves[4];
+    int64_t next_us;
+    memset(moves, 0, sizeof moves);
+    move_queues_init(&q);
+    for (int i = 0; i < 4; i++)
+        list_init(&moves[i].turn);
+    moves[0].settles = moves[1].settles = moves[2].settles = true;
+    for (int i = 0; i < 2; i++)
+        move_queues_put(&q, &moves[i], 1000);
+    move_queues_put(&q, &moves[3], 1000);
+    assert_ptr_equal(move_queues_pick(&q, 1000, 0, &next_us), &moves[3]);
+    assert_ptr_equal(move_queues_pick(&q, 1000, 0, &next_us), &moves[0]); // nothing else is to be done
+    move_queues_put(&q, &moves[3], 1000);
+    assert_ptr_equal(move_queues_pick(&q, 1000, 0, &next_us), &moves[1]); // its turn has come, too
+    move_queues_put(&q, &moves[2], 1000);
+    assert_ptr_equal(move_queues_pick(&q, 2000, 0, &next_us), &moves[3]);
+    move_queues_put(&q, &moves[3], 2000);
+    assert_ptr_equal(move_queues_pick(&q, 10000000, 0, &next_us), &moves[2]);
+    moves[1].settles = true;
+    move_queues_put(&q, &moves[1], 10000000);
+    moves[1].cancelled = true;
+    move_queues_put(&q, &moves[1], 10000000);
+    assert_int_equal(q.settling_count, 0);
+    assert_ptr_equal(move_queues_pick(&q, 10000000, 0, &next_us), &moves[1]);
+    heap_free(&q.resting);
 }
 
 // ---------------------------------------------------------------- the change of names
@@ -272,10 +375,9 @@ static void any_call_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_comes_next),
-        cmocka_unit_test(a_log_goes_on_with_its_copy),
-        cmocka_unit_test(what_is_durable_stays_so),
-        cmocka_unit_test(any_call_fails),
+        cmocka_unit_test(what_comes_next),          cmocka_unit_test(whose_turn_it_is),
+        cmocka_unit_test(swaps_come_together),      cmocka_unit_test(a_log_goes_on_with_its_copy),
+        cmocka_unit_test(what_is_durable_stays_so), cmocka_unit_test(any_call_fails),
     };
     logger_set_level(LOG_LEVEL_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);

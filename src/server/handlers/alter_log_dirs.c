@@ -29,6 +29,8 @@ struct alter_log_dirs {
     struct alter_replica_log_dirs_response response;
     struct wish *wishes;
     int32_t count;
+    struct log_wish *moves; // of those wishes that are for the log manager
+    size_t moves_count;
     struct str *paths; // of the directories
     size_t dirs;
 };
@@ -87,7 +89,8 @@ static int frame_answer(struct alter_log_dirs *a, const struct alter_replica_log
     a->wishes = arena_zalloc(arena, (size_t)groups.partitions_count + 1, sizeof *a->wishes);
     a->response.results =
         alter_replica_log_dirs_response_alter_replica_log_dir_topic_result_new(arena, groups.count);
-    if (rc || !a->wishes || !a->response.results)
+    a->moves = arena_zalloc(arena, (size_t)groups.partitions_count + 1, sizeof *a->moves);
+    if (rc || !a->wishes || !a->moves || !a->response.results)
         rc = ERR_NOMEM;
     for (int32_t i = 0; i < groups.count && rc == 0; i++) {
         struct alter_replica_log_dirs_response_alter_replica_log_dir_topic_result *t =
@@ -156,21 +159,29 @@ static int16_t judge(const struct alter_log_dirs *a, struct wish *w)
     return error == E_NOT_LEADER_OR_FOLLOWER ? E_REPLICA_NOT_AVAILABLE : error;
 }
 
-// On a worker: the log manager's threads may hold its locks for a while.
+static int16_t code_of(int rc)
+{
+    return rc == 0               ? E_NONE
+           : rc == ERR_NOT_FOUND ? E_REPLICA_NOT_AVAILABLE
+           : rc == ERR_NOMEM     ? E_UNKNOWN_SERVER_ERROR
+                                 : E_KAFKA_STORAGE_ERROR;
+}
+
+// On a worker: directories are made, and moves that are called off are waited for.
 static void run(struct request_work *work)
 {
     struct alter_log_dirs *a = container_of(work, struct alter_log_dirs, work);
-    for (int32_t i = 0; i < a->count; i++) {
-        struct wish *w = &a->wishes[i];
-        if (!w->move)
-            continue;
-        int rc =
-            log_manager_move(broker_of(a->request)->logs, &w->topic_id, w->result->partition_index, w->dir);
-        w->result->error_code = rc == 0               ? E_NONE
-                                : rc == ERR_NOT_FOUND ? E_REPLICA_NOT_AVAILABLE
-                                : rc == ERR_NOMEM     ? E_UNKNOWN_SERVER_ERROR
-                                                      : E_KAFKA_STORAGE_ERROR;
-    }
+    size_t n = 0;
+    log_manager_move_many(broker_of(a->request)->logs, a->moves, a->moves_count);
+    for (int32_t i = 0; i < a->count; i++)
+        if (a->wishes[i].move)
+            a->wishes[i].result->error_code = code_of(a->moves[n++].rc);
+}
+
+static void ask_for(struct alter_log_dirs *a, const struct wish *w)
+{
+    a->moves[a->moves_count++] =
+        (struct log_wish){.topic_id = w->topic_id, .partition = w->result->partition_index, .dir = w->dir};
 }
 
 static void done(struct request_work *work, bool gone)
@@ -183,7 +194,6 @@ static void done(struct request_work *work, bool gone)
 static void handle_alter_log_dirs(struct request *r)
 {
     struct alter_log_dirs *a = arena_zalloc(&r->arena, 1, sizeof *a);
-    bool any = false;
     if (a) {
         *a = (struct alter_log_dirs){.request = r, .work = {.run = run, .done = done}};
         message_init(&alter_replica_log_dirs_response_type, &a->response);
@@ -194,13 +204,17 @@ static void handle_alter_log_dirs(struct request *r)
     }
     bool allowed = request_authorize(r, ACL_ALTER, RESOURCE_CLUSTER, CLUSTER_RESOURCE_NAME);
     for (int32_t i = 0; i < a->count; i++) {
-        a->wishes[i].result->error_code = allowed ? judge(a, &a->wishes[i]) : E_CLUSTER_AUTHORIZATION_FAILED;
-        any |= a->wishes[i].move;
+        struct wish *w = &a->wishes[i];
+        w->result->error_code = allowed ? judge(a, w) : E_CLUSTER_AUTHORIZATION_FAILED;
+        if (w->move)
+            ask_for(a, w);
     }
-    if (any)
+    if (a->moves_count && !r->offload) {
         request_work(r, &a->work);
-    else
-        request_respond(r, &a->response);
+        return;
+    }
+    run(&a->work);
+    request_respond(r, &a->response);
 }
 
 const struct api_handler alter_replica_log_dirs_handler = {.api_key = 34,
@@ -208,4 +222,5 @@ const struct api_handler alter_replica_log_dirs_handler = {.api_key = 34,
                                                            .max_version = 2,
                                                            .advertised_min_version = -1,
                                                            .listeners = LISTENER_BROKER,
+                                                           .worker_bytes = HEAVY_REQUEST_BYTES,
                                                            .handle = handle_alter_log_dirs};
