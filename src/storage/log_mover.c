@@ -440,11 +440,11 @@ bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move
         write_back(move->copy);
         rest->thread_us = cleaner_throttle_take(&m->moving.throttle, (int64_t)copied, clock_monotonic_us());
     }
-    if (swapped) {
+    if (swapped &&
+        m->params.moved) // first: the controller is to hear of it before it hears of what fails now
+        m->params.moved(m->params.arg);
+    if (swapped)
         forget_whole(m, move);
-        if (m->params.moved)
-            m->params.moved(m->params.arg);
-    }
     return over;
 }
 
