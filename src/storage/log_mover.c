@@ -193,10 +193,11 @@ static int begin_commit(struct log_manager *m, struct log_move *move)
     return rc;
 }
 
-static void end_commit(struct log_manager *m, struct log_move *move, bool swapped)
+static void end_commit(struct log_manager *m, struct log_move *move, bool swapped, bool torn)
 {
     pthread_mutex_lock(&m->moving.lock);
     move->committing = move->swapped = swapped;
+    move->torn = torn;
     if (!swapped && move->superseded)
         atomic_store(&move->cancelled, true);
     pthread_mutex_unlock(&m->moving.lock);
@@ -278,8 +279,7 @@ static int commit(struct move_thread *t, struct log_move *move, struct managed_l
     log_lock(log);
     rc = catch_up_and_adopt(t, move, log, move->arrival.log_start);
     log_unlock(log);
-    move->torn = rc && log_is_offline(log);
-    end_commit(m, move, rc == 0);
+    end_commit(m, move, rc == 0, rc && log_is_offline(log));
     if (rc == ERR_AGAIN)
         move->arrival.written = false;
     if (rc)
