@@ -410,13 +410,6 @@ static int64_t say(const struct log_manager *m, const struct log_move *move, con
     return rc == ERR_CORRUPT ? DAMAGE_REST_US : ERROR_REST_US;
 }
 
-// What is left to the flush is little; other files' flushes wait for what is dirty, too.
-static void write_back(struct log *copy)
-{
-    if (atomic_load(&log_active(copy)->size_bytes) - atomic_load(&copy->written_back) >= LOG_WRITEBACK_BYTES)
-        log_start_writeback(copy);
-}
-
 bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move_rest *rest)
 {
     struct log_manager *m = t->m;
@@ -436,10 +429,8 @@ bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move
         atomic_store(&managed->moving, false);
     if (managed)
         log_manager_let_go(m, managed);
-    if (copied) {
-        write_back(move->copy);
+    if (copied)
         rest->thread_us = cleaner_throttle_take(&m->moving.throttle, (int64_t)copied, clock_monotonic_us());
-    }
     if (swapped &&
         m->params.moved) // first: the controller is to hear of it before it hears of what fails now
         m->params.moved(m->params.arg);

@@ -282,25 +282,6 @@ static void an_index_that_leads_past_batches_loses_none(void **state)
     tear_down(&w);
 }
 
-// A flush of much that is dirty takes long, and others' wait for it.
-static void a_copy_is_written_back_as_it_grows(void **state)
-{
-    struct world w;
-    (void)state;
-    set_up(&w);
-    start(&w, FAST);
-    create(&w, 0);
-    for (int i = 0; i < 10; i++)
-        append_ok(w.log, BATCH_SPEC(.value_bytes = 1000000), i);
-    stop(&w);
-    start(&w, FAST);
-    assert_int_equal(atomic_load(&w.log->written_back), 0);
-    assert_int_equal(move(&w, 1), 0);
-    await_moved(&w, 1);
-    assert_true(atomic_load(&w.log->written_back) >= LOG_WRITEBACK_BYTES);
-    tear_down(&w);
-}
-
 // ---------------------------------------------------------------- who waits for what
 
 // Holds up syncs of a file whose name has these words in it.
@@ -503,7 +484,6 @@ int main(void)
         cmocka_unit_test(a_directory_without_room_is_waited_for),
         cmocka_unit_test(an_index_that_leads_past_batches_loses_none),
         cmocka_unit_test(a_copy_remembers_no_more_than_a_log),
-        cmocka_unit_test(a_copy_is_written_back_as_it_grows),
         cmocka_unit_test(who_deletes_a_log_does_not_wait_for_the_flush_of_its_copy),
         cmocka_unit_test(a_long_flush_of_a_log_is_seen),
         cmocka_unit_test(many_moves_share_what_they_write),
