@@ -2,6 +2,7 @@
 #include "cli/top.h"
 
 #include "base/clock.h"
+#include "os/stream.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -33,18 +34,31 @@ static const char help[] =
 struct top {
     struct topic_call call;
     int64_t delay_s, count; // count 0: without end
-    bool terminal, keys;
-    struct termios before;
+    bool terminal;
+    struct termios before; // of the keyboard
     struct top_sample was; // what it holds is was_arena's
     struct arena was_arena;
+    char why[CLIENT_ERROR_SIZE]; // the last sample could not be had
 };
 
 static volatile sig_atomic_t ended;
+static int keyboard = -1; // where keys are heard
 
 static void on_signal(int number)
 {
     (void)number;
     ended = 1;
+}
+
+// Whether somebody wants to end it; does not wait.
+static bool is_ended(void)
+{
+    struct pollfd keys = {.fd = keyboard, .events = POLLIN};
+    char key;
+    while (!ended && poll(&keys, 1, 0) > 0)
+        if (read(keyboard, &key, 1) != 1 || key == 'q' || key == 'Q')
+            ended = 1;
+    return ended;
 }
 
 static void begin(struct top *top)
@@ -54,12 +68,13 @@ static void begin(struct top *top)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     top->terminal = isatty(STDOUT_FILENO) == 1;
-    top->keys = top->terminal && tcgetattr(STDIN_FILENO, &top->before) == 0;
-    if (top->keys) {
+    keyboard = top->terminal && tcgetattr(STDIN_FILENO, &top->before) == 0 ? STDIN_FILENO : -1;
+    if (keyboard >= 0) {
         struct termios raw = top->before;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-        tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+        tcsetattr(keyboard, TCSANOW, &raw);
     }
+    stream_give_up_when(is_ended); // also while a broker is waited for
     if (top->terminal)
         fputs(OTHER_SCREEN, stdout);
 }
@@ -69,8 +84,9 @@ static void end(struct top *top)
     if (top->terminal)
         fputs(OWN_SCREEN, stdout);
     fflush(stdout);
-    if (top->keys)
-        tcsetattr(STDIN_FILENO, TCSANOW, &top->before);
+    if (keyboard >= 0)
+        tcsetattr(keyboard, TCSANOW, &top->before);
+    stream_give_up_when(NULL);
 }
 
 static struct top_screen screen_of(const struct top *top)
@@ -86,26 +102,24 @@ static struct top_screen screen_of(const struct top *top)
     return screen;
 }
 
+#define LOOK_MS 1000 // a signal may come just before the wait for keys
+
 // Until the next sample is due, or somebody wants to end it.
-static void wait_until(const struct top *top, int64_t due_ms)
+static void wait_until(int64_t due_ms)
 {
-    struct pollfd keyboard = {.fd = top->keys ? STDIN_FILENO : -1, .events = POLLIN};
+    struct pollfd keys = {.fd = keyboard, .events = POLLIN};
     int64_t left;
-    while (!ended && (left = due_ms - clock_monotonic_ms()) > 0) {
-        char key;
-        if (poll(&keyboard, 1, (int)left) > 0 &&
-            (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q'))
-            ended = 1;
-    }
+    while (!is_ended() && (left = due_ms - clock_monotonic_ms()) > 0)
+        poll(&keys, 1, left < LOOK_MS ? (int)left : LOOK_MS);
 }
 
 // In the place of the first line; what was seen last stays below it.
-static void show_lost(struct top *top, const char *why)
+static void show_lost(struct top *top)
 {
     struct top_screen screen = screen_of(top);
     struct buffer *out = &top->call.out;
     buffer_text(out, HOME);
-    top_lost(why, &screen, out);
+    top_lost(top->why, &screen, out);
     cli_flush(out);
     fflush(stdout);
 }
@@ -122,20 +136,20 @@ static int sample(struct top *top, struct top_sample *now)
 static int show(struct top *top)
 {
     struct top_sample now;
-    char why[CLIENT_ERROR_SIZE];
-    bool goes_on = top->terminal && top->was.at_ms;
-    if (goes_on)
-        cli_keep_failures(why, sizeof why);
+    cli_keep_failures(top->why, sizeof top->why);
     int status = sample(top, &now);
     cli_keep_failures(NULL, 0);
-    if (status != EXIT_OK && goes_on) {
+    if (status != EXIT_OK && ended)
+        return EXIT_OK;
+    if (status != EXIT_OK && top->terminal && top->was.at_ms) {
         client_close(&top->call.client);
         arena_reset(&top->call.arena);
-        show_lost(top, why);
+        show_lost(top);
         return EXIT_OK;
     }
     if (status != EXIT_OK)
         return status;
+    top->why[0] = 0;
     struct top_screen screen = screen_of(top);
     struct buffer *out = &top->call.out;
     if (top->terminal)
@@ -147,7 +161,9 @@ static int show(struct top *top)
     top->was_arena = top->call.arena; // the next sample begins with an arena of its own
     arena_init(&top->call.arena, 0);
     top->was = now;
-    return written ? EXIT_OK : cli_fail(top->call.command, "standard output cannot be written");
+    if (!written)
+        snprintf(top->why, sizeof top->why, "standard output cannot be written");
+    return written ? EXIT_OK : EXIT_FAILED;
 }
 
 static int run_samples(struct top *top)
@@ -157,13 +173,14 @@ static int run_samples(struct top *top)
     begin(top);
     for (int64_t n = 1; !ended && status == EXIT_OK; n++) {
         status = show(top);
-        if (top->count > 0 && n == top->count)
+        if (status != EXIT_OK || (top->count > 0 && n == top->count))
             break;
         due_ms += top->delay_s * 1000;
-        wait_until(top, due_ms);
+        wait_until(due_ms);
     }
     end(top);
-    return status;
+    return status == EXIT_OK ? EXIT_OK
+                             : cli_fail(top->call.command, "%s", top->why); // on the person's own screen
 }
 
 static const struct option known[] = {{"bootstrap", 'b', true},

@@ -32,6 +32,8 @@ static int stream_failed(struct client *c, int err)
         return fail(c, err, "%s: no answer within %d ms", c->address, c->timeout_ms);
     if (err == ERR_CLOSED)
         return fail(c, err, "%s: the broker closed the connection", c->address);
+    if (err == ERR_STOPPED)
+        return fail(c, err, "%s: nobody waits for the answer any more", c->address);
     return err ? fail(c, err, "%s: %s", c->address, strerror(errno)) : 0;
 }
 
@@ -45,7 +47,8 @@ static int resolve_and_connect(struct client *c, const char *host, const char *p
         return 0;
     int err = c->fd;
     c->fd = -1;
-    return err == ERR_AGAIN ? stream_failed(c, err) : fail(c, err, "%s: %s", c->address, reason);
+    bool told = err == ERR_AGAIN || err == ERR_STOPPED;
+    return told ? stream_failed(c, err) : fail(c, err, "%s: %s", c->address, reason);
 }
 
 // Header and body behind their length, in the arena.

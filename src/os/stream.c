@@ -13,7 +13,16 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-// Until it can be read or written. 0, ERR_AGAIN after the deadline, ERR_IO.
+#define ASK_MS 100 // between two questions whether to give up
+
+static bool (*give_up)(void);
+
+void stream_give_up_when(bool (*ended)(void))
+{
+    give_up = ended;
+}
+
+// Until it can be read or written. 0, ERR_AGAIN after the deadline, ERR_STOPPED, ERR_IO.
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
     for (;;) {
@@ -21,7 +30,9 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
         struct pollfd p = {.fd = fd, .events = events};
         if (left_ms <= 0)
             return ERR_AGAIN;
-        int n = poll(&p, 1, (int)left_ms);
+        if (give_up && give_up())
+            return ERR_STOPPED;
+        int n = poll(&p, 1, give_up && left_ms > ASK_MS ? ASK_MS : (int)left_ms);
         if (n > 0)
             return 0;
         if (n < 0 && errno != EINTR)
@@ -29,7 +40,7 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
     }
 }
 
-// 0, ERR_AGAIN or ERR_IO (errno).
+// 0, ERR_AGAIN, ERR_STOPPED or ERR_IO (errno).
 static int connect_socket(int fd, const struct addrinfo *to, int64_t deadline_ms)
 {
     int on = 1, problem = 0;

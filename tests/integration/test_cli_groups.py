@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import socket
 import subprocess
 
 import pytest
@@ -172,7 +174,7 @@ def test_a_cluster_is_described(cli):
     "words, status, line",
     [
         (["group", "describe"], 2, "group describe: no group is named"),
-        (["group", "describe", "nobody"], 1, "group describe: nobody: Group nobody not found. (GROUP_ID_NOT_FOUND)"),
+        (["group", "describe", "nobody"], 1, "group describe: nobody: Group nobody not found. (GROUP_ID_NOT_FOUND); `odradek group list` lists those that there are"),
         (["group", "delete", "nobody"], 1, "group delete: nobody: The group id does not exist. (GROUP_ID_NOT_FOUND)"),
         (["group", "reset", "--to", "end", "-a"], 2, "group reset: no group is named"),
         (["group", "reset", "g", "--to", "end"], 2, "group reset: whose offsets?"),
@@ -236,3 +238,37 @@ def test_top_waits_for_a_broker_that_is_away(brokers):
     line = [cli_binary(), "top", "-b", broker.bootstrap, "--timeout", "1"]
     gone = subprocess.run(line, capture_output=True, text=True, timeout=120, preexec_fn=die_with_parent)
     assert (gone.returncode, gone.stdout) == (1, "") and gone.stderr.startswith("odradek top: ")
+
+
+def waits_for(pid, port):
+    """True while the process has a connection to that port that is being made, or is made."""
+    own = set()
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            own.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in list(table)[1:]]
+    return any(row[2].endswith(f":{port:04X}") and row[3] in ("01", "02") and f"socket:[{row[9]}]" in own for row in rows)
+
+
+def test_q_ends_top_while_it_waits_for_a_broker(brokers):
+    """Which takes its connections no more: as long as its time limit lasts."""
+    broker = brokers.start()
+    create_topics(broker.bootstrap, ["orders"], partitions=3)
+    terminal = Terminal([cli_binary(), "top", "-b", broker.bootstrap, "--timeout", "3600"])
+    place = terminal.until("3 partitions")
+    broker.stop()
+    terminal.until("odradek top - no answer, trying again: ", place)
+    with contextlib.ExitStack() as held:
+        silent = held.enter_context(socket.socket())
+        silent.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        silent.bind(("127.0.0.1", broker.port))
+        silent.listen(0)
+        for _ in range(4):  # more than it holds: who comes now is not answered
+            one = held.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", broker.port))
+        wait_until(lambda: waits_for(terminal.pid, broker.port), 60, "top to try again")
+        terminal.type("q")
+        shown, status = terminal.end()
+    assert status == 0 and shown.endswith("\033[?1049l")
