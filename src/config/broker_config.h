@@ -161,6 +161,10 @@ int broker_config_overlay(struct broker_config *out, const struct broker_config 
 
 void broker_config_free(struct broker_config *c);
 
+// Whether http.listeners or advertised.listeners names this host, upper or lower case: who can be asked for
+// by it is this node. Any thread.
+bool broker_config_names_host(const struct broker_config *c, struct str host);
+
 // The assignors of consumer groups, of which group.consumer.assignors names some.
 enum consumer_assignor { CONSUMER_ASSIGNOR_UNIFORM, CONSUMER_ASSIGNOR_RANGE, CONSUMER_ASSIGNORS };
 

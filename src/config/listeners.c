@@ -381,3 +381,18 @@ int listeners_load(struct broker_config *c, struct str *message)
         err = check_early_start(c, message);
     return err ? err : load_http(c, message);
 }
+
+static bool has_host(const struct listener_config *all, size_t count, struct str host)
+{
+    for (size_t i = 0; i < count; i++)
+        if (host.size > 0 && all[i].host.size == host.size &&
+            strncasecmp(all[i].host.data, host.data, host.size) == 0)
+            return true;
+    return false;
+}
+
+bool broker_config_names_host(const struct broker_config *c, struct str host)
+{
+    return has_host(c->http_listeners, c->http_listener_count, host) ||
+           has_host(c->advertised, c->advertised_count, host);
+}

@@ -77,7 +77,8 @@ static bool method_of(const char *name, enum http_method *out)
 }
 
 // An address literal or localhost, with or without a port: nobody's name server can make a name into these.
-static bool host_is_ours(const char *host)
+// Or a name that somebody gave to this node.
+static bool host_is_ours(const struct http_params *params, const char *host)
 {
     char name[HOST_BYTES];
     uint8_t ip[16];
@@ -90,7 +91,8 @@ static bool host_is_ours(const char *host)
     if (end)
         *end = 0;
     const char *bare = name[0] == '[' ? name + 1 : name;
-    return strcasecmp(bare, "localhost") == 0 || socket_parse_ip(bare, ip) == 0;
+    return strcasecmp(bare, "localhost") == 0 || socket_parse_ip(bare, ip) == 0 ||
+           (bare == name && params->is_host(params->context, str_from(name)));
 }
 
 static const char *header(struct MHD_Connection *connection, const char *name)
@@ -205,8 +207,11 @@ static bool may_ask(struct http_request *r, struct MHD_Connection *connection)
 {
     const char *host = header(connection, MHD_HTTP_HEADER_HOST);
     const char *origin = header(connection, MHD_HTTP_HEADER_ORIGIN);
-    if (!host_is_ours(host))
-        http_fail(r, 421, "INVALID_HOST", "%.200s is no address of this server", host);
+    if (!host_is_ours(r->broker, host))
+        http_fail(r, 421, "INVALID_HOST",
+                  "this server does not go by the name %.200s: ask for it by its address, or name it in "
+                  "http.listeners or advertised.listeners",
+                  host);
     else if (!origin_is_ours(origin, host))
         http_fail(r, 403, "INVALID_ORIGIN", "a page of %.200s may not ask this server", origin);
     else

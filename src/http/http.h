@@ -67,7 +67,8 @@ struct http_params {
     size_t listener_count;
 
     // Called on any of the server's threads, until http_stop returns.
-    int (*connect)(void *context); // a connection to the broker, a descriptor; or ERR_...
+    bool (*is_host)(void *context, struct str name); // whether this node goes by that name
+    int (*connect)(void *context);                   // a connection to the broker, a descriptor; or ERR_...
     void (*counters)(void *context, struct http_counters *out);
     // Of the topic (a null view: of all) each partition, in no order. `each` must not call back.
     void (*partitions)(void *context, struct str topic,

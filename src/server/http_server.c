@@ -12,6 +12,23 @@
 #include "storage/log_manager.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define HOST_NAME_BYTES 256
+
+// Where clients are told this machine's name, as every address is listened on, it is one of ours.
+static bool is_host(void *context, struct str name)
+{
+    const struct broker_config *c = ((struct broker *)context)->config;
+    char own[HOST_NAME_BYTES] = "";
+    for (size_t i = 0; i < c->advertised_count && !*own; i++)
+        if (c->advertised[i].host.size == 0 && gethostname(own, sizeof own - 1) != 0)
+            break;
+    return broker_config_names_host(c, name) ||
+           (*own && strlen(own) == name.size && strncasecmp(own, name.data, name.size) == 0);
+}
 
 static int connect_to_broker(void *context)
 {
@@ -187,6 +204,7 @@ int http_server_start(struct http **out, struct broker *broker, char *message, s
                                               .port = (uint16_t)c->http_listeners[i].port};
     struct http_params params = {.listeners = listeners,
                                  .listener_count = c->http_listener_count,
+                                 .is_host = is_host,
                                  .connect = connect_to_broker,
                                  .counters = read_counters,
                                  .partitions = read_partitions,

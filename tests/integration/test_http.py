@@ -87,6 +87,20 @@ def test_a_host_that_is_not_ours_gets_nothing(web, host, status):
     assert web.ask("GET", "/healthz", headers={"Host": host})[0] == status
 
 
+def test_a_name_that_the_broker_was_given_is_its_own(brokers):
+    """As Prometheus asks for it, and a person on another machine."""
+    broker = brokers.new(settings={"http.listeners": "http://127.0.0.1:0"})
+    broker.settings["advertised.listeners"] = f"PLAINTEXT://broker-1.example.com:{broker.port}"
+    web = Http(port_of(broker.start()))
+    for host, status in (("broker-1.example.com", 200), ("Broker-1.Example.com:8080", 200), ("broker-2.example.com", 421), ("example.com", 421), ("[broker-1.example.com]", 421)):
+        status_now, body, _ = web.ask("GET", "/metrics", headers={"Host": host})
+        assert status_now == status, host
+        assert status == 200 or b"advertised.listeners" in body
+    own = {"Host": "broker-1.example.com", "Origin": "http://broker-1.example.com"}
+    assert web.ask("GET", "/api/v1/cluster", headers=own)[0] == 200
+    assert web.ask("GET", "/api/v1/cluster", headers={**own, "Origin": "http://elsewhere.example"})[0] == 403
+
+
 def test_paths_and_methods_that_are_not_there(web):
     assert web.error("GET", "/nothing", status=404)["code"] == "NOT_FOUND"
     assert web.ask("DELETE", "/api/v1/cluster", headers=CHANGES)[0] == 405

@@ -453,9 +453,40 @@ static void groups_stay_within_bounds(void **state)
     broker_config_free(&base);
 }
 
+static void a_node_goes_by_the_names_that_it_was_given(void **state)
+{
+    (void)state;
+    const char *overrides[] = {
+        "listeners=PLAINTEXT://0.0.0.0:9092,INSIDE://:9095,CONTROLLER://:9093",
+        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,INSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "advertised.listeners=PLAINTEXT://Broker-1.example.com:9092,INSIDE://inside:9095",
+        "http.listeners=http://:8080,http://dashboard.example.com:8081"};
+    static const struct {
+        const char *host;
+        bool named;
+    } cases[] = {{"broker-1.example.com", true},
+                 {"BROKER-1.EXAMPLE.COM", true},
+                 {"inside", true},
+                 {"dashboard.example.com", true},
+                 {"example.com", false},
+                 {"broker-1.example.co", false},
+                 {"broker-1.example.com.x", false},
+                 {"", false},
+                 {"0.0.0.0", false}};
+    struct broker_config c;
+    struct str message;
+    int err = broker_config_load(&c, NULL, overrides, sizeof overrides / sizeof *overrides, &message);
+    if (err)
+        fail_msg("%.*s", STR_ARG(message));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(broker_config_names_host(&c, str_from(cases[i].host)), cases[i].named);
+    broker_config_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_goes_by_the_names_that_it_was_given),
         cmocka_unit_test(properties_are_read_as_java_reads_them),
         cmocka_unit_test(nodes_are_checked_as_kafka_checks_them),
         cmocka_unit_test(without_a_file_a_node_stands_alone),
