@@ -104,6 +104,26 @@ bool http_read_scope(struct http_request *r, struct record_scope *scope)
     return scope->partitions != NULL;
 }
 
+static int64_t within(const struct record_range *range, int64_t at)
+{
+    return range->error ? at : at < range->start ? range->start : at > range->end ? range->end : at;
+}
+
+void http_range_found(struct record_range *range, const struct record_place *from, int64_t start, int64_t end,
+                      int64_t of_time)
+{
+    int64_t at = range->at;
+    range->start = start;
+    range->end = end < start ? start : end;
+    range->error = E_NONE;
+    if (at < 0)
+        at = from->kind == PLACE_EARLIEST               ? start
+             : from->kind == PLACE_OFFSET               ? from->value
+             : of_time >= 0 && from->kind == PLACE_TIME ? of_time
+                                                        : range->end;
+    range->at = within(range, at);
+}
+
 bool http_find_places(struct http_request *r, const struct record_scope *scope, struct record_range *out)
 {
     int32_t n = scope->topic_partitions;
@@ -125,13 +145,8 @@ bool http_find_places(struct http_request *r, const struct record_scope *scope, 
             out[i] = (struct record_range){.partition = p, .at = -1, .error = error};
             continue;
         }
-        int64_t first = start[p].offset, last = end[p].offset < first ? first : end[p].offset;
-        int64_t place = scope->from.kind == PLACE_EARLIEST ? first
-                        : scope->from.kind == PLACE_OFFSET ? scope->from.value
-                        : at[p].offset < 0                 ? last
-                                                           : at[p].offset;
-        place = place < first ? first : place > last ? last : place;
-        out[i] = (struct record_range){.partition = p, .at = place, .start = first, .end = last};
+        out[i] = (struct record_range){.partition = p, .at = -1};
+        http_range_found(&out[i], &scope->from, start[p].offset, end[p].offset, at[p].offset);
     }
     return at != NULL;
 }
@@ -158,11 +173,6 @@ void http_say_position(struct buffer *out, int32_t partition, int64_t at)
         buffer_printf(out, "%d-x", partition);
     else
         buffer_printf(out, "%d-%" PRId64, partition, at);
-}
-
-static int64_t within(const struct record_range *range, int64_t at)
-{
-    return range->error ? at : at < range->start ? range->start : at > range->end ? range->end : at;
 }
 
 bool http_read_positions(struct str text, struct record_range *ranges, int32_t count, bool from_start)

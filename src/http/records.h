@@ -34,6 +34,12 @@ bool http_read_scope(struct http_request *r, struct record_scope *scope);
 // left.
 bool http_find_places(struct http_request *r, const struct record_scope *scope, struct record_range *out);
 
+// The partition answers: it has start <= end, and `of_time` (-1: none) is the first offset of the time that
+// `from` may name. It goes on at range->at, which is -1 where nothing was read of it yet: then `from` says
+// where it begins. Pure.
+void http_range_found(struct record_range *range, const struct record_place *from, int64_t start, int64_t end,
+                      int64_t of_time);
+
 // Reads "0-17.3-25.4-x" (terminated) into the ranges' `at`, for their partitions in their order. x: it was
 // off line, and stays where it is; `from_start`: it begins at its start. False: it is something else.
 bool http_read_positions(struct str text, struct record_range *ranges, int32_t count, bool from_start);

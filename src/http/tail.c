@@ -158,22 +158,18 @@ static bool look_at(struct tail *t, struct fetch_wanted *w, struct record_range 
 static void look_again(struct tail *t)
 {
     struct http_request *r = t->stream->request;
-    const struct http_offset *start =
-        http_offsets(r, t->scope.topic, t->scope.topic_partitions, OFFSET_EARLIEST);
+    const struct record_scope *scope = &t->scope;
+    int32_t n = scope->topic_partitions;
+    const struct http_offset *start = http_offsets(r, scope->topic, n, OFFSET_EARLIEST);
     const struct http_offset *end =
-        start ? http_offsets(r, t->scope.topic, t->scope.topic_partitions, OFFSET_LATEST) : NULL;
-    for (int32_t i = 0; end && i < t->scope.count; i++) {
-        struct record_range *range = &t->ranges[i];
-        int64_t first = start[range->partition].offset, last = end[range->partition].offset;
-        if (!range->error || first < 0 || last < 0)
-            continue;
-        int64_t at = range->at >= 0 ? range->at : t->scope.from.kind == PLACE_EARLIEST ? first : last;
-        *range = (struct record_range){.partition = range->partition,
-                                       .at = at < first  ? first
-                                             : at > last ? last
-                                                         : at,
-                                       .start = first,
-                                       .end = last};
+        start ? http_offsets_committed(r, scope->topic, n, OFFSET_LATEST, scope->committed) : NULL;
+    const struct http_offset *at = end;
+    if (end && scope->from.kind == PLACE_TIME)
+        at = http_offsets(r, scope->topic, n, scope->from.value);
+    for (int32_t i = 0; at && i < scope->count; i++) {
+        int32_t p = t->ranges[i].partition;
+        if (t->ranges[i].error && !start[p].error && !end[p].error && !at[p].error)
+            http_range_found(&t->ranges[i], &scope->from, start[p].offset, end[p].offset, at[p].offset);
     }
 }
 

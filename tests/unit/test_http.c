@@ -74,6 +74,34 @@ static void a_position_may_be_unknown(void **state)
     }
 }
 
+// What was off line answers: it goes on where it was left, and what was never read begins where it was asked
+// to.
+static void a_partition_that_is_back_goes_on(void **state)
+{
+    static const struct {
+        struct record_place from;
+        int64_t left, of_time, at;
+    } rows[] = {
+        {{PLACE_END, 0}, 15, -1, 15},      {{PLACE_END, 0}, 3, -1, 10},
+        {{PLACE_END, 0}, 99, -1, 20},      {{PLACE_END, 0}, -1, 12, 20},
+        {{PLACE_EARLIEST, 0}, -1, -1, 10}, {{PLACE_EARLIEST, 0}, 15, -1, 15},
+        {{PLACE_OFFSET, 17}, -1, -1, 17},  {{PLACE_OFFSET, 3}, -1, -1, 10},
+        {{PLACE_OFFSET, 99}, -1, -1, 20},  {{PLACE_OFFSET, 17}, 12, -1, 12},
+        {{PLACE_TIME, 1000}, -1, 12, 12},  {{PLACE_TIME, 1000}, -1, -1, 20},
+        {{PLACE_TIME, 1000}, 15, 12, 15},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct record_range range = {.partition = 3, .at = rows[i].left, .error = 56};
+        http_range_found(&range, &rows[i].from, 10, 20, rows[i].of_time);
+        assert_int_equal(range.at, rows[i].at);
+        assert_true(range.partition == 3 && range.start == 10 && range.end == 20 && range.error == 0);
+    }
+    struct record_range emptied = {.at = 5, .error = 56};
+    http_range_found(&emptied, &(struct record_place){.value = 0}, 30, 20, -1);
+    assert_true(emptied.at == 30 && emptied.end == 30);
+}
+
 static struct str numbered(char *text, size_t bytes, int n)
 {
     snprintf(text, bytes, "group-%d", n);
@@ -312,6 +340,7 @@ int main(void)
         cmocka_unit_test(names_are_decoded_once),
         cmocka_unit_test(positions_are_for_their_partitions),
         cmocka_unit_test(a_position_may_be_unknown),
+        cmocka_unit_test(a_partition_that_is_back_goes_on),
         cmocka_unit_test(the_lag_of_so_many_groups_is_kept_and_no_more),
         cmocka_unit_test(filters_choose),
         cmocka_unit_test(keys_hash_as_kafkas_clients_hash_them),
