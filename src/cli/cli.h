@@ -45,6 +45,10 @@ const char *command_word(const struct command *self);
 // "odradek topic create: ..." on standard error. Returns EXIT_FAILED.
 int cli_fail(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// What to do where no broker can be reached, and where a name is none.
+#define CLI_NO_BROKER "; `odradek server` starts a broker, --bootstrap names another"
+#define CLI_NO_TOPIC  "; `odradek topic list` lists those that there are"
+
 // What cli_fail says is put here instead, without the command's name and cut to the size; NULL: no more. For
 // a command that goes on. One thread.
 void cli_keep_failures(char *into, size_t size);

@@ -85,8 +85,9 @@ static int fail(struct consume *c, const char *what, rd_kafka_resp_err_t err)
     if (c->rk)
         c->k->rd_kafka_poll(c->rk, 0); // what the brokers' connections have to say
     const char *problem = rdkafka_last_problem();
-    return cli_fail(c->command, "%s: %s%s%s", what, c->k->rd_kafka_err2str(err), *problem ? ": " : "",
-                    problem);
+    bool unknown = err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    return cli_fail(c->command, "%s: %s%s%s%s", what, c->k->rd_kafka_err2str(err), *problem ? ": " : "",
+                    problem, unknown ? CLI_NO_TOPIC : "");
 }
 
 static int open_consumer(struct consume *c)

@@ -1,6 +1,7 @@
 #include "cli/rdkafka_table.h"
 
 #include "base/clock.h"
+#include "cli/cli.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -114,7 +115,7 @@ bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char
         int64_t now_ms = clock_monotonic_ms();
         bool nobody = all_down_ms && now_ms - all_down_ms >= NOBODY_THERE_MS;
         if (nobody || now_ms >= give_up_ms) {
-            snprintf(message, size, "%s: %s%s%s", servers,
+            snprintf(message, size, "%s: %s%s%s" CLI_NO_BROKER, servers,
                      nobody ? "no broker can be reached" : "no broker answers in time", *problem ? ": " : "",
                      problem);
             return false;

@@ -63,7 +63,7 @@ int topic_connect(struct topic_call *t)
 {
     t->give_up_ms = clock_monotonic_ms() + t->timeout_s * 1000;
     int err = client_open(&t->client, t->servers, (int)t->timeout_s * 1000);
-    return err ? cli_fail(t->command, "%s", t->client.error) : EXIT_OK;
+    return err ? cli_fail(t->command, "%s" CLI_NO_BROKER, t->client.error) : EXIT_OK;
 }
 
 int topic_finish(struct topic_call *t, int status)
@@ -115,12 +115,29 @@ int topic_describe_each(struct topic_call *t,
     return status;
 }
 
+static const char *what_to_do(int16_t code)
+{
+    switch (code) {
+    case E_UNKNOWN_TOPIC_OR_PARTITION:
+        return CLI_NO_TOPIC;
+    case E_GROUP_ID_NOT_FOUND:
+        return "; `odradek group list` lists those that there are";
+    case E_TRANSACTIONAL_ID_NOT_FOUND:
+        return "; `odradek txn list` lists those that there are";
+    case E_TOPIC_ALREADY_EXISTS:
+        return "; --if-not-exists leaves it as it is";
+    default:
+        return "";
+    }
+}
+
 int topic_refused(struct topic_call *t, struct str name, int16_t code, struct str message)
 {
     if (!message.data || message.size == 0)
         message = str_from(error_code_message(code));
     cli_flush(&t->out);
-    return cli_fail(t->command, "%.*s: %.*s (%s)", STR_ARG(name), STR_ARG(message), error_code_name(code));
+    return cli_fail(t->command, "%.*s: %.*s (%s)%s", STR_ARG(name), STR_ARG(message), error_code_name(code),
+                    what_to_do(code));
 }
 
 int topic_metadata(struct topic_call *t, struct metadata_response *out)

@@ -118,6 +118,7 @@ def test_nobody_answers():
     for words in (["topic", "list", "-b"], ["topic", "list", "--bootstrap-server"], ["produce", "t", "-t", "5", "--bootstrap"], ["consume", "t", "-t", "5", "-b"]):
         out, error = odradek(*words, "127.0.0.1:1", stdin=b"x\n", status=1)
         assert out == "" and error.count("\n") == 1 and "Connection refused" in error
+        assert error.endswith("; `odradek server` starts a broker, --bootstrap names another\n")
 
 
 def test_formatting(tmp_path):
@@ -152,7 +153,7 @@ def test_formatting(tmp_path):
 def test_topics_from_create_to_delete(at):
     out, _ = at("topic create", "cli-a", "--partitions", 3, "--config", "retention.ms=60000")
     assert out == "created cli-a, 3 partitions, 1 replica\n"
-    assert "(TOPIC_ALREADY_EXISTS)" in at("topic create", "cli-a", status=1)[1]
+    assert "(TOPIC_ALREADY_EXISTS); --if-not-exists leaves it as it is\n" in at("topic create", "cli-a", status=1)[1]
     assert at("topic create", "cli-a", "--if-not-exists")[0] == "cli-a is there already\n"
     out, error = at("topic create", "cli-a", "cli-new", "--json", status=1)
     refused, created = json.loads(out)
@@ -178,7 +179,8 @@ def test_topics_from_create_to_delete(at):
     assert at("topic delete", "cli-a")[0] == "deleted cli-a\n"
     assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic delete", "cli-a", status=1)[1]
     assert at("topic delete", "cli-a", "--if-exists")[0] == "cli-a is not there\n"
-    assert "(UNKNOWN_TOPIC_OR_PARTITION)" in at("topic describe", "cli-a", status=1)[1]
+    assert "(UNKNOWN_TOPIC_OR_PARTITION); `odradek topic list` lists those that there are\n" in at("topic describe", "cli-a", status=1)[1]
+    assert "; `odradek topic list` lists those that there are\n" in at("consume", "cli-a", status=1)[1]
     out, error = at("topic delete", "cli-a", "cli-new", "--json", status=1)
     gone = {"name": "cli-a", "deleted": False, "error": "UNKNOWN_TOPIC_OR_PARTITION"}
     assert json.loads(out) == [gone, {"name": "cli-new", "deleted": True, "error": None}] and "cli-a: " in error

@@ -68,7 +68,7 @@ def test_what_is_refused_is_one_line(at):
     at("topic create", "cli-d")
     for resource, change, line in (
         ("topic/cli-d", "retention.ms=x", "Invalid value x for configuration retention.ms: Not a number of type LONG (INVALID_CONFIG)"),
-        ("topic/none", "retention.ms=1", "The topic 'none' does not exist. (UNKNOWN_TOPIC_OR_PARTITION)"),
+        ("topic/none", "retention.ms=1", "The topic 'none' does not exist. (UNKNOWN_TOPIC_OR_PARTITION); `odradek topic list` lists those that there are"),
         ("broker/1", "num.partitions=2", "Cannot update these configs dynamically: [num.partitions] (INVALID_REQUEST)"),
         ("group/g", "what=1", "Unknown group config name: what (INVALID_CONFIG)"),
     ):
