@@ -1,6 +1,7 @@
 """What ./dev package makes: installed into a fresh Debian, unpacked where there is nothing but a C library, and started."""
 
 import gzip
+import json
 import os
 import pathlib
 import re
@@ -10,8 +11,9 @@ import urllib.request
 
 import pytest
 
-from harness.broker import answers, free_port
+from harness.broker import answers, free_port, odradek_binary
 from harness.disks import SmallDisk
+from harness.machine import Machine, NotHere
 from harness.process import Process, run, wait_until
 from harness.terminal import Terminal
 from harness.topics import create_topics, read_topic, write_topic
@@ -84,7 +86,7 @@ def debian(tmp_path_factory):
 def test_the_debian_package_from_its_installation_to_its_purge(debian, brokers):
     settings, data, enabled = debian.path("etc/odradek/server.properties"), debian.path("var/lib/odradek"), debian.path("etc/systemd/system/multi-user.target.wants/odradek.service")
     debian("dpkg", "-i", "/odradek.deb")
-    debian("odradek", "server", "--check", "/etc/odradek/server.properties")
+    assert debian("sh", "-c", "odradek server --check /etc/odradek/server.properties 2>&1") == ""  # no warning of our own settings
     assert re.search(r"^odradek:x:\d+:\d+:.*:/var/lib/odradek:/usr/sbin/nologin$", debian.path("etc/passwd").read_text(), re.M)
     assert enabled.is_symlink()
 
@@ -119,6 +121,80 @@ def test_the_debian_package_from_its_installation_to_its_purge(debian, brokers):
     debian("dpkg", "--purge", "odradek")
     assert not settings.parent.exists() and not data.exists() and not enabled.is_symlink()
     assert [path for path in debian.root.rglob("*odradek*") if path != debian.path("odradek.deb") and not path.is_relative_to(debian.path("proc"))] == []
+
+
+def test_systemd_runs_it(debian, brokers, capsys, tmp_path):
+    """Installed on a machine that runs: its unit starts it, with all restrictions, keeps its log, starts it again when it is killed, and stops it."""
+    try:
+        machine = brokers.add(Machine(debian.root, tmp_path / "machine")).begun(SOON_S)
+    except NotHere as reason:
+        with capsys.disabled():
+            print(f"the package was not started by a systemd of its own: {reason}")
+        return
+    binary = odradek_binary()
+
+    def is_now(**wanted):
+        """What systemd says of the unit, once it says that."""
+        names = ("ActiveState", "MainPID", "NRestarts", "Result", *wanted)
+        state = lambda: dict(line.split("=", 1) for line in machine("systemctl", "show", "odradek", "--property", ",".join(names)).splitlines())
+        last = {}
+
+        def is_so():
+            last.update(state())
+            return last if all(last[name] == value for name, value in wanted.items()) else None
+
+        try:
+            return wait_until(is_so, SOON_S, "the unit", every_s=0.1)
+        except TimeoutError:
+            raise AssertionError(f"{last} instead of {wanted}: {machine('journalctl', '--no-pager', '-n', '40')}") from None
+
+    def journal():
+        return machine("journalctl", "--no-pager", "--output=cat", "--unit=odradek")
+
+    def started(times):
+        wait_until(lambda: journal().count("started in ") == times, SOON_S, "the broker to start", every_s=0.1)
+
+    machine("dpkg", "--install", "/odradek.deb")
+    process = is_now(ActiveState="active", NRestarts="0")["MainPID"]
+    started(1)
+    machine("odradek", "topic", "create", "thread", "--partitions", "3")
+    machine.beside(binary, "produce", "thread", input_bytes=b"one\ntwo\nthree\n")
+    assert sorted(machine.beside(binary, "consume", "thread").split()) == ["one", "three", "two"]
+    assert "<title>Odradek</title>" in machine.get("http://127.0.0.1:8080/")
+    assert "listening on 127.0.0.1:9092" in journal()
+
+    # What it is held in.
+    status = dict(line.split(":", 1) for line in machine("cat", f"/proc/{process}/status").splitlines())
+    assert (status["NoNewPrivs"].strip(), status["Seccomp"].strip(), int(status["CapEff"], 16), int(status["CapBnd"], 16)) == ("1", "2", 0, 0)
+    assert machine("stat", "--format=%U", f"/proc/{process}").strip() == "odradek"
+    mounts = {line.split()[4]: line.split()[5].split(",")[0] for line in machine("cat", f"/proc/{process}/mountinfo").splitlines()}
+    assert (mounts["/"], mounts["/var/lib/odradek"]) == ("ro", "rw"), mounts
+
+    # Killed, it comes back with what it had.
+    machine("systemctl", "kill", "--signal=KILL", "odradek")
+    after = is_now(ActiveState="active", NRestarts="1")
+    assert after["MainPID"] != process
+    started(2)
+    assert sorted(machine.beside(binary, "consume", "thread").split()) == ["one", "three", "two"]
+
+    # A setting that cannot be leaves a line that says so; mended, it starts.
+    settings = debian.path("etc/odradek/server.properties")
+    good = settings.read_text()
+    settings.write_text(good + "num.partitions=0\n")
+    machine("systemctl", "restart", "odradek", ok=(1,))
+    assert "num.partitions: Value must be at least 1" in journal()
+    settings.write_text(good)
+    machine("systemctl", "restart", "odradek")
+    started(3)
+    machine("odradek", "topic", "describe", "thread")
+
+    machine("systemctl", "stop", "odradek")
+    assert is_now(ActiveState="inactive")["Result"] == "success"
+    assert "stopping: SIGTERM" in journal() and debian.path("var/lib/odradek/data/.kafka_cleanshutdown").exists()
+    machine("systemctl", "start", "odradek")
+    started(4)
+    machine("dpkg", "--purge", "odradek")
+    assert is_now(ActiveState="inactive", LoadState="not-found")["MainPID"] == "0"
 
 
 def test_top_over_ssh(debian, brokers):
@@ -184,8 +260,23 @@ def test_the_tarball_runs_where_there_is_only_a_c_library(tmp_path, brokers):
     server.terminate_and_wait(SOON_S)
 
 
-def test_the_containerfile_names_what_there_is():
-    text = (TOP / "packaging/Containerfile").read_text()
+def test_the_containerfiles_image_serves(debian, brokers):
+    """Its second half by hand: the package, what it changes of the settings, and what it runs, as which user."""
+    text = (TOP / "packaging/Containerfile").read_text().replace("\\\n", " ")
     for source in re.findall(r"\./dev (\w+)", text):
         assert f"\n{source}() {{" in (TOP / "dev").read_text()
-    assert "build/packages" in text and (TOP / "packaging/build.sh").exists()
+    debian("dpkg", "-i", "/odradek.deb")
+    image = text.rsplit("\nFROM ", 1)[1]
+    changes = re.findall(r"^RUN (sed .*)", image, re.M)
+    assert len(changes) == 1
+    debian("sh", "-c", changes[0])
+    said = debian.path("etc/odradek/server.properties").read_text().splitlines()
+    assert {"listeners=PLAINTEXT://:9092,CONTROLLER://127.0.0.1:9093", "advertised.listeners=PLAINTEXT://127.0.0.1:9092", "http.listeners=http://:8080"} <= set(said)
+    command = json.loads(re.search(r"^ENTRYPOINT (.*)", image, re.M)[1]) + json.loads(re.search(r"^CMD (.*)", image, re.M)[1])
+    user = re.search(r"^USER (.*)", image, re.M)[1]
+    debian(*command, "--check")
+    words, port, http = overrides()
+    line = ["chroot", f"--userspec={user}:{user}", debian.root, *command, *words, "--override", f"advertised.listeners=PLAINTEXT://127.0.0.1:{port}"]
+    server = brokers.add(Server(line, debian.root.parent / "container.log"))
+    serves(server, port, http)
+    server.terminate_and_wait(SOON_S)
