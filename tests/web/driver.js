@@ -54,6 +54,10 @@ const commands = {
   value: ({ expression }) => page.evaluate(expression),
   // From now on the window gets this for a path, whatever the broker would say.
   answer: ({ path, json }) => page.route(`**${path}`, (route) => route.fulfill({ json })),
+  // From now on it does not get that path; it does again.
+  refuse: ({ path }) => page.route(`**${path}`, (route) => route.abort()),
+  allow: ({ path }) => page.unroute(`**${path}`),
+  reload: () => page.reload().then(() => null),
   screenshot: ({ path, full }) => page.screenshot({ path, fullPage: full }).then(() => null),
   async axe() {
     const cdp = await context.newCDPSession(page); // the page's policy allows no script of ours

@@ -6,7 +6,8 @@ import json
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from harness.process import wait_until
+from harness.broker import cli_binary, free_port
+from harness.process import run, wait_until
 from harness.requests import connect
 from harness.telemetry import push, subscription
 from web.conftest import COUNTRIES, ORDERS
@@ -209,6 +210,24 @@ def test_offsets_are_reset_after_a_preview(browser, shop):
     shop.api("POST", "/groups/billing/offsets", {"to": "offset", "offset": 30, "topic": "orders", "partitions": [0]})
 
 
+def test_a_reset_of_many_partitions_is_previewed_in_whole(browser, shop):
+    """On a phone: what changes comes first, with what it is now, and the last one can be scrolled to."""
+    many = [{"topic": "orders", "partition": n, "before": 30, "after": 20 if n == 400 else 30, "lagAfter": 0} for n in range(500)]
+    browser.open(shop.port, "/groups/billing", size="phone")
+    browser.see("th a:text-is('orders')")
+    browser.answer("/api/v1/groups/billing/offsets?**", {"applicable": True, "partitions": many})
+    browser.click("text=Reset offsets")
+    browser.until_text("dialog [role=status]", "1 partition of 500 would change")
+    browser.until("document.querySelector('dialog tbody tr:not(.gap)').innerText.split(/\\s+/).join(' ') === 'orders 400 30 20'")
+    browser.until("document.elementFromPoint(...(({ left, top, width, height }) => [left + width / 2, top + height / 2])(document.querySelector('dialog [type=submit]').getBoundingClientRect())).innerText === 'Reset'")
+    browser.until("((cell, table) => Math.abs(cell.right - table.right) < 2)(...['tbody tr:not(.gap) td:nth-child(4)', 'table'].map((one) => document.querySelector(`dialog ${one}`).getBoundingClientRect()))")  # no empty column
+    assert browser.axe() == []
+    browser.screenshot("reset-phone-light")
+    assert browser.value("document.querySelectorAll('dialog tbody tr:not(.gap)').length") < 80
+    browser.value("document.querySelector('dialog form').scrollTo(0, 1e6)")
+    browser.see("dialog td:text-is('499')")
+
+
 def test_what_is_off_line_is_said(browser, shop):
     group, topic = shop.api("GET", "/groups/billing"), shop.api("GET", "/topics/orders")
     gone = {"endOffset": None, "lag": None, "lagSeconds": None, "error": "KAFKA_STORAGE_ERROR"}
@@ -319,6 +338,22 @@ def test_top_values_and_their_weights(browser, shop):
         assert found == {"top": top, "all": everything, "distinct": distinct, "without": without, "weighed": weighed}, (field, weight, records)
 
 
+MEASURED = {  # in all, and each second, of what is below
+    "count": (5, 2, 3), "sum": (15, 5, 10), "average": (5, 2.5, 10), "min": (1, 1, 10), "max": (10, 4, 10), "p50": (4, 1, 10), "p95": (10, 4, 10), "p99": (10, 4, 10),
+}
+
+
+def test_each_measure(browser, shop):
+    browser.open(shop.port)
+    records = [(1000, '{"v": 4}'), (1500, '{"v": "1"}'), (2000, '{"v": 10}'), (2100, "{}"), (2999, "no JSON")]
+    for measure, (total, first, second) in MEASURED.items():
+        adds = "".join(f"s.add({at}, {json.dumps(text)});" for at, text in records)
+        make = f"const s = new Series({json.dumps({'measure': measure, 'field': 'v', 'windowSeconds': 60})}); {adds}"
+        found = browser.value(f"import('/js/insights/measure.js').then(({{ Series }}) => {{ {make} return [s.total(3000), s.points(3000).slice(-3).map((point) => point[1]), s.without]; }})")
+        nothing = 0 if measure in ("count", "sum") else None
+        assert found == [total, [nothing, first, second], 0 if measure == "count" else 2], measure
+
+
 def test_insights_measure_what_records_say_and_are_kept(browser, shop):
     field = ".builder .field:has-text('Field') input"
     browser.open(shop.port, "/insights")
@@ -372,8 +407,14 @@ def test_it_comes_back_by_itself_when_the_broker_does(browser, shop):
     browser.see("#notice:has-text('does not answer')")
     browser.until_text("#link-state", "Not connected")
     browser.screenshot("away-desktop-light")
+    browser.ask("go", hash="/groups")  # a page that was not seen before
+    browser.see("h1:text-is('The broker does not answer')")
+    assert browser.axe() == []
     shop.broker.start()
     browser.see(".toast:has-text('The broker is back')")
+    browser.see("th:has-text('billing')")
+    browser.go("/topics/idle", "idle")
+    browser.see("text=Records appear here as they are produced.")
     browser.until("document.getElementById('notice').hidden")
     shop.produce("idle", [{"after": "the restart"}])
     browser.until_text(".rows tbody", "the restart")
@@ -381,6 +422,37 @@ def test_it_comes_back_by_itself_when_the_broker_does(browser, shop):
     browser.go("/", "Overview")
     browser.until_text("#link-state", "Live")
     browser.until_text(".figures", "topics")
+
+
+def test_a_page_whose_code_could_not_be_had(browser, shop):
+    """The broker went away before it was asked for: told as that, and there when it is back."""
+    browser.open(shop.port, "/topics")
+    browser.see("th:has-text('orders')")
+    browser.ask("refuse", path="/js/pages/insights.js")
+    browser.ask("reload")
+    browser.until_text("#link-state", "Live")
+    browser.ask("go", hash="/insights")
+    browser.see("h1:text-is('The broker does not answer')")
+    browser.until_text("main", "This page goes on by itself as soon as the broker is back.")
+    browser.ask("allow", path="/js/pages/insights.js")
+    shop.broker.stop()
+    browser.see("#notice:has-text('does not answer')")
+    shop.broker.start()
+    browser.see(".builder")
+
+
+def test_nothing_is_there_yet(browser, brokers):
+    """A newcomer's first look: each page says how it comes to have something."""
+    port = free_port()
+    broker = brokers.start(settings={"http.listeners": f"http://127.0.0.1:{port}"})
+    browser.open(port, size="phone")
+    for page, title, words in (("/", "Overview", f"echo hello | kcat -P -b {broker.bootstrap} -t greetings"), ("/topics", "Topics", f"kcat -P -b {broker.bootstrap}"),
+                               ("/groups", "Groups", f"kcat -b {broker.bootstrap} -G my-group greetings"), ("/insights", "Insights", "Pick a topic"), ("/cluster", "Cluster", "odradek config set client-metrics/all metrics=* interval.ms=10000")):
+        browser.go(page, title)
+        browser.until_text("main", words)
+        browser.screenshot(f"empty-{title.lower()}-phone-light")
+        assert browser.axe() == [], page
+    run([cli_binary(), "config", "set", "client-metrics/all", "metrics=*", "interval.ms=10000", "-b", broker.bootstrap])
 
 
 def test_it_is_used_without_a_mouse(browser, shop):

@@ -41,6 +41,16 @@ function find() {
   return { page: "", load: null };
 }
 
+// A page's own code. Browsers may remember that it could not be had: once the broker is back, the whole is loaded anew.
+async function codeOf(load) {
+  try {
+    return await load();
+  } catch (problem) {
+    if (!(problem instanceof TypeError)) throw problem; // it was had, and is wrong
+    throw Object.assign(new ApiError(0, "UNREACHABLE", "The broker does not answer."), { again: () => location.reload() });
+  }
+}
+
 /** Shows the page of the address. `focus`: the person went there, so that the reading begins at its title. */
 async function show(focus) {
   leave();
@@ -61,14 +71,14 @@ async function show(focus) {
   const context = { root, params, query, signal: ending.signal, onLeave: (end) => last.push(end), again: () => show(false) };
   try {
     if (!load) throw new ApiError(404, "NOT_FOUND", "There is no such page. The pages of the dashboard are in the navigation.");
-    const module = await load();
+    const module = await codeOf(load);
     if (!ending.signal.aborted) await module.default(context);
   } catch (problem) {
     if (ending.signal.aborted) return;
     root.replaceChildren(failed(problem instanceof ApiError ? problem : new ApiError(1, "", String(problem?.message ?? problem)), context.again, "h1"));
     document.title = "Odradek";
     if (!(problem instanceof ApiError)) console.error(problem);
-    if (problem.unreachable) last.push(live.on("back", context.again));
+    if (problem.unreachable) last.push(live.on("back", problem.again ?? context.again));
   }
   if (focus && !ending.signal.aborted) root.querySelector("h1")?.focus({ preventScroll: true });
 }
@@ -97,3 +107,4 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 live.start();
 show(false);
+addEventListener("load", () => ROUTES.forEach(([, , load]) => load().catch(() => {}))); // so that each page is there while the broker is away

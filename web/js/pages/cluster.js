@@ -88,7 +88,7 @@ export default async function cluster(context) {
   const open = dataTable({ caption: "Transactions", columns: transactionColumns(() => again()), key: (one) => one.id, sort: [2, "descending"],
     nothing: empty("No transactions", "Producers with a transactional.id appear here.") });
   const clients = dataTable({ caption: "Clients that report metrics", columns: CLIENTS, key: (client) => client.instanceId, sort: [0, "ascending"],
-    nothing: empty("No client reports metrics", "Clients of today ask by themselves what they are to report; a subscription of kafka-configs.sh says it.") });
+    nothing: empty("No client reports metrics", "Kafka's clients ask the broker which of their metrics they are to report. This makes all of them do it:", h("pre", {}, "odradek config set client-metrics/all metrics=* interval.ms=10000")) });
   const content = [["Brokers", brokers], ["Log directories", dirs], ["Transactions", open], ["Clients that report metrics", clients]].map(([title, table]) => {
     table.element.className = "";
     onLeave(table.destroy);

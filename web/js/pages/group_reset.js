@@ -9,11 +9,13 @@ import { dataTable } from "../parts/table.js";
 const TYPING_MS = 300;
 const TO = [["earliest", "the oldest record"], ["latest", "the end: skip what waits"], ["timestamp", "a time"], ["shift", "forward or back by"], ["offset", "an offset"]];
 
+const changes = (p) => p.before !== p.after;
+
 const COLUMNS = [
   { name: "Topic", show: (p) => p.topic },
-  { name: "Partition", num: true, width: "6.5rem", show: (p) => String(p.partition) },
-  { name: "Now", num: true, wide: true, width: "7.5rem", show: (p) => (p.before === null ? "nothing" : count(p.before)) },
-  { name: "Then", num: true, width: "7.5rem", show: (p) => count(p.after) },
+  { name: "Partition", num: true, width: "6.5rem", narrow: "5.5rem", show: (p) => String(p.partition) },
+  { name: "Now", num: true, width: "7.5rem", narrow: "5rem", show: (p) => (p.before === null ? "nothing" : count(p.before)) },
+  { name: "Then", num: true, width: "7.5rem", narrow: "5rem", show: (p) => (changes(p) ? { text: count(p.after), badge: "accent" } : count(p.after)) },
   { name: "To read then", num: true, wide: true, width: "8rem", show: (p) => count(p.lagAfter) },
 ];
 
@@ -21,6 +23,7 @@ const COLUMNS = [
 export function openReset(id, group, done) {
   const where = `${path("groups", id)}/offsets`;
   const topics = [...new Set(group?.partitions.map(({ topic }) => topic))];
+  let end = () => {};
   openDialog(`Reset the offsets of ${id}`, (close) => {
     let to = "earliest", timer = 0, asked = 0;
     const value = h("input", { oninput: plan });
@@ -35,6 +38,7 @@ export function openReset(id, group, done) {
     const topic = field("Of", choice([["", "all its topics"], ...topics.map((name) => [name, name])], "", plan));
     const words = h("p", { role: "status" }), table = dataTable({ caption: "What would change", columns: COLUMNS, key: (p) => `${p.topic} ${p.partition}` });
     table.element.hidden = true;
+    end = table.destroy;
 
     function arrange() {
       valueField.element.hidden = !["timestamp", "shift", "offset"].includes(to);
@@ -61,12 +65,12 @@ export function openReset(id, group, done) {
       try {
         const answer = await post(where, body(), { query: { validateOnly: true } });
         if (mine !== asked) return;
-        const changing = answer.partitions.filter((p) => p.before !== p.after);
+        const changing = answer.partitions.filter(changes);
         words.className = answer.applicable ? "" : "wrong";
         words.textContent = answer.applicable ? (changing.length ? `${plural(changing.length, "partition")} of ${count(answer.partitions.length)} would change:` : "Nothing would change.")
           : "The group has members: stop its consumers first, then reset. This is what would change:";
         table.element.hidden = false;
-        table.show(answer.partitions);
+        table.show([...changing, ...answer.partitions.filter((p) => !changes(p))]);
         made.button.disabled = !answer.applicable || !changing.length;
       } catch (problem) {
         if (mine !== asked) return;
@@ -86,5 +90,5 @@ export function openReset(id, group, done) {
     made.button.disabled = true;
     preview();
     return made.element;
-  }, { wide: true });
+  }, { wide: true, onClose: () => end() });
 }

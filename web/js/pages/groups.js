@@ -4,7 +4,7 @@ import { h, text } from "../dom.js";
 import { count, plural } from "../format.js";
 import { head, searchBox } from "../parts/head.js";
 import { poll } from "../parts/poll.js";
-import { empty, waiting } from "../parts/say.js";
+import { command, empty, waiting } from "../parts/say.js";
 import { dataTable } from "../parts/table.js";
 
 const EVERY_MS = 3000;
@@ -24,7 +24,7 @@ export function groupState({ state, members, lag, partitionsOffline }) {
 
 const COLUMNS = [
   { name: "Group", of: (group) => group.id, show: (group) => ({ text: group.id, href: groupLink(group.id) }) },
-  { name: "State", width: "11rem", narrow: "8rem", of: (group) => groupState(group).text, show: groupState },
+  { name: "State", width: "11rem", narrow: "9rem", of: (group) => groupState(group).text, show: groupState },
   { name: "Lag", num: true, width: "8rem", narrow: "5rem", descending: true, of: (group) => group.lag, show: (group) => count(group.lag) },
   { name: "Members", num: true, wide: true, width: "8rem", descending: true, of: (group) => group.members, show: (group) => count(group.members) },
   { name: "Protocol", wide: true, width: "9rem", of: (group) => group.type ?? "", show: (group) => group.type?.toLowerCase() ?? "–" },
@@ -35,10 +35,14 @@ export default async function groups(context) {
   const { root, onLeave } = context;
   let all = [], wanted = "";
   const lead = h("span", {}, "\u00a0"), first = waiting("The list of groups");
-  const nothing = empty("No group here", "A group appears when a consumer with a group.id subscribes or commits. For one:", h("pre", {}, "kcat -b 127.0.0.1:9092 -G my-group greetings"));
+  const none = empty("No group yet", "A group appears when a consumer with a group.id subscribes or commits. For one:", command((broker) => `kcat -b ${broker} -G my-group greetings`));
+  const noneFits = empty("No group here", "No group's name has that in it.");
+  const nothing = h("div", {}, none, noneFits);
   const table = dataTable({ caption: "Groups", columns: COLUMNS, key: (group) => group.id, sort: [2, "descending"], nothing });
 
   function show() {
+    none.hidden = wanted !== "";
+    noneFits.hidden = wanted === "";
     table.show(all.filter((group) => group.id.toLowerCase().includes(wanted)));
     const behind = all.reduce((sum, group) => sum + (group.lag ?? 0), 0);
     text(lead, `${plural(all.length, "group")}; ${behind ? `${plural(behind, "record")} wait to be read` : "nothing waits to be read"}`);

@@ -5,7 +5,7 @@ import { bytes, count, duration, plural, short } from "../format.js";
 import * as live from "../live.js";
 import { timeChart } from "../parts/chart.js";
 import { head, panel, segments } from "../parts/head.js";
-import { empty, waiting } from "../parts/say.js";
+import { command, empty, waiting } from "../parts/say.js";
 import { dataTable } from "../parts/table.js";
 
 const WINDOWS = [["60000", "1 min"], ["300000", "5 min"], ["900000", "15 min"]];
@@ -20,7 +20,7 @@ const used = (disk) => (disk.totalBytes ? 1 - disk.usableBytes / disk.totalBytes
 
 const CHARTS = [
   { title: "Messages", series: [{ name: "in", of: (s) => s.messagesInPerSecond }, { name: "out", of: (s) => s.messagesOutPerSecond }], format: rate(short) },
-  { title: "Bytes", series: [{ name: "in", of: (s) => s.bytesInPerSecond }, { name: "out", of: (s) => s.bytesOutPerSecond }], format: rate(bytes) },
+  { title: "Bytes", series: [{ name: "in", of: (s) => s.bytesInPerSecond }, { name: "out", of: (s) => s.bytesOutPerSecond }], format: rate(bytes), whole: true },
   { title: "Latency", series: [{ name: "delivery p99", of: (s) => s.deliveryLatency.p99 }, { name: "produce p99", of: (s) => s.produceLatency.p99 }], format: duration },
   { title: "Clients", series: [{ name: "requests/s", of: (s) => s.requestsPerSecond }, { name: "connections", of: (s) => s.connections.open }], format: short },
 ];
@@ -30,7 +30,7 @@ const FIGURES = [
   ["Messages out", (s) => [short(s.messagesOutPerSecond), "/s"], (s) => plural(s.groups, "consumer group")],
   ["Bytes in", (s) => split(bytes(s.bytesInPerSecond), "/s"), (s) => `network ${perSecond(bytes(s.networkInPerSecond))}`],
   ["Bytes out", (s) => split(bytes(s.bytesOutPerSecond), "/s"), (s) => `network ${perSecond(bytes(s.networkOutPerSecond))}`],
-  ["Delivery, p99", (s) => split(duration(s.deliveryLatency.p99)), (s) => (s.deliveryLatency.p50 === null ? "no consumer keeps up just now" : `half within ${duration(s.deliveryLatency.p50)}`)],
+  ["Delivery, p99", (s) => split(duration(s.deliveryLatency.p99)), (s) => (s.deliveryLatency.p50 === null ? "nothing is read just now" : `half within ${duration(s.deliveryLatency.p50)}`)],
   ["Connections", (s) => [count(s.connections.open)], (s) => `${count(s.connections.acceptedTotal)} since the start`],
   ["On disk", (s) => split(bytes(s.disks.reduce((sum, disk) => sum + disk.logBytes, 0))), freeWords],
 ];
@@ -128,7 +128,7 @@ function health() {
 }
 
 function busiest() {
-  const nothing = empty("No topic has traffic now", "Produce something, with any Kafka client:", h("pre", {}, "echo hello | kcat -P -b 127.0.0.1:9092 -t greetings"));
+  const nothing = empty("No topic has traffic now", "Produce something, with any Kafka client:", command((broker) => `echo hello | kcat -P -b ${broker} -t greetings`));
   const table = dataTable({
     caption: "Busiest topics", key: (topic) => topic.name, nothing,
     columns: [

@@ -24,10 +24,10 @@ function partitionState({ leader, isr, replicas, offlineReplicas, endOffset }) {
 }
 
 const PARTITION_COLUMNS = [
-  { name: "Partition", width: "7rem", of: (p) => p.partition, show: (p) => String(p.partition) },
+  { name: "Partition", width: "7rem", narrow: "6rem", of: (p) => p.partition, show: (p) => String(p.partition) },
   { name: "Records", num: true, descending: true, of: held, show: (p) => (held(p) === null ? { text: "off line", badge: "bad" } : count(held(p))) },
   { name: "First offset", num: true, wide: true, of: (p) => p.startOffset, show: (p) => count(p.startOffset) },
-  { name: "Next offset", num: true, of: (p) => p.endOffset, show: (p) => count(p.endOffset) },
+  { name: "Next offset", num: true, narrow: "7rem", of: (p) => p.endOffset, show: (p) => count(p.endOffset) },
   { name: "Size", num: true, descending: true, of: (p) => p.sizeBytes, show: (p) => bytes(p.sizeBytes) },
   { name: "Messages in", num: true, wide: true, descending: true, of: (p) => p.rates.messagesInPerSecond, show: (p) => perSecond(p.rates.messagesInPerSecond, short) },
   { name: "Leader", num: true, wide: true, width: "6rem", of: (p) => p.leader, show: (p) => (p.leader < 0 ? "none" : String(p.leader)) },

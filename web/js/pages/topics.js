@@ -5,7 +5,7 @@ import { bytes, count, plural, short } from "../format.js";
 import { field, form, openDialog } from "../parts/dialog.js";
 import { head, searchBox } from "../parts/head.js";
 import { poll } from "../parts/poll.js";
-import { empty, toast, waiting } from "../parts/say.js";
+import { command, empty, toast, waiting } from "../parts/say.js";
 import { dataTable } from "../parts/table.js";
 
 const OFTEN_MS = 2000, SELDOM_MS = 10_000, MANY = 500; // a long list costs more to ask for
@@ -56,7 +56,9 @@ export default async function topics(context) {
   let all = [], wanted = "", internal = false;
   const lead = h("span", {}, "\u00a0"), first = waiting("The list of topics");
   const button = h("button", { class: "button primary", type: "button", onclick: create }, icon("plus"), "Create a topic");
-  const nothing = empty("No topic here", h("p", {}, "No topic's name fits the search; or there is none yet: create one, or let a client do it."));
+  const none = empty("No topic yet", "Create one above, or let a client do it. For one:", command((broker) => `echo hello | kcat -P -b ${broker} -t greetings`));
+  const noneFits = empty("No topic here", "No topic's name has that in it.");
+  const nothing = h("div", {}, none, noneFits);
   const table = dataTable({ caption: "Topics", columns: COLUMNS, key: (topic) => topic.name, sort: [0, "ascending"], nothing });
   const toggle = h("button", { class: "button", type: "button", "aria-pressed": "false", onclick: () => {
     internal = !internal;
@@ -67,6 +69,8 @@ export default async function topics(context) {
 
   function show() {
     const listed = all.filter((topic) => (internal || !(topic.internal || topic.name.startsWith("__"))) && topic.name.toLowerCase().includes(wanted));
+    none.hidden = wanted !== "";
+    noneFits.hidden = wanted === "";
     table.show(listed);
     text(lead, `${plural(all.length, "topic")}, ${plural(all.reduce((sum, topic) => sum + topic.partitions, 0), "partition")}, ${bytes(all.reduce((sum, topic) => sum + topic.sizeBytes, 0))} on disk`);
     text(found, wanted ? `${plural(listed.length, "topic")} found` : "");

@@ -20,7 +20,7 @@ function colors(element, count) {
 
 const faint = (color) => color.replace(/^rgb\((.+)\)$/, "rgba($1, 0.12)");
 
-function options(format, time) {
+function options(format, time, whole) {
   return {
     animation: false, responsive: true, maintainAspectRatio: false, parsing: false, normalized: true,
     interaction: { mode: "index", intersect: false },
@@ -34,7 +34,7 @@ function options(format, time) {
       x: { type: "linear", grid: { display: false, drawBorder: false },
         ticks: { maxTicksLimit: 5, maxRotation: 0, align: "inner", callback: (value) => time(value) } },
       y: { beginAtZero: true, suggestedMax: 1, grid: { drawBorder: false, drawTicks: false },
-        ticks: { maxTicksLimit: 5, padding: 8, callback: (value) => format(value) } },
+        ticks: { maxTicksLimit: 5, padding: 8, precision: whole ? 0 : undefined, callback: (value) => format(value) } },
     },
   };
 }
@@ -68,7 +68,7 @@ function summary(series, points, format) {
  * A panel with a chart: { title, series: [{ name }], format, actions }.
  * show(points, from, to): points are [time in ms, a value for each series (null: none)].
  */
-export function timeChart({ title, series, format, actions, time = clock }) {
+export function timeChart({ title, series, format, actions, time = clock, whole }) {
   const canvas = h("canvas", { role: "img", "aria-label": `${title}: no figures yet.` });
   const plot = h("div", { class: "plot" }, canvas);
   const values = series.map(() => h("b", {}, "–"));
@@ -95,7 +95,7 @@ export function timeChart({ title, series, format, actions, time = clock }) {
     if (!element.isConnected) return;
     if (!table.hidden) return fillTable();
     if (!chart) {
-      chart = new Chart(canvas, { type: "line", options: options(format, time),
+      chart = new Chart(canvas, { type: "line", options: options(format, time, whole),
         data: { datasets: series.map(({ name }) => ({ label: name, data: [], fill: "origin" })) } });
       paint(chart, element);
     }

@@ -1,11 +1,20 @@
 // What a page says when it has nothing to show, or something went wrong; and the short messages at the screen's edge.
-import { h, icon } from "../dom.js";
+import { get } from "../api.js";
+import { h, icon, text } from "../dom.js";
 
 const TOAST_MS = 6000;
 
 /** Nothing is there (yet): what that means, and what to do. */
 export const empty = (title, ...rest) =>
   h("div", { class: "state" }, icon("empty"), h("h2", {}, title), rest.map((part) => (typeof part === "string" ? h("p", {}, part) : part)));
+
+/** A command to try, with where the broker is: command((address) => text). */
+export function command(words) {
+  const element = h("pre", {}, words("127.0.0.1:9092"));
+  const addressOf = ({ host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  get("/cluster").then(({ brokers: [first] }) => first && text(element, words(addressOf(first))), () => {});
+  return element;
+}
 
 /** Something is on its way. */
 export const waiting = (what) => h("div", { class: "waiting", role: "img", "aria-label": `${what} is on its way` });

@@ -58,7 +58,7 @@ export function dataTable({ caption, columns, key, sort, nothing }) {
   const element = h("div", { class: "panel" }, table, nothing);
 
   function gap() {
-    return h("tr", { class: "gap", "aria-hidden": "true" }, h("td", { colspan: columns.length }));
+    return h("tr", { class: "gap", "aria-hidden": "true" }, h("td")); // one cell: more than are shown would make a column
   }
 
   function sortBy(n) {
@@ -90,7 +90,7 @@ export function dataTable({ caption, columns, key, sort, nothing }) {
     return tr;
   }
 
-  // Which rows are near the screen: the page itself scrolls.
+  // Which rows are near the screen: the page itself scrolls, or the dialog that the table is in.
   function range() {
     if (rows.length < VIRTUAL_FROM) return [0, rows.length];
     const top = -body.getBoundingClientRect().top;
@@ -139,10 +139,10 @@ export function dataTable({ caption, columns, key, sort, nothing }) {
     draw();
   }
 
-  addEventListener("scroll", onScroll, { passive: true });
+  addEventListener("scroll", onScroll, { passive: true, capture: true }); // a dialog's own, too
   addEventListener("resize", onScroll);
   return { element, show, destroy() {
-    removeEventListener("scroll", onScroll);
+    removeEventListener("scroll", onScroll, { capture: true });
     removeEventListener("resize", onScroll);
     cancelAnimationFrame(waiting);
   } };
