@@ -53,6 +53,7 @@ static int next_long(struct options *o, const char *word)
             continue;
         if (!known->takes_value && equals)
             return bad(o, "no value belongs behind", word);
+        o->option = known;
         int err = known->takes_value ? take_value(o, equals ? equals + 1 : NULL, word) : 0;
         return err ? err : i;
     }
@@ -65,6 +66,7 @@ static int next_letter(struct options *o)
     for (int i = 0; o->command->options[i].name; i++) {
         if (o->command->options[i].letter != shown[1])
             continue;
+        o->option = &o->command->options[i];
         if (!o->command->options[i].takes_value)
             return i;
         const char *rest = *o->cluster ? o->cluster : NULL;
@@ -78,6 +80,7 @@ static int next_letter(struct options *o)
 int options_next(struct options *o)
 {
     o->value = NULL;
+    o->option = NULL;
     if (o->cluster && *o->cluster)
         return next_letter(o);
     if (o->at == o->argc)
@@ -106,10 +109,13 @@ bool options_number(const struct options *o, int64_t low, int64_t high, int64_t 
         *out = v;
         return true;
     }
+    const char *dashes = o->option ? "--" : "", *name = o->option ? o->option->name : "";
+    const char *between = o->option ? " " : "";
     if (high == INT64_MAX)
-        cli_misuse(o->command, "%s is no whole number from %lld on", o->value, (long long)low);
+        cli_misuse(o->command, "%s%s%s%s is no whole number from %lld on", dashes, name, between, o->value,
+                   (long long)low);
     else
-        cli_misuse(o->command, "%s is no whole number from %lld to %lld", o->value, (long long)low,
-                   (long long)high);
+        cli_misuse(o->command, "%s%s%s%s is no whole number from %lld to %lld", dashes, name, between,
+                   o->value, (long long)low, (long long)high);
     return false;
 }

@@ -13,9 +13,10 @@ struct options {
     const struct command *command;
     char **argv;
     int argc, at;
-    const char *value;   // of the option or argument that options_next returned
-    const char *cluster; // letters left of "-abc"
-    bool only_arguments; // behind "--"
+    const struct option *option; // that options_next returned; NULL: none
+    const char *value;           // of it, or the argument
+    const char *cluster;         // letters left of "-abc"
+    bool only_arguments;         // behind "--"
 };
 
 struct options options_start(const struct command *command, int argc, char **argv);

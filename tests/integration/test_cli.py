@@ -70,7 +70,7 @@ def test_dev_lists_what_it_does(words):
         (["config", "set", "topic/t"], "odradek config set: no setting is named; try `odradek config set --help`"),
         (["config", "get", "topic"], "odradek config get: topic: expected topic/NAME; try `odradek config get --help`"),
         (["config", "get", "user/x"], "odradek config get: user/x: expected topic/NAME, broker, broker/ID, group/NAME or client-metrics/NAME; try `odradek config get --help`"),
-        (["produce", "t", "--partition", "x"], "odradek produce: x is no whole number from 0 to 2147483647; try `odradek produce --help`"),
+        (["produce", "t", "--partition", "x"], "odradek produce: --partition x is no whole number from 0 to 2147483647; try `odradek produce --help`"),
         (["consume", "t", "--from", "whenever"], "odradek consume: --from whenever is no place to start from; try `odradek consume --help`"),
         (["consume", "t", "--format", "%q"], "odradek consume: --format: %q is not known; try `odradek consume --help`"),
         (["format"], "odradek format: --cluster-id is missing; try `odradek format --help`"),
