@@ -116,13 +116,21 @@ static void node_close(struct hamt_node *n, uint32_t slot)
     n->count--; // the spare slot stays until the node is copied or grown
 }
 
-void *hamt_find(const struct hamt *m, const void *key, bool (*same)(const void *key, const void *other))
+static struct hamt_walk walk_below(const struct hamt_node *n)
+{
+    struct hamt_walk w = {.depth = n ? 0 : -1};
+    w.nodes[0] = n;
+    return w;
+}
+
+void *hamt_find(const struct hamt *m, const void *key, int hash_bits,
+                bool (*same)(const void *key, const void *other))
 {
     const struct hamt_ops *ops = m->ops;
     uint64_t hash = ops->hash(key);
     const struct hamt_node *n = m->root;
-    int shift = 0;
-    for (; n && !is_list(shift); shift += BITS) {
+    assert(hash_bits % BITS == 0 || hash_bits == HASH_BITS);
+    for (int shift = 0; n && shift < hash_bits; shift += BITS) {
         uint32_t bit = bit_of(hash, shift);
         if (!(n->used & bit))
             return NULL;
@@ -131,15 +139,16 @@ void *hamt_find(const struct hamt *m, const void *key, bool (*same)(const void *
             return same(ops->key(slot), key) ? slot : NULL;
         n = slot;
     }
-    for (uint32_t i = 0; n && i < n->count; i++)
-        if (same(ops->key(n->slots[i]), key))
-            return n->slots[i];
+    struct hamt_walk w = walk_below(n); // all whose hashes begin so: as good as always there is none else
+    for (void *value; (value = hamt_next(&w));)
+        if (same(ops->key(value), key))
+            return value;
     return NULL;
 }
 
 void *hamt_get(const struct hamt *m, const void *key)
 {
-    return hamt_find(m, key, m->ops->same);
+    return hamt_find(m, key, HASH_BITS, m->ops->same);
 }
 
 struct edit {
@@ -293,9 +302,7 @@ void hamt_release(struct hamt *m)
 
 struct hamt_walk hamt_walk(const struct hamt *m)
 {
-    struct hamt_walk w = {.depth = m->root ? 0 : -1};
-    w.nodes[0] = m->root;
-    return w;
+    return walk_below(m->root);
 }
 
 // Whether slot i of n holds a node: the i-th filled place.

@@ -36,9 +36,11 @@ static inline struct hamt hamt_empty(const struct hamt_ops *ops)
 // The value of the key, or NULL. It lives as long as the map holds it.
 void *hamt_get(const struct hamt *m, const void *key);
 
-// A value whose key is equal by another comparison than the map's own, or NULL: one that says so of no two
-// keys with different hashes.
-void *hamt_find(const struct hamt *m, const void *key, bool (*same)(const void *key, const void *other));
+// A value whose key is equal by another comparison than the map's own, or NULL: one that says so only of keys
+// whose hashes have the same lower hash_bits (a multiple of 5, or 64). Where many keys have those it is quick
+// as long as most of them are equal in that sense: the first one that is will do.
+void *hamt_find(const struct hamt *m, const void *key, int hash_bits,
+                bool (*same)(const void *key, const void *other));
 
 // Adds the value, or replaces the one of the same key. Takes over the caller's reference; on ERR_NOMEM the
 // map is as before and the reference is still the caller's.

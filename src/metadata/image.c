@@ -148,7 +148,7 @@ const struct image_topic *image_topic(const struct image *image, struct str name
 
 const struct image_topic *image_topic_alike(const struct image *image, struct str name)
 {
-    return hamt_find(&image->topics_by_name, &name, image_topic_name_alike);
+    return hamt_find(&image->topics_by_name, &name, IMAGE_NAME_ALIKE_BITS, image_topic_name_alike);
 }
 
 const struct image_topic *image_topic_by_id(const struct image *image, const struct uuid *id)

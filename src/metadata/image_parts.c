@@ -330,16 +330,23 @@ static char without_dot(char c)
     return c == '.' ? '_' : c;
 }
 
-// Of the name as metrics have it, so that topics whose names are alike there are found by one lookup. What is
+// The lower part is of the name as metrics have it, so that topics whose names are alike there are found by
+// one lookup; the rest is of the name itself, as one request may create thousands that are alike. What is
 // longer than a topic's name is none's.
 static uint64_t topic_name_hash(const void *key)
 {
     const struct str *name = key;
     char plain[TOPIC_NAME_MAX_BYTES];
     size_t size = name->size < sizeof plain ? name->size : sizeof plain;
-    for (size_t i = 0; i < size; i++)
+    bool dotted = false;
+    plain[0] = 0; // of an empty name gcc is not sure
+    for (size_t i = 0; i < size; i++) {
         plain[i] = without_dot(name->data[i]);
-    return hash_bytes(plain, size);
+        dotted |= name->data[i] == '.';
+    }
+    const uint64_t alike = (UINT64_C(1) << IMAGE_NAME_ALIKE_BITS) - 1;
+    uint64_t hash = hash_bytes(plain, size);
+    return dotted ? (hash & alike) | (hash_bytes(name->data, size) & ~alike) : hash;
 }
 
 static bool topic_name_same(const void *a, const void *b)

@@ -32,8 +32,9 @@ static inline void image_part_ref(void *part)
 extern const struct hamt_ops image_topics_by_name_ops, image_topics_by_id_ops, image_configs_ops,
     image_quotas_ops, image_scram_ops, image_kept_ops;
 
-// Whether two names (struct str) differ at most in '.' and '_'; as such, image_topics_by_name_ops hashes them
-// alike.
+// Whether two names (struct str) differ at most in '.' and '_'. Of such the hashes of
+// image_topics_by_name_ops have so many lower bits in common.
+#define IMAGE_NAME_ALIKE_BITS 40
 bool image_topic_name_alike(const void *a, const void *b);
 
 // A copy of the image whose tables may be changed by its only holder. NULL: out of memory.

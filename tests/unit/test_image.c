@@ -481,6 +481,47 @@ static void a_name_alike_is_found_among_many(void **state)
     image_unref(image);
 }
 
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+enum { ALIKE = 10000, ALIKE_BITS = 14 };
+
+// One request may create as many names that differ in '.' and '_' alone. They are alike in a part of their
+// hashes, and no more: otherwise they would lie in one list, and each would be looked for through all of it.
+static void many_names_alike_are_told_apart(void **state)
+{
+    (void)state;
+    struct image *image = image_new();
+    const struct hamt_ops *ops = image->topics_by_name.ops;
+    const uint64_t common = (UINT64_C(1) << IMAGE_NAME_ALIKE_BITS) - 1;
+    char name[ALIKE_BITS + 1] = "";
+    uint64_t first = 0, *all = calloc(ALIKE, sizeof *all);
+    for (unsigned i = 0; i < ALIKE; i++) {
+        for (unsigned bit = 0; bit < ALIKE_BITS; bit++)
+            name[bit] = i >> bit & 1 ? '.' : '_';
+        struct str s = str_from(name);
+        struct uuid id = {{(uint8_t)i, (uint8_t)(i >> 8), 9}};
+        uint64_t hash = ops->hash(&s);
+        first = i ? first : hash;
+        assert_true((hash & common) == (first & common));
+        all[i] = hash & ~common;
+        const struct image_topic *alike = image_topic_alike(image, s);
+        assert_true(i ? alike && alike->name.size == s.size : !alike);
+        assert_int_equal(hamt_put(&image->topics_by_name, image_topic_new(s, &id)), 0);
+        assert_true(str_equal(image_topic(image, s)->name, s));
+    }
+    qsort(all, ALIKE, sizeof *all, compare_hashes);
+    unsigned same = 0;
+    for (unsigned i = 1; i < ALIKE; i++)
+        same += all[i] == all[i - 1];
+    assert_true(same < ALIKE / 100);
+    free(all);
+    image_unref(image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +529,7 @@ int main(void)
         cmocka_unit_test(what_makes_no_sense_is_refused),
         cmocka_unit_test(publishing_retires_the_one_before),
         cmocka_unit_test(a_name_alike_is_found_among_many),
+        cmocka_unit_test(many_names_alike_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
