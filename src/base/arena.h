@@ -12,7 +12,7 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks; // newest first
     uint8_t *at, *end;          // free space of the newest block
-    size_t used_bytes;          // handed out since the last reset, with alignment
+    size_t used_bytes;          // handed out since the last reset, with alignment, and charged
     size_t limit_bytes;         // 0: none. Beyond it arena_alloc returns NULL
     size_t first_bytes;         // of the first block; 0: the usual. For one of many that get little
 };
@@ -26,6 +26,15 @@ void *arena_alloc(struct arena *a, size_t size);
 
 // The same, zeroed; NULL also when n * size overflows.
 void *arena_zalloc(struct arena *a, size_t n, size_t size);
+
+// Counts `size` bytes as handed out, for what costs time as memory does. False: above the limit.
+static inline bool arena_charge(struct arena *a, size_t size)
+{
+    if (a->limit_bytes && size > a->limit_bytes - a->used_bytes)
+        return false;
+    a->used_bytes += size;
+    return true;
+}
 
 // A copy in the arena. The copy of a null view is a null view; on failure returns a null view.
 // A str's copy is terminated by a zero byte that size does not count.

@@ -101,6 +101,15 @@ static inline int view(struct decoder *d, int64_t length, bool nullable, struct 
 
 #define STRING_MAX_BYTES 32767 // Kafka's, also where the length is a varint
 
+// What is looked at and leaves nothing in the arena counts as if it did: who limits the memory limits the
+// work.
+#define UNKNOWN_TAG_BYTES 16
+
+static inline int charge(struct decoder *d, size_t bytes)
+{
+    return arena_charge(d->arena, bytes) ? 0 : fail(d, ERR_NOMEM, "out of memory");
+}
+
 static inline int string(struct decoder *d, int64_t length, bool nullable, uint8_t *out)
 {
     struct bytes v = BYTES_NULL;
@@ -112,7 +121,7 @@ static inline int string(struct decoder *d, int64_t length, bool nullable, uint8
     if (!utf8_valid(v.data, v.size))
         return fail(d, ERR_CORRUPT, "string is not UTF-8");
     *(struct str *)(void *)out = (struct str){(const char *)v.data, v.size};
-    return 0;
+    return charge(d, v.size);
 }
 
 static inline int record_set(struct decoder *d, int64_t length, bool nullable, uint8_t *out)
@@ -292,7 +301,7 @@ static int tagged(struct decoder *d, const struct wire_struct *w, uint32_t tag, 
         f++;
     if (f == end) { // from a newer version of the protocol: skipped
         d->at += size;
-        return 0;
+        return charge(d, UNKNOWN_TAG_BYTES);
     }
     const uint8_t *limit = d->limit;
     d->limit = d->at + size;

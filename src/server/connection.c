@@ -179,6 +179,7 @@ void connection_destroy(struct connection *c)
         }
         if (request->holds > 0) {
             request->connection = NULL;
+            atomic_store(&request->is_orphan, true);
             state->orphans++;
             continue;
         }

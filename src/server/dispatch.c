@@ -14,7 +14,7 @@
 
 // Decoding takes 5 to 10 us a KB where a request is made of small things. What may take long is decoded by a
 // worker; but a large Produce is mostly records, which are not looked into: it is tried with so much memory
-// first, as the lists of a few hundred partitions take.
+// first, as the lists of a few hundred partitions take (names and unknown tagged fields count, too).
 #define DECODE_HERE_BYTES        (32 * 1024)
 #define DECODE_HERE_MEMORY_BYTES (64 * 1024)
 

@@ -10,6 +10,8 @@ static void run(struct request_work *work)
     struct offload *o = container_of(work, struct offload, work);
     struct request *r = work->request;
     int64_t started_us = clock_monotonic_us();
+    if (o->frame.data && atomic_load(&r->is_orphan))
+        return; // nothing of it is done: its client left before anybody had begun
     if (o->frame.data && dispatch_decode(r, o->frame, &o->why))
         o->verdict = VERDICT_REFUSE;
     else if (o->frame.data && !dispatch_offloads(r))

@@ -26,6 +26,8 @@
 #ifndef SERVER_REQUEST_H
 #define SERVER_REQUEST_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/list.h"
 #include "os/slice.h"
@@ -50,6 +52,7 @@ enum request_state { REQUEST_HANDLING, REQUEST_PARKED, REQUEST_FINISHED };
 struct request {
     struct reactor *reactor;
     struct connection *connection; // NULL: it is gone, and somebody still works for the request
+    atomic_bool is_orphan;         // the same, for any thread
     const struct listener *listener;
     struct offload *offload; // while a worker handles it
     void *context;           // reactors_config.context

@@ -156,6 +156,41 @@ static void unknown_tags_are_skipped(void **state)
     free((void *)(uintptr_t)in.data);
 }
 
+// Who limits the arena limits the work: what is looked at without leaving anything there counts as well.
+static void what_is_only_looked_at_counts(void **state)
+{
+    (void)state;
+    enum { TAGS = 127, NAME = 100, LIMIT = 1000 };
+    struct buffer tags = BUFFER_INIT, name = BUFFER_INIT;
+    uint8_t head[] = {2, 'a', 2, '1', TAGS}, long_name[] = {NAME + 1}, tail[] = {2, '1', 0};
+    buffer_append(&tags, head, sizeof head);
+    for (uint8_t tag = 0; tag < TAGS; tag++)
+        buffer_append(&tags, (uint8_t[]){tag, 0}, 2);
+    buffer_append(&name, long_name, 1);
+    for (int i = 0; i < NAME; i++)
+        buffer_byte(&name, 'n');
+    buffer_append(&name, tail, sizeof tail);
+    const struct {
+        const struct buffer *in;
+        size_t limit_bytes;
+        int rc;
+    } cases[] = {{&tags, LIMIT, ERR_NOMEM},
+                 {&tags, MESSAGE_MEMORY_FACTOR * tags.size, 0},
+                 {&name, NAME, ERR_NOMEM},
+                 {&name, NAME + 1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        struct api_versions_request request;
+        arena_init(&arena, cases[i].limit_bytes);
+        struct bytes in = {cases[i].in->data, cases[i].in->size};
+        assert_int_equal(message_decode(&api_versions_request_type, 3, in, &arena, &request, NULL),
+                         cases[i].rc);
+        assert_null(arena.blocks);
+    }
+    buffer_free(&tags);
+    buffer_free(&name);
+}
+
 static void used_stops_before_what_follows(void **state)
 {
     (void)state;
@@ -502,6 +537,7 @@ int main(void)
         cmocka_unit_test(bad_input_is_refused),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(unknown_tags_are_skipped),
+        cmocka_unit_test(what_is_only_looked_at_counts),
         cmocka_unit_test(used_stops_before_what_follows),
         cmocka_unit_test(booleans_and_presence_bytes_are_read_as_kafka_does),
         cmocka_unit_test(absent_fields_have_their_defaults),

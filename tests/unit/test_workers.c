@@ -120,6 +120,13 @@ static void work_stalls_its_connection_and_no_other(void **state)
     stop();
 }
 
+static void reset(int fd)
+{
+    struct linger at_once = {1, 0}; // who only finishes sending is noticed when the work is done
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+}
+
 static void work_outlives_its_client(void **state)
 {
     (void)state;
@@ -130,9 +137,7 @@ static void work_outlives_its_client(void **state)
         int fd = dial();
         send_heartbeat(fd, "work", 1);
         wait_until(gate_count(&gate.running) == 1);
-        struct linger reset = {1, 0}; // who only finishes sending is noticed when the work is done
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        close(fd);
+        reset(fd);
         wait_until(stats_now().connections_open == 0);
         set_gate(true);
         wait_until(gate_count(&gate.gone) == before + 1);
@@ -267,6 +272,61 @@ static void a_large_request_that_cannot_be_decoded_closes_its_connection(void **
     stop();
 }
 
+static atomic_int counted;
+
+static void handle_counted(struct request *request)
+{
+    struct leave_group_response response = leave_group_response_default;
+    counted++;
+    request_respond(request, &response);
+}
+
+static void send_counted(int fd)
+{
+    static const uint8_t zeros[LARGE_BYTES];
+    struct leave_group_request message = leave_group_request_default;
+    struct buffer b = BUFFER_INIT;
+    add_request(&b, 13, 4, 1, &message);
+    buffer_append(&b, zeros, sizeof zeros);
+    store_be32(b.data, (uint32_t)b.size - 4);
+    send_buffer(fd, &b);
+}
+
+// A worker's time is not for who is gone: what it has not begun with is not done at all.
+static void who_has_left_is_not_decoded(void **state)
+{
+    (void)state;
+    enum { GONE = 20 };
+    static const struct api_handler counted_handler = {.api_key = 13,
+                                                       .min_version = 4,
+                                                       .max_version = 4,
+                                                       .advertised_min_version = -1,
+                                                       .listeners = LISTENER_BROKER,
+                                                       .worker_bytes = 1,
+                                                       .handle = handle_counted};
+    int busy = start_without_a_worker(), gone[GONE];
+    api_table_add(&server.apis, &counted_handler);
+    counted = 0;
+    assert_int_equal(reactors_serve(server.group), 0);
+    keep_busy(busy);
+    for (int i = 0; i < GONE; i++)
+        send_counted(gone[i] = dial());
+    int stays = dial();
+    send_counted(stays);
+    wait_until(stats_now().parked == GONE + 2);
+    for (int i = 0; i < GONE; i++)
+        reset(gone[i]);
+    wait_until(stats_now().connections_open == 2);
+    set_gate(true);
+    expect_heartbeat(busy, 1);
+    wait_until(stats_now().in_flight == 0);
+    assert_true(has_answer(stays, DEADLINE_MS));
+    assert_int_equal(counted, 1);
+    close(busy);
+    close(stays);
+    stop();
+}
+
 static void a_client_leaves_while_its_request_is_decoded(void **state)
 {
     (void)state;
@@ -280,9 +340,7 @@ static void a_client_leaves_while_its_request_is_decoded(void **state)
         add_large(&b, "", 3);
         send_buffer(fd, &b);
         wait_until(stats_now().parked == 2);
-        struct linger reset = {1, 0};
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-        close(fd);
+        reset(fd);
         wait_until(stats_now().connections_open == 1);
         set_gate(true);
         expect_heartbeat(busy, 1);
@@ -302,7 +360,20 @@ static void handle_produce(struct request *request)
     request_respond(request, &response);
 }
 
-static void send_produce(int fd, int32_t partitions, size_t bytes)
+// `unknown` tagged fields of nothing at the end of the request that lies at `at`.
+static void add_tags(struct buffer *b, size_t at, uint32_t unknown)
+{
+    uint8_t varint[VARINT_MAX_BYTES];
+    b->size--; // there were none
+    buffer_append(b, varint, uvarint_write(varint, unknown));
+    for (uint32_t tag = 0; tag < unknown; tag++) {
+        buffer_append(b, varint, uvarint_write(varint, tag));
+        buffer_append(b, "", 1);
+    }
+    store_be32(b->data + at, (uint32_t)(b->size - at - 4));
+}
+
+static void send_produce(int fd, int32_t partitions, size_t bytes, uint32_t unknown_tags)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -316,6 +387,8 @@ static void send_produce(int fd, int32_t partitions, size_t bytes)
     q.topic_data_count = 1;
     struct buffer b = BUFFER_INIT;
     add_request(&b, 0, 9, partitions, &q);
+    if (unknown_tags > 0)
+        add_tags(&b, 0, unknown_tags);
     send_buffer(fd, &b);
     arena_free(&arena);
 }
@@ -330,8 +403,9 @@ static void expect_produce(int fd, int32_t partitions)
     free(body);
 }
 
-// Records are not looked into: of many bytes in few partitions a reactor makes short work.
-static void a_large_produce_needs_a_worker_for_many_partitions_only(void **state)
+// Records are not looked into: of many bytes in few partitions a reactor makes short work. But not of many
+// partitions, or of fields that it is to skip.
+static void a_large_produce_needs_a_worker_for_small_things_only(void **state)
 {
     (void)state;
     static const struct api_handler produce_handler = {.api_key = 0,
@@ -344,18 +418,21 @@ static void a_large_produce_needs_a_worker_for_many_partitions_only(void **state
     api_table_add(&server.apis, &produce_handler);
     assert_int_equal(reactors_serve(server.group), 0);
     keep_busy(busy);
-    int few = dial(), many = dial();
-    send_produce(many, 20000, 1);
-    wait_until(stats_now().parked == 2);
-    send_produce(few, 20, 50000);
+    int few = dial(), many = dial(), tagged = dial();
+    send_produce(many, 20000, 1, 0);
+    send_produce(tagged, 3, 1, 20000);
+    wait_until(stats_now().parked == 3);
+    send_produce(few, 20, 50000, 20);
     expect_produce(few, 20);
-    assert_false(has_answer(many, 0));
+    assert_false(has_answer(many, 0) || has_answer(tagged, 0));
     set_gate(true);
     expect_produce(many, 20000);
+    expect_produce(tagged, 3);
     expect_heartbeat(busy, 1);
     close(busy);
     close(few);
     close(many);
+    close(tagged);
     stop();
 }
 
@@ -370,8 +447,9 @@ int main(void)
         cmocka_unit_test(a_stop_waits_for_work),
         cmocka_unit_test(a_large_request_is_decoded_by_a_worker),
         cmocka_unit_test(a_large_request_that_cannot_be_decoded_closes_its_connection),
+        cmocka_unit_test(who_has_left_is_not_decoded),
         cmocka_unit_test(a_client_leaves_while_its_request_is_decoded),
-        cmocka_unit_test(a_large_produce_needs_a_worker_for_many_partitions_only),
+        cmocka_unit_test(a_large_produce_needs_a_worker_for_small_things_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
