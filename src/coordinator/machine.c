@@ -47,6 +47,7 @@ void coordinator_answer(struct coordinator_effects *e, struct coordinator_reques
 {
     r->response = response;
     r->error = response ? E_NONE : E_UNKNOWN_SERVER_ERROR;
+    atomic_store_explicit(&r->answer_bytes, r->arena.used_bytes, memory_order_relaxed);
     list_push_back(&e->answered, &r->node);
 }
 

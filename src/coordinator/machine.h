@@ -4,6 +4,8 @@
 #ifndef COORDINATOR_MACHINE_H
 #define COORDINATOR_MACHINE_H
 
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/list.h"
 #include "os/mailbox.h"
@@ -30,6 +32,7 @@ struct coordinator_request {
     struct arena arena;
     void *response;
     int16_t error;
+    atomic_size_t answer_bytes; // of the arena, once there is a response; whoever asks may look at once
 
     // Called once on reply_to's thread, unless the answer was there at once (coordinator_ask says so).
     void (*complete)(struct coordinator_request *request);

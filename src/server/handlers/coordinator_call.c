@@ -86,11 +86,11 @@ void coordinator_call_run(struct coordinator_call *call, struct coordinator *coo
     size_t gathered = 0;
     for (int32_t i = 0; i < call->count; i++) {
         call->too_large |= gathered > GATHERED_MAX_BYTES;
-        if (shards[i] != COORDINATOR_CALL_ANSWERED && !call->too_large &&
-            !coordinator_ask(coordinator, shards[i], &call->parts[i]))
-            continue; // its answer comes later
-        call->at_once++;
-        gathered += call->parts[i].arena.used_bytes;
+        struct coordinator_request *part = &call->parts[i];
+        bool asked_now = shards[i] != COORDINATOR_CALL_ANSWERED && !call->too_large;
+        call->at_once += !asked_now || coordinator_ask(coordinator, shards[i], part); // others come later
+        // An answer that is held back, until what it may have seen is in the log, takes its memory already.
+        gathered += atomic_load_explicit(&part->answer_bytes, memory_order_relaxed);
     }
     if (call->at_once == call->count) {
         finish(call);
