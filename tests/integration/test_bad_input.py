@@ -103,6 +103,31 @@ def receive_all(client):
     return bytes(out)
 
 
+def produce_to(count):
+    """The partitions of one topic, without records."""
+    partitions = b"".join(struct.pack(">ii", index, -1) for index in range(count))
+    return frame(header(0, 8) + struct.pack(">hhiih", -1, -1, 1000, 1, 4) + b"none" + struct.pack(">i", count) + partitions)
+
+
+def test_a_produce_to_more_partitions_than_anybody_has(broker, witness):
+    """As many as there may be are answered, each; more would ask for memory without any end."""
+    with broker.connect() as client:
+        client.sendall(produce_to(100_000))
+        assert len(receive_exactly(client, struct.unpack(">i", receive_exactly(client, 4))[0])) > 100_000 * 8
+        check(witness)
+        client.sendall(produce_to(100_001))
+        assert receive_all(client) == b""
+
+
+def receive_exactly(client, size):
+    out = bytearray()
+    while len(out) < size:
+        data = client.recv(size - len(out))
+        assert data, f"closed after {len(out)} of {size} bytes"
+        out += data
+    return bytes(out)
+
+
 def test_a_flood_of_nonsense_does_not_flood_the_log(broker, witness):
     before = len(broker.log_text())
     for _ in range(500):

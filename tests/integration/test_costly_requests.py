@@ -42,6 +42,11 @@ def commits(topics):
     }
 
 
+def records_of(partitions):
+    data = [{"Index": number, "Records": b""} for number in range(partitions)]
+    return {"TransactionalId": None, "Acks": 1, "TimeoutMs": 60000, "TopicData": [{"Name": "t", "PartitionData": data}]}
+
+
 COSTLY = {
     "one topic's settings, again and again": ("DescribeConfigs", 4, {
         "Resources": [{"ResourceType": 2, "ResourceName": "t", "ConfigurationKeys": None}] * NAMES,
@@ -83,6 +88,7 @@ COSTLY = {
     "users to change": ("AlterUserScramCredentials", 0, {"Deletions": names("Name", Mechanism=1), "Upsertions": []}),
     "leaders to elect": ("ElectLeaders", 2, {"ElectionType": 0, "TopicPartitions": names("Topic", Partitions=[0]), "TimeoutMs": 60000}),
     "logs to move": ("AlterReplicaLogDirs", 2, {"Dirs": [{"Path": "/nowhere", "Topics": names("Name", Partitions=[0])}]}),
+    "partitions to produce to": ("Produce", 11, records_of(2 * NAMES)),
     "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
 }  # fmt: skip
 

@@ -20,6 +20,13 @@
 // Of CPU, that a request may take on the reactor: what needs more goes to a worker.
 #define VALIDATE_ON_REACTOR_NS 200000
 
+// Who names more of them has a worker look at them, and write the answer down.
+#define PARTITIONS_ON_REACTOR 500
+
+// Nobody has so many batches to send at once; whoever names more asks for memory without any end.
+#define PARTITIONS_MAX      100000
+#define TOO_MANY_PARTITIONS "a Produce to more than 100,000 partitions"
+
 // One partition of the request. A repeated partition keeps the place of its first mention. As in Kafka, the
 // last of its mentions that looks good is appended, and one that does not gives the answer all the same.
 struct item {
@@ -57,9 +64,10 @@ struct produce {
     size_t count;
     int16_t damage; // of a batch, that fails the whole request; E_NONE: go on
     struct str damage_message;
-    bool transactional; // a batch is
-    size_t validated;   // items
-    struct request_work validation;
+    bool transactional;          // a batch is
+    size_t validated;            // items
+    bool out_of_memory, settled; // as it was prepared: no item is to be appended
+    struct request_work preparation, validation;
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;
     struct list node;              // of the reactor's collected ones
@@ -290,6 +298,14 @@ static void appended(struct item *item)
         flusher_submit(broker_of(item->produce->request)->flusher, item->partition);
 }
 
+// The name of an item that has an id: the topic may go before the request does.
+static struct str own_name(struct produce *w, const struct item *item, struct str name)
+{
+    const struct item *before = item > w->items ? item - 1 : NULL;
+    bool same = before && before->topic.data && uuid_equal(&before->topic_id, &item->topic_id);
+    return same ? before->topic : arena_str(&w->request->arena, name);
+}
+
 // Finds the partition, or says why it cannot be appended to.
 static void resolve(struct produce *w, struct item *item, const struct image *image)
 {
@@ -301,7 +317,7 @@ static void resolve(struct produce *w, struct item *item, const struct image *im
             item->error = E_UNKNOWN_TOPIC_ID;
             return;
         }
-        item->topic = topic->name;
+        item->topic = own_name(w, item, topic->name);
     } else {
         topic = image_topic(image, item->topic);
     }
@@ -445,6 +461,15 @@ static void release(struct produce *w)
     reactor_timer_cancel(w->request->reactor, &w->timeout);
 }
 
+static void respond(struct request *r, void *context)
+{
+    struct produce_response response;
+    if (build_response(context, &response))
+        request_close(r, "out of memory for the response to Produce");
+    else
+        request_respond(r, &response);
+}
+
 static void answer(struct produce *w)
 {
     for (size_t i = 0; i < w->count; i++)
@@ -465,11 +490,10 @@ static void answer(struct produce *w)
         request_respond_none(r);
         return;
     }
-    struct produce_response response;
-    if (build_response(w, &response))
-        request_close(r, "out of memory for the response to Produce");
+    if (w->count > PARTITIONS_ON_REACTOR)
+        request_offload(r, respond, NULL, w);
     else
-        request_respond(r, &response);
+        respond(r, w);
 }
 
 // Waiting
@@ -763,11 +787,51 @@ static void verify_and_append(struct produce *w)
     }
 }
 
+// Looks at what is asked for, and finds the partitions. On the reactor or on a worker.
+static void prepare(struct produce *w)
+{
+    struct str message;
+    w->out_of_memory = collect(w) != 0;
+    if (w->out_of_memory)
+        return;
+    int16_t error = check_request(w, &message);
+    if (error != E_NONE)
+        fail_all(w, error, message);
+    w->settled = error != E_NONE || !resolve_all(w);
+}
+
+static void prepared(struct produce *w)
+{
+    if (w->out_of_memory) {
+        release(w);
+        request_close(w->request, "out of memory for Produce");
+    } else if (w->settled) {
+        append_all(w);
+    } else {
+        verify_and_append(w);
+    }
+}
+
+static void prepare_on_worker(struct request_work *work)
+{
+    prepare(container_of(work, struct produce, preparation));
+}
+
+static void on_prepared(struct request_work *work, bool gone)
+{
+    struct produce *w = container_of(work, struct produce, preparation);
+    if (gone)
+        release(w);
+    else
+        prepared(w);
+}
+
 static void handle_produce(struct request *r)
 {
+    size_t partitions = count_partitions(r->message);
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
-    if (!w) {
-        request_close(r, "out of memory for Produce");
+    if (!w || partitions > PARTITIONS_MAX) {
+        request_close(r, w ? TOO_MANY_PARTITIONS : "out of memory for Produce");
         return;
     }
     w->request = r;
@@ -775,18 +839,13 @@ static void handle_produce(struct request *r)
     w->acks = w->message->acks;
     w->progress = TASK_INIT(on_progress);
     w->timeout.fire = on_timeout;
-    if (collect(w)) {
-        request_close(r, "out of memory for Produce");
+    w->preparation = (struct request_work){.run = prepare_on_worker, .done = on_prepared};
+    if (partitions > PARTITIONS_ON_REACTOR) {
+        request_work(r, &w->preparation);
         return;
     }
-    struct str message;
-    int16_t error = check_request(w, &message);
-    if (error != E_NONE)
-        fail_all(w, error, message);
-    if (error == E_NONE && resolve_all(w))
-        verify_and_append(w);
-    else
-        append_all(w);
+    prepare(w);
+    prepared(w);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,
