@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "config/broker_config.h"
 #include "controller/bootstrap.h"
+#include "metadata/features.h"
 #include "raft/format.h"
 
 #include <stdio.h>
@@ -15,6 +16,7 @@ static const char help[] =
     "  odradek format --cluster-id random server.properties\n"
     "  odradek format --cluster-id 4L6g3nShT-eMCtK--X86sw server.properties\n"
     "  odradek format --cluster-id 4L6g3nShT-eMCtK--X86sw --no-initial-controllers server.properties\n"
+    "  odradek format --cluster-id random --feature transaction.version=1 server.properties\n"
     "\n"
     "Makes the empty log directories of a node ready for a cluster. A node that is the only voter does so by "
     "itself when\n"
@@ -24,13 +26,24 @@ static const char help[] =
     "voter\n"
     "  -n, --no-initial-controllers      a controller that joins a dynamic quorum later, or a broker\n"
     "  -g, --ignore-formatted            directories that are formatted already are no error\n"
+    "  -r, --release-version VERSION     the features' levels of a new cluster of that version of Kafka: "
+    "4.1, "
+    "4.1-IV0\n"
+    "  -f, --feature NAME=LEVEL          the level of one feature (`odradek cluster describe` has their "
+    "names); may be\n"
+    "                                    given again\n"
     "  -o, --override NAME=VALUE         a setting that replaces the file's; may be given again\n";
 
-enum { CLUSTER_ID, STANDALONE, NO_INITIAL_CONTROLLERS, IGNORE_FORMATTED, OVERRIDE };
+enum { CLUSTER_ID, STANDALONE, NO_INITIAL_CONTROLLERS, IGNORE_FORMATTED, RELEASE, FEATURE, OVERRIDE };
 
-static const struct option known[] = {
-    {"cluster-id", 'i', true},        {"standalone", 's', false}, {"no-initial-controllers", 'n', false},
-    {"ignore-formatted", 'g', false}, {"override", 'o', true},    {NULL, 0, false}};
+static const struct option known[] = {{"cluster-id", 'i', true},
+                                      {"standalone", 's', false},
+                                      {"no-initial-controllers", 'n', false},
+                                      {"ignore-formatted", 'g', false},
+                                      {"release-version", 'r', true},
+                                      {"feature", 'f', true},
+                                      {"override", 'o', true},
+                                      {NULL, 0, false}};
 
 #define MESSAGE_SIZE 512
 
@@ -40,6 +53,11 @@ struct format {
     const char **overrides;
     size_t override_count;
     bool standalone, no_controllers, ignore_formatted;
+    struct bootstrap_wishes wishes;
+    struct feature_level *features; // of the wishes
+    struct arena arena;
+    struct bytes *bootstrap; // record values
+    size_t bootstrap_count;
     struct broker_config config;
     struct log_dir **dirs; // all that are open
     size_t dir_count, metadata_dir;
@@ -155,13 +173,35 @@ static int open_dirs(struct format *f)
     return status;
 }
 
+static int take_feature(struct format *f, struct str text)
+{
+    const char *equals = memchr(text.data, '=', text.size);
+    size_t name = equals ? (size_t)(equals - text.data) : text.size;
+    int64_t level;
+    if (!equals ||
+        !str_to_integer((struct str){equals + 1, text.size - name - 1}, INT16_MIN, INT16_MAX, &level))
+        return cli_misuse(f->command, "--feature %.*s: expected NAME=LEVEL, as in transaction.version=1",
+                          STR_ARG(text));
+    f->features[f->wishes.features_count++] = (struct feature_level){{text.data, name}, (int16_t)level};
+    return EXIT_OK;
+}
+
+// The records that the cluster begins with.
+static int choose_levels(struct format *f)
+{
+    int16_t *levels = arena_alloc(&f->arena, features_supported_count * sizeof *levels);
+    struct str message = STR("out of memory");
+    f->wishes.features = f->features;
+    f->wishes.dynamic_quorum = f->standalone || f->no_controllers;
+    if (!levels || bootstrap_levels(&f->wishes, &f->arena, levels, &message) ||
+        bootstrap_records(levels, &f->arena, &f->bootstrap, &f->bootstrap_count))
+        return cli_fail(f->command, "%.*s", STR_ARG(message));
+    return EXIT_OK;
+}
+
 static int write_all(struct format *f, const char *id)
 {
-    struct arena arena;
-    struct bytes *bootstrap;
-    size_t count;
     char message[MESSAGE_SIZE];
-    arena_init(&arena, 0);
     // The metadata directory may be formatted already: then there is no voter to write either.
     bool voter = f->standalone && f->metadata_dir != SIZE_MAX;
     struct format_params params = {.dirs = f->dirs,
@@ -169,17 +209,12 @@ static int write_all(struct format *f, const char *id)
                                    .metadata_dir = voter ? f->metadata_dir : 0,
                                    .node_id = f->config.node_id,
                                    .cluster_id = id,
+                                   .bootstrap = f->bootstrap,
+                                   .bootstrap_count = f->bootstrap_count,
                                    .endpoints = voter ? f->endpoints : NULL,
                                    .endpoints_count = voter ? f->endpoint_count : 0,
                                    .now_ms = clock_wall_ms()};
-    int err = bootstrap_records(&arena, &bootstrap, &count);
-    params.bootstrap = bootstrap;
-    params.bootstrap_count = count;
-    snprintf(message, sizeof message, "%s", err_text(err));
-    if (!err)
-        err = format_directories(&params, message, sizeof message);
-    arena_free(&arena);
-    if (err)
+    if (format_directories(&params, message, sizeof message))
         return cli_fail(f->command, "%s", message);
     for (size_t i = 0; i < f->dir_count; i++)
         printf("formatted %s for cluster %s, node %d\n", f->dirs[i]->path, id, f->config.node_id);
@@ -199,6 +234,8 @@ static int format(struct format *f)
         status = choose_voter(f);
     if (status == EXIT_OK && f->standalone)
         status = own_endpoints(f);
+    if (status == EXIT_OK)
+        status = choose_levels(f);
     if (status == EXIT_OK)
         status = open_dirs(f);
     if (status == EXIT_OK && f->dir_count > 0)
@@ -226,6 +263,11 @@ static int take_option(struct format *f, const struct options *o, int option)
     case IGNORE_FORMATTED:
         f->ignore_formatted = true;
         return EXIT_OK;
+    case RELEASE:
+        f->wishes.release = str_from(o->value);
+        return EXIT_OK;
+    case FEATURE:
+        return take_feature(f, str_from(o->value));
     case OVERRIDE:
         f->overrides[f->override_count++] = o->value;
         return EXIT_OK;
@@ -243,17 +285,19 @@ static int run(const struct command *self, int argc, char **argv)
     struct format f = {.command = self};
     int status = EXIT_OK, option;
     f.overrides = calloc((size_t)argc + 1, sizeof *f.overrides);
-    if (!f.overrides)
-        return cli_fail(self, "out of memory");
-    while (status == EXIT_OK && (option = options_next(&o)) != OPTION_END) {
-        if (option == OPTION_HELP || option == OPTION_BAD) {
-            free(f.overrides);
-            return options_status(option);
-        }
-        status = take_option(&f, &o, option);
+    f.features = calloc((size_t)argc + 1, sizeof *f.features);
+    arena_init(&f.arena, 0);
+    bool go_on = true;
+    if (!f.overrides || !f.features)
+        status = cli_fail(self, "out of memory");
+    while (status == EXIT_OK && go_on && (option = options_next(&o)) != OPTION_END) {
+        go_on = option != OPTION_HELP && option != OPTION_BAD;
+        status = go_on ? take_option(&f, &o, option) : options_status(option);
     }
-    if (status == EXIT_OK)
+    if (status == EXIT_OK && go_on)
         status = format(&f);
+    arena_free(&f.arena);
+    free(f.features);
     free(f.overrides);
     return status;
 }

@@ -24,13 +24,6 @@ struct feature_change {
 // From which metadata.version on the metadata is another one, so that nobody goes back behind it.
 static const int32_t metadata_changes[] = {8, 11, 13, 14, 15, 17, 23, 30};
 
-// What stands behind a level of a feature.
-static const struct {
-    struct str feature;
-    int16_t level;
-    int32_t metadata_version;
-} dependencies[] = {{ELR_VERSION, 1, METADATA_VERSION_ELR}};
-
 // "Invalid update version 3 for feature x. <reason>".
 static struct str invalid(const struct feature_change *c, struct str reason)
 {
@@ -67,10 +60,7 @@ static struct str unsupported_somewhere(const struct feature_change *c)
 {
     const struct image *image = c->step->c->image;
     int32_t self = c->step->c->config.config->node_id;
-    const struct feature_support *own = NULL;
-    for (size_t i = 0; i < features_supported_count; i++)
-        if (str_equal(features_supported[i].name, c->wish->feature))
-            own = &features_supported[i];
+    const struct feature_support *own = feature_find(c->wish->feature);
     struct str reason =
         unsupported(c, "Local controller", self, own != NULL, own ? own->min : 0, own ? own->max : 0);
     for (uint32_t i = 0; !reason.data && i < image->brokers_count; i++)
@@ -113,19 +103,16 @@ static struct str check_dependencies(const struct feature_change *c)
         return invalid(c,
                        arena_printf(c->arena,
                                     "%.*s could not be set to %d because it depends on metadata.version=%d "
-                                    "(3.3-IV3)",
-                                    STR_ARG(c->wish->feature), level, METADATA_VERSION_MINIMUM));
-    for (size_t i = 0; i < sizeof dependencies / sizeof *dependencies; i++)
-        if (str_equal(dependencies[i].feature, c->wish->feature) &&
-            c->wish->max_version_level >= dependencies[i].level &&
-            metadata_version < dependencies[i].metadata_version)
-            return invalid(c,
-                           arena_printf(c->arena,
-                                        "%.*s could not be set to %d because it depends on metadata.version "
-                                        "level %d",
-                                        STR_ARG(c->wish->feature), c->wish->max_version_level,
-                                        dependencies[i].metadata_version));
-    return STR_NULL;
+                                    "(%s)",
+                                    STR_ARG(c->wish->feature), level, METADATA_VERSION_MINIMUM,
+                                    metadata_version_name(METADATA_VERSION_MINIMUM)));
+    int16_t needs = feature_needs(c->wish->feature, level);
+    if (metadata_version >= needs)
+        return STR_NULL;
+    return invalid(c, arena_printf(c->arena,
+                                   "%.*s could not be set to %d because it depends on metadata.version level "
+                                   "%d",
+                                   STR_ARG(c->wish->feature), level, needs));
 }
 
 // The quorum itself takes this one up (KIP-853): static voters become dynamic ones, and stay so.

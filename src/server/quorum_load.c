@@ -36,7 +36,7 @@ static int fresh_cluster(struct quorum *q, char *message, size_t message_size)
             (struct raft_endpoint){p->controller_endpoints[i].name, p->controller_endpoints[i].host,
                                    p->controller_endpoints[i].port};
     arena_init(&arena, 0);
-    int rc = bootstrap_records(&arena, &bootstrap, &bootstrap_count);
+    int rc = bootstrap_records(NULL, &arena, &bootstrap, &bootstrap_count);
     if (rc == 0) {
         struct format_params format = {.dirs = p->dirs,
                                        .dirs_count = p->dirs_count,
@@ -293,5 +293,5 @@ int quorum_bootstrap(struct quorum *q, struct arena *arena, struct bytes **recor
     if (rc && rc != ERR_NOT_FOUND)
         snprintf(message, message_size, "%s/" BOOTSTRAP_CHECKPOINT " cannot be read: %s", metadata_dir(q),
                  err_text(rc));
-    return rc == ERR_NOT_FOUND ? bootstrap_records(arena, records, count) : rc;
+    return rc == ERR_NOT_FOUND ? bootstrap_records(NULL, arena, records, count) : rc;
 }

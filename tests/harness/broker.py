@@ -116,6 +116,7 @@ class Broker:
     clean_exit = (0,)
     start_timeout_s = 60
     stop_timeout_s = 60
+    levels = {}  # of features, that are to be others than those of a new cluster
 
     def __init__(self, directory, settings=None, data=None):
         self.directory = pathlib.Path(directory)
@@ -176,6 +177,9 @@ class Broker:
 
     def format(self):
         """Makes empty directories ready, where that needs a step of its own."""
+
+    def feature_options(self):
+        return [word for feature, level in self.levels.items() for word in ("--feature", f"{feature}={level}")]
 
     def command(self):
         raise NotImplementedError
@@ -251,6 +255,10 @@ class Odradek(Broker):
         super().__init__(directory, settings, data)
         self.settings.setdefault("http.listeners", "")  # many brokers run at once; the tests of HTTP choose a port
 
+    def format(self):
+        if self.levels:
+            run([odradek_binary(), "format", "-i", CLUSTER_ID, *self.feature_options(), self.properties_path], 60)
+
     def command(self):
         return [odradek_binary(), "server", self.properties_path]
 
@@ -260,15 +268,12 @@ class Kafka(Broker):
     clean_exit = (0, 143)  # the JVM's own way of ending on SIGTERM
     start_timeout_s = 150
     stop_timeout_s = 60
-    levels = {}  # of features, that are to be others than those of a new cluster
 
     def format(self):
         words = ["format", "-t", CLUSTER_ID, "-c", self.properties_path]
         if "controller.quorum.voters" not in self.settings:
             words.append("--standalone")
-        for feature, level in self.levels.items():
-            words += ["--feature", f"{feature}={level}"]
-        run(java.command(java.TOOLS["kafka-storage"], *words), 60)
+        run(java.command(java.TOOLS["kafka-storage"], *words, *self.feature_options()), 60)
 
     def command(self):
         flags = [*java.BROKER_FLAGS, "-Dkafka.log.level=INFO"]

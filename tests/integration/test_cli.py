@@ -131,6 +131,14 @@ def test_formatting(tmp_path):
     assert "`random` makes one" in error
     _, error = odradek("format", "-i", "random", settings, status=2)
     assert "--standalone" in error, "who votes first is not to be guessed"
+    for words, status, line in (
+        (["-f", "transaction.version"], 2, "--feature transaction.version: expected NAME=LEVEL"),
+        (["-f", "transaction.version=x"], 2, "--feature transaction.version=x: expected NAME=LEVEL"),
+        (["-f", "transaction.version=3"], 1, "No feature:transaction.version with feature level 3"),
+        (["-r", "4.4"], 1, "Unknown metadata.version '4.4'."),
+    ):
+        _, error = odradek("format", "-i", "random", "--standalone", *words, settings, status=status)
+        assert error.startswith(f"odradek format: {line}") and not (tmp_path / "a" / "meta.properties").exists()
     out, _ = odradek("format", "-i", "4L6g3nShT-eMCtK--X86sw", "--standalone", settings)
     assert out.count("formatted") == 2
     meta = (tmp_path / "a" / "meta.properties").read_text()

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from harness.broker import cli_binary, odradek_binary
+from harness.kraft import feature_level
 from harness.process import die_with_parent, wait_until
 from harness.terminal import Terminal
 from harness.transactions import Producer, is_settled, read
@@ -134,9 +135,13 @@ def test_transactions(cli):
     producer.close()
 
 
-def test_what_hangs_is_found_and_aborted(brokers):
-    """Open in a partition, and the coordinator does not know: nothing else is taken for it."""
-    cli = Cli(brokers.start(settings={"transaction.partition.verification.enable": "false"}))
+@pytest.mark.parametrize("level", [2, 1, 0])
+def test_what_hangs_is_found_and_aborted(brokers, level):
+    """Open in a partition, and the coordinator does not know: nothing else is taken for it, whichever transaction.version there is."""
+    broker = brokers.new(settings={"transaction.partition.verification.enable": "false"})
+    broker.levels = {"transaction.version": level}
+    cli = Cli(broker.start())
+    assert feature_level(broker, "transaction.version") == level
     create_topics(cli.broker.bootstrap, ["t", "other"], partitions=2)
     lost, joined = (Producer(cli.broker.port, name, 0).init() for name in ("lost", "joined"))
     joined.add("t", [0])

@@ -135,10 +135,12 @@ def test_tool(brokers):
 
 
 @pytest.mark.timeout(240)
-def test_tool_finds_what_hangs(brokers):
+@pytest.mark.parametrize("level", [2, 0])
+def test_tool_finds_what_hangs(brokers, level):
     """What the coordinator knows nothing of, and has been open for longer than any transaction may be."""
-    settings = {"transaction.max.timeout.ms": 1000, "transaction.partition.verification.enable": "false"}
-    broker = brokers.start(settings=settings)
+    broker = brokers.new(settings={"transaction.max.timeout.ms": 1000, "transaction.partition.verification.enable": "false"})
+    broker.levels = {"transaction.version": level}
+    broker.start()
     create_topics(broker.bootstrap, ["t"], partitions=1)
     producer = Producer(broker.port, "hangs", 0, timeout_ms=1000).init()
     producer.produce("t", 0, b"lost")  # it never joined the transaction

@@ -190,7 +190,7 @@ static void node_start(struct node *n, struct disk *d, struct memory *m, int64_t
     struct controller_config config = {.config = &n->config, .seed = roll(1u << 30), .new_id = roll_id};
     n->controller = controller_new(&config, n->image);
     arena_init(&arena, 0);
-    CHECK(bootstrap_records(&arena, &bootstrap, &bootstrap_count) == 0, "memory");
+    CHECK(bootstrap_records(NULL, &arena, &bootstrap, &bootstrap_count) == 0, "memory");
     CHECK(controller_activate(n->controller, n->raft.persistent.epoch, (int64_t)d->count, bootstrap,
                               bootstrap_count, in_transaction, now_ms, &n->effects) == 0,
           "activation");

@@ -97,7 +97,7 @@ static inline void setup(struct fixture *f)
     controller_effects_init(&f->effects);
     f->c = controller_new(&config, f->image);
     arena_init(&arena, 0);
-    assert_int_equal(bootstrap_records(&arena, &bootstrap, &count), 0);
+    assert_int_equal(bootstrap_records(NULL, &arena, &bootstrap, &count), 0);
     assert_int_equal(controller_activate(f->c, 1, 0, bootstrap, count, false, 0, &f->effects), 0);
     take(f);
     arena_free(&arena);
