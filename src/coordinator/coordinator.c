@@ -196,6 +196,13 @@ int32_t coordinator_epoch(struct coordinator *c, int32_t shard)
     return s ? shard_epoch(s) : -1;
 }
 
+bool coordinator_is_loading(struct coordinator *c, int32_t shard)
+{
+    struct coordinator_request unasked;
+    struct shard *s = find(c, shard, &unasked);
+    return s && shard_is_loading(s);
+}
+
 static void told(struct coordinator_request *r)
 {
     arena_free(&r->arena);

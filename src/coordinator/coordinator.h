@@ -61,6 +61,10 @@ bool coordinator_mark(struct coordinator *c, int32_t shard, const struct transac
 // thread that holds none of the locks below.
 int32_t coordinator_epoch(struct coordinator *c, int32_t shard);
 
+// Whether a shard is being loaded, so that whoever asks will hear of it: for who would do something else
+// first. As coordinator_epoch.
+bool coordinator_is_loading(struct coordinator *c, int32_t shard);
+
 // Runs an event of this broker itself in every active shard, e.g. topics that were deleted; `ask` fills in
 // the request. Waits for nothing. Any thread.
 void coordinator_tell_all(struct coordinator *c, int kind, const void *message);

@@ -452,6 +452,14 @@ int32_t shard_epoch(struct shard *s)
     return epoch;
 }
 
+bool shard_is_loading(struct shard *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool loading = s->state == SHARD_LOADING;
+    pthread_mutex_unlock(&s->lock);
+    return loading;
+}
+
 // Leadership
 
 void shard_init(struct shard *s, struct coordinator *c, int32_t index)

@@ -59,6 +59,7 @@ bool shard_ask(struct shard *s, struct coordinator_request *request);
 bool shard_mark(struct shard *s, const struct transaction_marker *marker,
                 struct coordinator_request *request);
 int32_t shard_epoch(struct shard *s); // -1: not active
+bool shard_is_loading(struct shard *s);
 
 // Appends what lingers, now.
 void shard_flush(struct shard *s);

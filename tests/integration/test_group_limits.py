@@ -3,19 +3,19 @@ and a coordinator that is asked while it loads. Each gets the protocol's error, 
 of one: test_groups.py; two producers of one id: test_transactions.py."""
 
 import json
-import os
-import pathlib
 import subprocess
 
 import pytest
 
+from harness import loading
 from harness.broker import memory_bytes, odradek_binary, sanitized
 from harness.members import ClassicMember, ConsumerMember, await_group, commit, committed, rebalance
-from harness.process import run, wait_until
+from harness.process import wait_until
 from harness.requests import connect, create_topic
+from harness.transactions import await_coordinators
 from harness.wire import Connection
 
-UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCING, STALE_EPOCH, LOADING = 25, 22, 27, 113, 14
+UNKNOWN_MEMBER, ILLEGAL_GENERATION, REBALANCING, STALE_EPOCH = 25, 22, 27, 113
 COMMITS = 20_000 if sanitized() else 1_000_000
 GROWTH_BYTES = 60_000_000  # buffers, whatever the number of commits
 LOAD_S = 120
@@ -119,45 +119,22 @@ def test_a_million_commits_to_one_group(brokers):
 def test_asked_while_it_loads(brokers, tmp_path):
     """A disk that takes its time: meanwhile every request says that the coordinator loads, and then all are served. As from Kafka,
     members hear of nothing: their heartbeats are well."""
-    library = tmp_path / "slow_read.so"
-    source = pathlib.Path(__file__).parents[1] / "harness" / "slow_read.c"
-    run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"])
-    broker = brokers.start(settings={"offsets.topic.num.partitions": "1"})
+    broker, disk = brokers.start(settings=loading.ONE_PARTITION), loading.SlowDisk(tmp_path)
     create_topic(broker, "t")
     await_group(broker.port, "g")
     with connect(broker) as connection:
         commit(connection, "g", "t", {0: 5})
+    producer = loading.open_transaction(broker.port)
+    producer.commit_offsets("g", "t", {0: 7})
     broker.stop()
-    obstacle = tmp_path / "obstacle"
-    obstacle.touch()
-    broker.environment = {**os.environ, "LD_PRELOAD": str(library), "SLOW_IN": f"/{TOPIC}-", "SLOW_WHILE": str(obstacle)}
-    broker.start()
-    me = {"GroupId": "g", "MemberId": "", "GroupInstanceId": None, "GenerationId": 1}
-    partition = {"PartitionIndex": 0, "CommittedOffset": 9, "CommittedMetadata": ""}
-    join = {"SessionTimeoutMs": 10000, "RebalanceTimeoutMs": 10000, "ProtocolType": "consumer"}
-    asked = {
-        "JoinGroup": (5, {**me, **join, "Protocols": [{"Name": "range", "Metadata": b""}]}),
-        "SyncGroup": (4, {**me, "MemberId": "m", "Assignments": []}),
-        "Heartbeat": (4, {**me, "MemberId": "m"}),
-        "LeaveGroup": (5, {"GroupId": "g", "Members": [{"MemberId": "m", "GroupInstanceId": None}]}),
-        "OffsetDelete": (0, {"GroupId": "g", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0}]}]}),
-        "ListGroups": (5, {"StatesFilter": [], "TypesFilter": []}),
-        "ConsumerGroupHeartbeat": (1, {
-            "GroupId": "g", "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 9000, "SubscribedTopicNames": ["t"],
-            "TopicPartitions": [],
-        }),
-    }  # fmt: skip
-    with connect(broker) as connection:
-        answers = {api: connection.call(api, version, body)["ErrorCode"] for api, (version, body) in asked.items()}
-        answers["DescribeGroups"] = connection.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]["ErrorCode"]
-        answers["DeleteGroups"] = connection.call("DeleteGroups", 2, {"GroupsNames": ["g"]})["Results"][0]["ErrorCode"]
-        fetched = connection.call("OffsetFetch", 9, {"Groups": [{"GroupId": "g", "Topics": None}]})["Groups"][0]
-        answers["OffsetFetch"] = fetched["ErrorCode"]
-        body = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": "t", "Partitions": [partition]}]}
-        answers["OffsetCommit"] = connection.call("OffsetCommit", 9, body)["Topics"][0]["Partitions"][0]["ErrorCode"]
-    obstacle.unlink()
-    assert answers == {**dict.fromkeys(answers, LOADING), "Heartbeat": 0}
+    with disk.slow(broker, TOPIC):
+        await_coordinators(broker.port, [producer.name])
+        loading.check(loading.group_answers(broker.port, producer), loading.GROUP_ANSWERS)
     wait_until(lambda: committed(broker.port, "g") == {0: 5}, 20, "the group, with nothing of what was refused")
+    producer.reconnect(broker.port)
+    producer.end(True)
+    wait_until(lambda: committed(broker.port, "g") == {0: 7}, 20, "the transaction, that nothing has come in between of")
+    producer.close()
 
 
 def batches_in(log):
@@ -210,9 +187,12 @@ MEMBER_BYTES, NAMED = 500_000, 2_000  # together more than is gathered for an an
 GATHERED_BYTES = 700_000_000
 
 
-def test_one_large_group_named_again_and_again(brokers):
-    """The answer would be as large as the client likes: its connection ends before the memory does, and nobody else notices."""
-    broker = brokers.start()
+@pytest.mark.parametrize("linger_ms", ["-1", "500"])
+def test_one_large_group_named_again_and_again(brokers, linger_ms):
+    """The answer would be as large as the client likes: its connection ends before the memory does, and nobody else notices. So where
+    the answers are held back until a commit is in the log."""
+    broker = brokers.start(settings={"group.coordinator.append.linger.ms": linger_ms})
+    create_topic(broker, "t")
     await_group(broker.port, "g")
     join = {"GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
     with connect(broker, 240) as connection, connect(broker) as witness:
@@ -220,10 +200,14 @@ def test_one_large_group_named_again_and_again(brokers):
         me = {"GroupId": "g", "MemberId": joined["MemberId"], "GenerationId": joined["GenerationId"]}
         assert connection.call("SyncGroup", 2, {**me, "Assignments": []})["ErrorCode"] == 0
         before = memory_bytes(broker)
+        partition = {"PartitionIndex": 0, "CommittedOffset": 1, "CommittedMetadata": ""}
+        body = {"GroupId": "g", "MemberId": me["MemberId"], "GenerationIdOrMemberEpoch": me["GenerationId"]}
+        witness.send("OffsetCommit", 8, {**body, "Topics": [{"Name": "t", "Partitions": [partition]}]})
         connection.send("DescribeGroups", 5, {"Groups": ["g"] * NAMED})
         with pytest.raises((EOFError, ConnectionError)):
             connection.receive_frame()
         assert memory_bytes(broker, "VmHWM") - before < GATHERED_BYTES or sanitized()
+        assert witness.receive("OffsetCommit", 8)[1]["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
         described = witness.call("DescribeGroups", 5, {"Groups": ["g"]})["Groups"][0]
         assert len(described["Members"][0]["MemberMetadata"]) == MEMBER_BYTES
         assert witness.call("Heartbeat", 3, me)["ErrorCode"] == 0

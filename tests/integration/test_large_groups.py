@@ -1,5 +1,7 @@
-"""Groups of the consumer protocol that are too large to be assigned within a heartbeat: a worker does it."""
+"""Groups of the consumer protocol that are too large to be assigned within a heartbeat: a worker does it. And one of many members."""
 
+from harness.broker import sanitized
+from harness.members import await_group
 from harness.process import wait_until
 from harness.requests import connect, create_topic
 
@@ -69,3 +71,43 @@ def test_a_worker_assigns(brokers):
         wait_until(lambda: beat(connection, members[0].name, members[0].epoch)["ErrorCode"] == 0, 20, "the group after a crash")
         described = connection.call("ConsumerGroupDescribe", 1, {"GroupIds": [GROUP]})["Groups"][0]
         assert [len(partitions(member["TargetAssignment"])) for member in described["Members"]] == [PARTITIONS // 2] * 2
+
+
+MEMBERS = 200 if sanitized() else 1_000
+AT_ONCE = 200  # heartbeats under way
+
+
+def test_a_thousand_members(brokers):
+    """Each joins, and in the end has a partition of its own, all in one epoch."""
+    broker = brokers.start()
+    topic_id = create_topic(broker, "many", MEMBERS)
+    await_group(broker.port, "many")
+    members = [{"epoch": 0, "has": set()} for _ in range(MEMBERS)]
+
+    def send(connection, number):
+        epoch, has = members[number]["epoch"], sorted(members[number]["has"])
+        own = [{"TopicId": topic_id, "Partitions": has}] if has else []
+        first = {"RebalanceTimeoutMs": 60000, "SubscribedTopicNames": ["many"]} if epoch == 0 else {}
+        body = {"GroupId": "many", "MemberId": f"member-{number:04}", "MemberEpoch": epoch, **first, "TopicPartitions": own}
+        connection.send("ConsumerGroupHeartbeat", 1, body)
+
+    def take(connection, number):
+        answer = connection.receive("ConsumerGroupHeartbeat", 1)[1]
+        assert answer["ErrorCode"] == 0, answer
+        members[number]["epoch"] = answer["MemberEpoch"]
+        if answer["Assignment"] is not None:
+            members[number]["has"] = partitions(answer["Assignment"])
+
+    def settled(connection):
+        for first in range(0, MEMBERS, AT_ONCE):
+            for number in range(first, first + AT_ONCE):
+                send(connection, number)
+            for number in range(first, first + AT_ONCE):
+                take(connection, number)
+        return {len(member["has"]) for member in members} == {1} and len({member["epoch"] for member in members}) == 1
+
+    with connect(broker, 60) as connection:
+        wait_until(lambda: settled(connection), 60, "each to have a partition", every_s=0.2)
+        assert set().union(*(member["has"] for member in members)) == set(range(MEMBERS))
+        described = connection.call("ConsumerGroupDescribe", 1, {"GroupIds": ["many"]})["Groups"][0]
+        assert (described["GroupState"], len(described["Members"])) == ("Stable", MEMBERS)

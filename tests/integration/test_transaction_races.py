@@ -1,18 +1,18 @@
 """What happens to a transaction while something else happens: restarts between a request and its repetition, partitions that
 cannot take a marker, topics that come and go, a coordinator that takes its time to load."""
 
-import os
-import pathlib
 import time
 
 import pytest
 
-from harness.process import run, wait_until
+from harness import loading
+from harness.members import await_group, committed
+from harness.process import wait_until
 from harness.requests import connect, create_topic, error
 from harness.transactions import Producer, Refused, is_settled, read
 from integration.test_log_dirs import Two, try_produce
 
-LOADING, INVALID_TXN_STATE, CONCURRENT, FENCED, STORAGE_ERROR = 14, 48, 51, 90, 56
+INVALID_TXN_STATE, CONCURRENT, FENCED, STORAGE_ERROR = 48, 51, 90, 56
 STATE = "__transaction_state"
 
 
@@ -121,44 +121,24 @@ def test_a_marker_waits_for_a_topic_that_is_deleted(brokers, disks):
 def test_asked_while_it_loads(brokers, tmp_path):
     """A disk that takes its time: meanwhile every request says that the coordinator loads, and the log of the broker tells how far
     it is."""
-    library = tmp_path / "slow_read.so"
-    source = pathlib.Path(__file__).parents[1] / "harness" / "slow_read.c"
-    run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"])
-    broker = brokers.start(settings={"transaction.state.log.num.partitions": "1"})
-    create_topic(broker, "t")
-    producer = Producer(broker.port, "x").init()
-    producer.produce("t", 0, b"v")
+    broker, disk = brokers.start(settings=loading.ONE_PARTITION), loading.SlowDisk(tmp_path)
+    for topic in ("t", "other"):
+        create_topic(broker, topic)
+    await_group(broker.port, "g")
+    producer = loading.open_transaction(broker.port)
     broker.stop()
-    obstacle = tmp_path / "obstacle"
-    obstacle.touch()
-    broker.environment = {**os.environ, "LD_PRELOAD": str(library), "SLOW_IN": f"/{STATE}-", "SLOW_WHILE": str(obstacle)}
-    broker.start()
-    began = time.monotonic()
-    asked = {
-        "init": lambda: init(broker, "x"),
-        "end": lambda: end(broker, producer)[0],
-        "add": lambda: added(broker, producer),
-    }
-    assert {what: ask() for what, ask in asked.items()} == dict.fromkeys(asked, LOADING)
-    with connect(broker) as connection:
-        described = connection.call("DescribeTransactions", 0, {"TransactionalIds": ["x"]})["TransactionStates"][0]
-        assert error(described) == LOADING
-        assert error(connection.call("ListTransactions", 1, {})) == LOADING
-    wait_until(lambda: time.monotonic() - began > 1.2, 20, "more than a second to pass")  # which is worth a line
-    obstacle.unlink()
+    with disk.slow(broker, STATE):
+        began = time.monotonic()
+        await_group(broker.port, "g")
+        loading.check(loading.transaction_answers(broker.port, producer), loading.TRANSACTION_ANSWERS)
+        wait_until(lambda: time.monotonic() - began > 1.2, 20, "more than a second to pass")  # which is worth a line
     wait_until(lambda: f"loaded {STATE}-0" in broker.log_text(), 20, "the coordinator to have loaded")
     assert f"loading {STATE}-0: " in broker.log_text()
     assert end(broker, producer)[0] == 0
     wait_until(lambda: read(broker.port, "t", 0) == [b"v"], 20, "the record")
+    assert read(broker.port, "other", 0) == []
+    assert committed(broker.port, "g") == {}
     producer.close()
-
-
-def added(broker, producer):
-    one = {"TransactionalId": producer.name, "ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch}
-    body = {"Transactions": [{**one, "VerifyOnly": False, "Topics": [{"Name": "t", "Partitions": [0]}]}]}
-    with connect(broker) as connection:
-        results = connection.call("AddPartitionsToTxn", 4, body)["ResultsByTransaction"][0]["TopicResults"]
-    return results[0]["ResultsByPartition"][0]["PartitionErrorCode"]
 
 
 def test_two_inits_at_once(broker):

@@ -351,6 +351,9 @@ static int16_t verify_group(struct request *r, struct txn_commit *t)
                                      .sequence = -1,
                                      .raises_epoch = r->version >= TXN_ADDS_VERSION};
     int16_t error;
+    if (coordinator_is_loading(broker_of(r)->groups,
+                               t->shard)) // nor is its log waited for, which is being read
+        return E_COORDINATOR_LOAD_IN_PROGRESS;
     struct partition *p = replica_manager_find(broker_of(r)->replicas, topic, t->shard, &error);
     if (p)
         error = partition_verify(p, &about, clock_wall_ms(), &producer->guard);

@@ -171,6 +171,32 @@ def syncs(step, version, prefix):
     step("SyncGroup", version, sync(group, "me"))
 
 
+def never_synced(step, version, prefix):
+    """Who joins and then says nothing is out after the rebalance timeout, and hears of it whatever it asks."""
+    if version < 5:
+        return
+    group, at = prefix + "g", prefix + "t"
+    topic(step, at)
+    step.run.fence()
+    ready(step, group)
+    member(step, group, "me", RebalanceTimeoutMs=1500)
+    describe(step, group)
+    for side in step.run.sides:
+
+        def empty(side=side):
+            return side.call("DescribeGroups", 5, {"Groups": [group]})["Groups"][0]["GroupState"] == "Empty"
+
+        give_time(empty, every_s=0.1)
+    describe(step, group)
+    step("SyncGroup", version, sync(group, "me"))
+    step("Heartbeat", None, heartbeat(group, "me"))
+    own = lambda c: {"MemberId": c["me"]["MemberId"], "GenerationIdOrMemberEpoch": c["me"]["GenerationId"]}  # noqa: E731
+    partitions = [{"PartitionIndex": 0, "CommittedOffset": 1, "CommittedMetadata": ""}]
+    step("OffsetCommit", 9, lambda c: {"GroupId": group, **own(c), "Topics": [{"Name": at, "Partitions": partitions}]})
+    step("JoinGroup", None, join(group, member_of("me")))
+    describe(step, group)
+
+
 def heartbeats(step, version, prefix):
     group = prefix + "g"
     ready(step, group, "")
@@ -441,6 +467,7 @@ SCENARIOS = [
     ("joins refused", "JoinGroup", joins_refused),
     ("static members", "JoinGroup", static_members),
     ("syncs", "SyncGroup", syncs),
+    ("never synced", "SyncGroup", never_synced),
     ("heartbeats", "Heartbeat", heartbeats),
     ("leaves", "LeaveGroup", leaves),
     ("commits", "OffsetCommit", commits),

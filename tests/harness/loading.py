@@ -1,0 +1,133 @@
+"""Coordinators that are asked while they load: a disk that takes its time, and what each request answers meanwhile."""
+
+import contextlib
+import os
+import pathlib
+
+from harness.batch import batch
+from harness.process import run
+from harness.transactions import TRANSACTIONAL, Producer
+from harness.wire import Connection
+
+NOT_LEADER, LOADING, NOT_AVAILABLE, NOT_ENOUGH_REPLICAS = 6, 14, 15, 19
+OFFSETS, TRANSACTIONS = "__consumer_offsets", "__transaction_state"
+ONE_PARTITION = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
+
+
+class SlowDisk:
+    """Lets a broker wait for what it reads."""
+
+    def __init__(self, directory):
+        self.library, self.obstacle = directory / "slow_read.so", directory / "obstacle"
+        source = pathlib.Path(__file__).with_name("slow_read.c")
+        run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", self.library, source, "-ldl"])
+
+    @contextlib.contextmanager
+    def slow(self, broker, topic):
+        """The broker is started, and within this it does not get ahead with the topic's logs."""
+        self.obstacle.touch()
+        broker.environment = {**os.environ, "LD_PRELOAD": str(self.library), "SLOW_IN": f"/{topic}-", "SLOW_WHILE": str(self.obstacle)}
+        broker.start()
+        try:
+            yield
+        finally:
+            self.obstacle.unlink()
+
+
+def open_transaction(port):
+    """Of the id x, with a record in t."""
+    producer = Producer(port, "x").init()
+    producer.produce("t", 0, b"v")
+    return producer
+
+
+def _error(answer, path):
+    """The error at the end of a path of lists, of each the first."""
+    for name in path:
+        answer = answer[name][0]
+    return next(answer[name] for name in ("ErrorCode", "PartitionErrorCode") if name in answer)
+
+
+def _partition(offset=9):
+    return {"PartitionIndex": 0, "CommittedOffset": offset, "CommittedMetadata": ""}
+
+
+def _marker(producer, topic):
+    one = {"ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch, "CoordinatorEpoch": 0, "TransactionResult": False}
+    return {"Markers": [{**one, "Topics": [{"Name": topic, "PartitionIndexes": [0]}]}]}
+
+
+def group_answers(port, producer):
+    """What each request to the coordinator of the group g answers, by its name and version."""
+    me = {"GroupId": "g", "MemberId": "", "GroupInstanceId": None, "GenerationId": 1}
+    join = {"SessionTimeoutMs": 10000, "RebalanceTimeoutMs": 10000, "ProtocolType": "consumer"}
+    commit = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": "t", "Partitions": [_partition()]}]}
+    beat = {"GroupId": "g", "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 9000, "SubscribedTopicNames": ["t"]}
+    own = {"TransactionalId": producer.name, "GroupId": "g", "ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch}
+    within = {**own, "Topics": commit["Topics"]}
+    requests = [
+        ("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["g"]}, "Coordinators"),
+        ("JoinGroup", 5, {**me, **join, "Protocols": [{"Name": "range", "Metadata": b""}]}),
+        ("SyncGroup", 4, {**me, "MemberId": "m", "Assignments": []}),
+        ("Heartbeat", 4, {**me, "MemberId": "m"}),
+        ("LeaveGroup", 2, {"GroupId": "g", "MemberId": "m"}),
+        ("LeaveGroup", 5, {"GroupId": "g", "Members": [{"MemberId": "m", "GroupInstanceId": None}]}),
+        ("OffsetCommit", 9, commit, "Topics", "Partitions"),
+        ("OffsetFetch", 7, {"GroupId": "g", "Topics": None, "RequireStable": True}),
+        ("OffsetFetch", 9, {"Groups": [{"GroupId": "g", "Topics": None}]}, "Groups"),
+        ("OffsetDelete", 0, {"GroupId": "g", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0}]}]}),
+        ("TxnOffsetCommit", 1, within, "Topics", "Partitions"),
+        ("TxnOffsetCommit", 2, within, "Topics", "Partitions"),
+        ("TxnOffsetCommit", 5, within, "Topics", "Partitions"),
+        ("ListGroups", 5, {"StatesFilter": [], "TypesFilter": []}),
+        ("DescribeGroups", 5, {"Groups": ["g"]}, "Groups"),
+        ("DeleteGroups", 2, {"GroupsNames": ["g"]}, "Results"),
+        ("ConsumerGroupHeartbeat", 1, {**beat, "TopicPartitions": []}),
+        ("ConsumerGroupDescribe", 1, {"GroupIds": ["g"]}, "Groups"),
+        ("WriteTxnMarkers", 1, _marker(producer, OFFSETS), "Markers", "Topics", "Partitions"),
+    ]  # fmt: skip
+    return _ask(port, requests)
+
+
+def transaction_answers(port, producer):
+    """What each request to the coordinator of the id x answers, by its name and version."""
+    own = {"TransactionalId": producer.name, "ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch}
+    topics = [{"Name": "t", "Partitions": [0]}]
+    below = {"V3AndBelowTransactionalId": producer.name, "V3AndBelowProducerId": producer.producer_id}
+    below |= {"V3AndBelowProducerEpoch": producer.epoch, "V3AndBelowTopics": topics}
+    within = {**own, "GroupId": "g", "Topics": [{"Name": "t", "Partitions": [_partition()]}]}
+    records = batch([(b"k", b"w")], pid=producer.producer_id, epoch=producer.epoch, seq=1, attributes=TRANSACTIONAL)
+    produce = {"TransactionalId": producer.name, "Acks": -1, "TimeoutMs": 10000}
+    produce["TopicData"] = [{"Name": "other", "PartitionData": [{"Index": 0, "Records": records}]}]
+    added = ("ResultsByTransaction", "TopicResults", "ResultsByPartition")
+    requests = [
+        ("FindCoordinator", 4, {"KeyType": 1, "CoordinatorKeys": ["x"]}, "Coordinators"),
+        ("InitProducerId", 4, {"TransactionalId": "x", "TransactionTimeoutMs": 60000}),
+        ("AddPartitionsToTxn", 3, below, "ResultsByTopicV3AndBelow", "ResultsByPartition"),
+        ("AddPartitionsToTxn", 4, {"Transactions": [{**own, "VerifyOnly": False, "Topics": topics}]}, *added),
+        ("AddOffsetsToTxn", 4, {**own, "GroupId": "g"}),
+        ("TxnOffsetCommit", 4, within, "Topics", "Partitions"),
+        ("TxnOffsetCommit", 5, within, "Topics", "Partitions"),
+        ("Produce", 11, produce, "Responses", "PartitionResponses"),
+        ("Produce", 12, produce, "Responses", "PartitionResponses"),
+        ("EndTxn", 4, {**own, "Committed": True}),
+        ("EndTxn", 5, {**own, "Committed": True}),
+        ("DescribeTransactions", 0, {"TransactionalIds": ["x"]}, "TransactionStates"),
+        ("ListTransactions", 1, {}),
+    ]  # fmt: skip
+    return _ask(port, requests)
+
+
+def _ask(port, requests):
+    with Connection("127.0.0.1", port, 60) as connection:
+        return {f"{api} {version}": _error(connection.call(api, version, body), path) for api, version, body, *path in requests}
+
+
+# Of group_answers: members hear of nothing, as far as that goes.
+GROUP_ANSWERS = {"FindCoordinator 4": 0, "Heartbeat 4": 0, "TxnOffsetCommit 1": NOT_AVAILABLE, "WriteTxnMarkers 1": NOT_LEADER}
+TRANSACTION_ANSWERS = {"FindCoordinator 4": 0, "Produce 11": NOT_ENOUGH_REPLICAS, "Produce 12": NOT_ENOUGH_REPLICAS}
+
+
+def check(answers, others):
+    """All say that the coordinator loads, but for those."""
+    assert answers == {**dict.fromkeys(answers, LOADING), **others}
