@@ -49,8 +49,12 @@ class Machine(Process):
         except AssertionError as refused:
             raise NotHere(str(refused)) from None
         own = self.cgroups / self.name_there
-        own.mkdir()
-        line = f'echo $$ >"$1" && shift && exec unshare {" ".join(_OWN)} -- sh -c "$0" sh "$@"'
+        try:
+            own.mkdir()
+        except OSError as refused:
+            run(["umount", "--lazy", self.cgroups])
+            raise NotHere(str(refused)) from None
+        line = f'echo $$ >"$1" || exit {_NOT_HERE}; shift; exec unshare {" ".join(_OWN)} -- sh -c "$0" sh "$@"'
         super().__init__("systemd", ["sh", "-c", line, _BEGIN, own / "cgroup.procs", root], pathlib.Path(folder) / "systemd.log")
 
     def begun(self, timeout_s):
