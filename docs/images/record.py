@@ -41,6 +41,8 @@ def session():
                 with socket.socket() as probe:
                     if probe.connect_ex(("127.0.0.1", 9092)) == 0 and "started in" in log.read_text():
                         break
+                if server.poll() is not None:
+                    raise SystemExit(log.read_text())
                 time.sleep(0.01)
             yield "prompt", "./dev up"
             for line in log.read_text().rstrip("\n").split("\n"):
