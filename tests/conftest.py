@@ -14,6 +14,7 @@ def pytest_addoption(parser):
     parser.addoption("--broker", choices=sorted(KINDS), default="odradek", help="what the tests run against")
     parser.addoption("--seeds", default="1-2", help="kdiff: seeds of random requests, like 1-10")
     parser.addoption("--count", type=int, default=300, help="kdiff: random requests a seed")
+    parser.addoption("--only", default="", help="kdiff: random requests of these APIs alone, separated by commas")
     parser.addoption("--kills", type=int, help="crash: how often the broker is killed (200, with a sanitizer 60)")
     parser.addoption("--seconds", type=int, default=240, help="checker: how long")
     parser.addoption("--seed", type=int, help="checker: what a failure printed")
