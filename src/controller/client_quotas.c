@@ -3,6 +3,7 @@
 // Where several things are wrong Kafka tells the first that it meets, in the order of its hash maps; so do
 // we.
 #include "base/error.h"
+#include "base/java_order.h"
 #include "base/map.h"
 #include "controller/controller_internal.h"
 
@@ -30,51 +31,14 @@ static void fail(struct alteration *a, struct str message)
 
 #define FAIL(a, ...) fail(a, arena_printf((a)->arena, __VA_ARGS__))
 
-// --- the order of java.util.HashMap ---
-
-// String.hashCode: over UTF-16 units. The codec has checked that it is UTF-8.
-static uint32_t java_hash(struct str s)
+// Orders different names as a HashMap that was made for `planned` of them lists them.
+static int java_order(struct alteration *a, const struct str *names, uint32_t count, uint32_t planned,
+                      size_t **order)
 {
-    uint32_t hash = 0;
-    for (size_t i = 0; i < s.size;) {
-        uint8_t lead = (uint8_t)s.data[i++];
-        unsigned more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        uint32_t code = more ? lead & (0x3fU >> more) : lead;
-        for (; more && i < s.size; more--)
-            code = code << 6 | ((uint8_t)s.data[i++] & 0x3f);
-        if (code >= 0x10000) {
-            hash = hash * 31 + (0xd7c0 + (code >> 10));
-            code = 0xdc00 + (code & 0x3ff);
-        }
-        hash = hash * 31 + code;
-    }
-    return hash ^ hash >> 16;
-}
-
-struct slot {
-    uint32_t bucket, at; // at: which one of the caller's
-};
-
-static int compare_slots(const void *a, const void *b)
-{
-    const struct slot *x = a, *y = b;
-    if (x->bucket != y->bucket)
-        return x->bucket < y->bucket ? -1 : 1;
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-// Orders `count` different names as a map made for `planned` of them lists them.
-static void java_order(const struct str *names, uint32_t count, uint32_t planned, struct slot *out)
-{
-    uint32_t capacity = 1;
-    while (capacity < planned)
-        capacity *= 2;
-    while (count > capacity * 3 / 4)
-        capacity *= 2;
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = (struct slot){java_hash(names[i]) & (capacity - 1), i};
-    if (count)
-        qsort(out, count, sizeof *out, compare_slots);
+    uint32_t *hashes = arena_zalloc(a->arena, count + 1, sizeof *hashes);
+    for (uint32_t i = 0; hashes && i < count; i++)
+        hashes[i] = java_string_hash(names[i]);
+    return hashes ? java_hash_order(hashes, count, 0, planned, a->arena, order) : ERR_NOMEM;
 }
 
 // --- the entity ---
@@ -91,11 +55,11 @@ static int take_entity(struct alteration *a)
     uint32_t planned = (uint32_t)e->entity_count, count = 0;
     struct str *types = arena_zalloc(a->arena, planned + 1, sizeof *types);
     struct str *names = arena_zalloc(a->arena, planned + 1, sizeof *names);
-    struct slot *order = arena_zalloc(a->arena, planned + 1, sizeof *order);
+    size_t *order;
     a->entity.parts = arena_zalloc(a->arena, planned + 1, sizeof *a->entity.parts);
     a->sorted.parts = arena_zalloc(a->arena, planned + 1, sizeof *a->sorted.parts);
     struct map seen = MAP_INIT;
-    if (!types || !names || !order || !a->entity.parts || !a->sorted.parts)
+    if (!types || !names || !a->entity.parts || !a->sorted.parts)
         return ERR_NOMEM;
     int rc = 0;
     for (uint32_t i = 0; i < planned && !rc; i++) {
@@ -108,9 +72,12 @@ static int take_entity(struct alteration *a)
         names[type - types] = e->entity[i].entity_name;
     }
     map_free(&seen);
-    java_order(types, count, planned, order);
+    if (!rc)
+        rc = java_order(a, types, count, planned, &order);
+    if (rc)
+        return rc;
     for (uint32_t i = 0; i < count; i++)
-        a->entity.parts[i] = (struct image_quota_part){types[order[i].at], names[order[i].at]};
+        a->entity.parts[i] = (struct image_quota_part){types[order[i]], names[order[i]]};
     a->entity.count = a->sorted.count = count;
     if (count) {
         memcpy(a->sorted.parts, a->entity.parts, count * sizeof *a->sorted.parts);
@@ -251,20 +218,21 @@ static int alter_values(struct alteration *a, bool validate_only)
     const struct image_quota *now = image_quota(a->step->c->image, &a->sorted);
     uint32_t count = (uint32_t)a->entry->ops_count;
     struct str *names = arena_zalloc(a->arena, count + 1, sizeof *names);
-    struct slot *order = arena_zalloc(a->arena, count + 1, sizeof *order);
-    if (!names || !order)
+    size_t *order;
+    if (!names)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < count; i++)
         names[i] = a->entry->ops[i].key;
-    java_order(names, count, count, order);
+    int rc = java_order(a, names, count, count, &order);
+    if (rc)
+        return rc;
     for (uint32_t i = 0; i < count; i++) {
-        const struct op_data *op = &a->entry->ops[order[i].at];
+        const struct op_data *op = &a->entry->ops[order[i]];
         if (!op->remove && !check_value(a, op))
             return 0;
     }
-    int rc = 0;
     for (uint32_t i = 0; i < count && !rc && !validate_only; i++) {
-        const struct op_data *op = &a->entry->ops[order[i].at];
+        const struct op_data *op = &a->entry->ops[order[i]];
         const struct image_quota_value *value = value_of(now, op->key);
         if (op->remove ? value != NULL : !value || !same_value(value->value, op->value))
             rc = emit(a, op);
@@ -340,6 +308,29 @@ static int alter(struct alteration *a, struct alter_client_quotas_response *resp
     return check_entity(a) ? alter_values(a, validate_only) : 0;
 }
 
+// Puts the entries in Kafka's order, which has them in a HashMap by their entities.
+static int order_results(struct alter_client_quotas_response *response, struct arena *arena)
+{
+    int32_t count = response->entries_count;
+    size_t *order;
+    uint32_t *hashes = arena_zalloc(arena, (size_t)count + 1, sizeof *hashes);
+    struct alter_client_quotas_response_entry_data *came = response->entries,
+                                                   *sorted = alter_client_quotas_response_entry_data_new(
+                                                       arena, count);
+    if (!hashes || !sorted)
+        return ERR_NOMEM;
+    for (int32_t i = 0; i < count; i++) {
+        hashes[i] = 31; // a list of one thing
+        for (int32_t k = 0; k < came[i].entity_count; k++)
+            hashes[i] += java_entry_hash(came[i].entity[k].entity_type, came[i].entity[k].entity_name);
+    }
+    int rc = java_hash_order(hashes, (size_t)count, 0, JAVA_MAP_SIZE, arena, &order);
+    for (int32_t i = 0; i < count && rc == 0; i++)
+        sorted[i] = came[order[i]];
+    response->entries = sorted;
+    return rc;
+}
+
 int on_alter_client_quotas(struct step *s)
 {
     const struct alter_client_quotas_request *q = s->event->request;
@@ -356,5 +347,5 @@ int on_alter_client_quotas(struct step *s)
         rc = alter(&a, response, &seen, q->validate_only);
     }
     map_free(&seen);
-    return rc;
+    return rc ? rc : order_results(response, &s->event->arena);
 }

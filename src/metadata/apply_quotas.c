@@ -52,6 +52,7 @@ int apply_quota(struct image_builder *b, const void *message)
     while (i < had)
         values.values[values.values_count++] = before->values[i++];
 
+    values.turn = before ? before->turn : b->image->quota_turns++;
     b->quotas = true;
     struct image_quota *after = NULL;
     if (values.values_count && !(after = image_quota_new(&values)))

@@ -232,6 +232,25 @@ const struct image_quota *image_quota(const struct image *image, const struct im
     return hamt_get(&image->quotas, entity);
 }
 
+static int by_turn(const void *a, const void *b)
+{
+    const struct image_quota *x = *(const struct image_quota *const *)a,
+                             *y = *(const struct image_quota *const *)b;
+    return (x->turn > y->turn) - (x->turn < y->turn);
+}
+
+const struct image_quota **image_quotas_in_turn(const struct image *image, struct arena *arena)
+{
+    size_t count = 0;
+    const struct image_quota **all = arena_zalloc(arena, image->quotas.count + 1, sizeof *all);
+    struct hamt_walk walk = hamt_walk(&image->quotas);
+    for (const struct image_quota *quota; all && (quota = hamt_next(&walk));)
+        all[count++] = quota;
+    if (all)
+        qsort(all, count, sizeof *all, by_turn);
+    return all;
+}
+
 const struct image_scram *image_scram(const struct image *image, int8_t mechanism, struct str user)
 {
     return hamt_get(&image->scram, &(struct image_scram_key){mechanism, user});

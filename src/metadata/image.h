@@ -139,6 +139,7 @@ struct image_quota { // what one entity may do; always something
     struct image_quota_entity entity;
     uint32_t values_count;
     struct image_quota_value *values; // sorted by key; keys that nobody knows are kept
+    uint64_t turn;                    // rises with each entity that comes to be
     unsigned kinds;                   // of which there is a limit: 1 << enum image_quota_kind
     double limits[QUOTA_KINDS];
 };
@@ -185,6 +186,7 @@ struct image {
     struct hamt quotas;                       // of struct image_quota
     struct hamt scram;                        // of struct image_scram
     struct hamt kept;                         // of struct image_kept
+    uint64_t quota_turns;                     // given to entities so far
     uint32_t quota_counts[QUOTA_KINDS];       // entities that have a limit of the kind
     size_t partitions_count;                  // of all topics
 };
@@ -224,6 +226,8 @@ const struct image_config *image_config(const struct image *image, int8_t type, 
 struct str image_config_value(const struct image_config *config, struct str name);
 // The entity's parts in their order, as image_quota_entity has them.
 const struct image_quota *image_quota(const struct image *image, const struct image_quota_entity *entity);
+// All of them, in the order in which their entities came to be; in the arena. NULL: no memory.
+const struct image_quota **image_quotas_in_turn(const struct image *image, struct arena *arena);
 const struct image_scram *image_scram(const struct image *image, int8_t mechanism, struct str user);
 // The finalized level of a feature; 0 when it is not finalized.
 int16_t image_feature_level(const struct image *image, struct str name);

@@ -189,28 +189,36 @@ static int write_producer_ids(struct writer *w, const struct image *image)
     return write_record(w, &producer_ids_record_type, 0, &r);
 }
 
-static int write_quotas(struct writer *w, const struct image *image)
+static int write_quota(struct writer *w, const struct image_quota *q)
 {
-    struct hamt_walk walk = hamt_walk(&image->quotas);
-    for (const struct image_quota *q; (q = hamt_next(&walk));) {
-        for (uint32_t i = 0; i < q->values_count; i++) {
-            struct client_quota_record r = {.entity_count = (int32_t)q->entity.count,
-                                            .key = q->values[i].key,
-                                            .value = q->values[i].value};
-            r.entity = client_quota_record_entity_data_new(&w->arena, r.entity_count);
-            if (!r.entity)
-                return ERR_NOMEM;
-            // User before client id, as Kafka has them.
-            for (uint32_t p = 0; p < q->entity.count; p++) {
-                const struct image_quota_part *part = &q->entity.parts[q->entity.count - 1 - p];
-                r.entity[p] = (struct client_quota_record_entity_data){part->type, part->name};
-            }
-            int rc = write_record(w, &client_quota_record_type, 0, &r);
-            if (rc)
-                return rc;
+    for (uint32_t i = 0; i < q->values_count; i++) {
+        struct client_quota_record r = {
+            .entity_count = (int32_t)q->entity.count, .key = q->values[i].key, .value = q->values[i].value};
+        r.entity = client_quota_record_entity_data_new(&w->arena, r.entity_count);
+        if (!r.entity)
+            return ERR_NOMEM;
+        // User before client id, as Kafka has them.
+        for (uint32_t p = 0; p < q->entity.count; p++) {
+            const struct image_quota_part *part = &q->entity.parts[q->entity.count - 1 - p];
+            r.entity[p] = (struct client_quota_record_entity_data){part->type, part->name};
         }
+        int rc = write_record(w, &client_quota_record_type, 0, &r);
+        if (rc)
+            return rc;
     }
     return 0;
+}
+
+static int write_quotas(struct writer *w, const struct image *image)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    const struct image_quota **quotas = image_quotas_in_turn(image, &arena);
+    int rc = quotas ? 0 : ERR_NOMEM;
+    for (size_t i = 0; i < image->quotas.count && rc == 0; i++)
+        rc = write_quota(w, quotas[i]);
+    arena_free(&arena);
+    return rc;
 }
 
 // By mechanism. What this metadata.version cannot say (it was downgraded) is lost, as in Kafka.

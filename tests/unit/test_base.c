@@ -204,6 +204,12 @@ static void numbers_are_listed_as_java_lists_them(void **state)
     assert_int_equal(order[0], 0);
     assert_int_equal(java_concurrent_map_order(many, 12, &arena, &order), 0);
     assert_int_equal(order[11], 0); // the table has 32 places by now
+    static const uint32_t hashes[] = {5, 1, 4};
+    static const size_t of_four[] = {2, 0, 1}, with_another[] = {1, 2, 0};
+    assert_int_equal(java_hash_order(hashes, 3, 0, 0, &arena, &order), 0);
+    assert_memory_equal(order, of_four, sizeof of_four);
+    assert_int_equal(java_hash_order(hashes, 3, 1, 0, &arena, &order), 0);
+    assert_memory_equal(order, with_another, sizeof with_another);
     arena_free(&arena);
 }
 

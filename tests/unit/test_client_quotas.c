@@ -143,6 +143,13 @@ static void quotas_are_altered_or_refused(void **state)
     assert_int_equal(quota->values_count, 1);
     assert_int_equal(quota->kinds, 1U << QUOTA_CONTROLLER_MUTATION_RATE);
     assert_float_equal(quota->limits[QUOTA_CONTROLLER_MUTATION_RATE], 0.5, 0);
+    struct arena arena;
+    arena_init(&arena, 0);
+    const struct image_quota **in_turn = image_quotas_in_turn(f.image, &arena);
+    static const char *const came[] = {"client-id", "user", "ip"};
+    for (size_t i = 0; i < 3; i++)
+        assert_true(str_is(in_turn[i]->entity.parts[0].type, came[i]));
+    arena_free(&arena);
     part = (struct image_quota_part){STR("user"), STR("")}; // is not the default
     assert_null(image_quota(f.image, &(struct image_quota_entity){1, &part}));
     teardown(&f);

@@ -641,6 +641,34 @@ static void failed_appends_change_nothing(void **state)
     assert_int_equal(marked(), E_NONE);
 }
 
+// The order is what Kafka 4.3.1 answered for the same partitions.
+static void described_in_kafkas_order(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *topic;
+        int32_t partition;
+    } added[] = {{"z", 1}, {"z", 3}, {"other", 3}, {"other", 0}, {"t-b", 2}, {"t-b", 0}, {"hello.world", 5}};
+    struct producer p;
+    assert_int_equal(init(none, &p), E_NONE);
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++)
+        assert_int_equal(add(p, added[i].topic, added[i].partition, 3), E_NONE);
+    struct asked a;
+    struct str id = STR("t");
+    ask(&a, TRANSACTION_DESCRIBE, &id, 0);
+    const struct describe_transactions_response_transaction_state *out = a.request.response;
+    struct buffer said = BUFFER_INIT;
+    for (int32_t i = 0; i < out->topics_count; i++) {
+        buffer_printf(&said, "%s%.*s", i ? "; " : "", STR_ARG(out->topics[i].topic));
+        for (int32_t k = 0; k < out->topics[i].partitions_count; k++)
+            buffer_printf(&said, " %d", out->topics[i].partitions[k]);
+    }
+    assert_true(
+        str_is((struct str){(const char *)said.data, said.size}, "hello.world 5; other 0 3; z 3 1; t-b 2 0"));
+    buffer_free(&said);
+    arena_free(&a.request.arena);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -755,6 +783,7 @@ int main(void)
         TEST(many_ids_expire),
         TEST(crashes),
         TEST(failed_appends_change_nothing),
+        TEST(described_in_kafkas_order),
         TEST(refused),
         TEST(records),
         TEST(listed),

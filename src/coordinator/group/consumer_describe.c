@@ -1,4 +1,5 @@
 // ConsumerGroupDescribe.
+#include "base/java_order.h"
 #include "coordinator/group/assignor.h"
 #include "coordinator/group/consumer.h"
 
@@ -43,12 +44,13 @@ static bool describe_member(struct turn *t, struct arena *arena, const struct co
     out->client_host = arena_str(arena, s->client_host);
     out->subscribed_topic_regex = arena_str(arena, s->regex);
     out->member_type = s->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
-    out->subscribed_topic_names = arena_zalloc(arena, (size_t)s->topics_count, sizeof(struct str));
-    if (!out->subscribed_topic_names)
+    size_t topics = (size_t)s->topics_count, *order; // in Kafka's order, which has them in a HashSet
+    out->subscribed_topic_names = arena_zalloc(arena, topics, sizeof(struct str));
+    if (!out->subscribed_topic_names || java_set_order(s->topics, topics, topics, arena, &order))
         return false;
-    for (; out->subscribed_topic_names_count < s->topics_count; out->subscribed_topic_names_count++)
-        out->subscribed_topic_names[out->subscribed_topic_names_count] =
-            arena_str(arena, s->topics[out->subscribed_topic_names_count]);
+    for (size_t i = 0; i < topics; i++)
+        out->subscribed_topic_names[i] = arena_str(arena, s->topics[order[i]]);
+    out->subscribed_topic_names_count = s->topics_count;
     struct assignment has; // also what it is to give up
     return assignment_combine(arena, &m->at.assigned, &m->at.revoking, ASSIGNMENT_EITHER, &has) &&
            describe_assignment(t, arena, &has, &out->assignment) &&

@@ -1,5 +1,63 @@
 // DescribeTransactions and ListTransactions (KIP-664), of one shard.
+#include "base/java_order.h"
 #include "coordinator/transaction/state.h"
+
+struct covered { // a partition, and its topic's place among the transaction's
+    uint32_t topic;
+    int32_t partition;
+};
+
+// The partitions in Kafka's order, which has them in a hash set. NULL: no memory.
+static const struct covered *covered_in_order(const struct txn_topics *topics, struct arena *arena,
+                                              size_t *count)
+{
+    *count = 0;
+    for (uint32_t i = 0; i < topics->count; i++)
+        *count += topics->items[i].count;
+    struct covered *all = arena_alloc(arena, (*count + 1) * sizeof *all);
+    struct covered *sorted = arena_alloc(arena, (*count + 1) * sizeof *sorted);
+    uint32_t *hashes = arena_alloc(arena, (*count + 1) * sizeof *hashes);
+    size_t *order, n = 0;
+    if (!all || !sorted || !hashes)
+        return NULL;
+    for (uint32_t i = 0; i < topics->count; i++) {
+        uint32_t hash = java_string_hash(topics->items[i].name);
+        for (uint32_t k = 0; k < topics->items[i].count; k++, n++) {
+            all[n] = (struct covered){i, topics->items[i].partitions[k]};
+            hashes[n] = 31 * (31 + (uint32_t)all[n].partition) + hash;
+        }
+    }
+    if (java_hash_order(hashes, n, 0, JAVA_MAP_SIZE, arena, &order))
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = all[order[i]];
+    return sorted;
+}
+
+static bool describe_topics(const struct txn_topics *topics, struct arena *arena,
+                            struct describe_transactions_response_transaction_state *out)
+{
+    size_t count;
+    const struct covered *covered = covered_in_order(topics, arena, &count);
+    struct describe_transactions_response_topic_data **places =
+        arena_zalloc(arena, topics->count + 1, sizeof *places);
+    out->topics = describe_transactions_response_topic_data_new(arena, (int32_t)topics->count);
+    if (!covered || !places || !out->topics)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct transaction_topic *from = &topics->items[covered[i].topic];
+        struct describe_transactions_response_topic_data *to = places[covered[i].topic];
+        if (!to) {
+            to = places[covered[i].topic] = &out->topics[out->topics_count++];
+            to->topic = arena_str(arena, from->name);
+            to->partitions = arena_alloc(arena, from->count * sizeof *to->partitions);
+            if (!to->partitions)
+                return false;
+        }
+        to->partitions[to->partitions_count++] = covered[i].partition;
+    }
+    return true;
+}
 
 void txn_on_describe(struct txn_turn *t, struct coordinator_request *r)
 {
@@ -12,9 +70,7 @@ void txn_on_describe(struct txn_turn *t, struct coordinator_request *r)
     const struct txn_body *b = &x->body;
     struct describe_transactions_response_transaction_state *out =
         describe_transactions_response_transaction_state_new(&r->arena, 1);
-    if (out)
-        out->topics = describe_transactions_response_topic_data_new(&r->arena, (int32_t)b->topics.count);
-    if (!out || !out->topics) {
+    if (!out || !describe_topics(&b->topics, &r->arena, out)) {
         txn_answer(t, r, NULL);
         return;
     }
@@ -24,18 +80,6 @@ void txn_on_describe(struct txn_turn *t, struct coordinator_request *r)
     out->transaction_start_time_ms = b->start_ms;
     out->producer_id = b->producer_id;
     out->producer_epoch = b->epoch;
-    for (uint32_t i = 0; i < b->topics.count; i++) {
-        const struct transaction_topic *from = &b->topics.items[i];
-        struct describe_transactions_response_topic_data *o = &out->topics[out->topics_count++];
-        o->topic = arena_str(&r->arena, from->name);
-        o->partitions = arena_alloc(&r->arena, from->count * sizeof *from->partitions);
-        if (!o->partitions) {
-            txn_answer(t, r, NULL);
-            return;
-        }
-        memcpy(o->partitions, from->partitions, from->count * sizeof *from->partitions);
-        o->partitions_count = (int32_t)from->count;
-    }
     txn_answer(t, r, out);
 }
 

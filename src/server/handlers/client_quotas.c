@@ -1,5 +1,6 @@
 // DescribeClientQuotas, answered from the image; AlterClientQuotas, decided by the controller.
 #include "base/error.h"
+#include "base/java_order.h"
 #include "metadata/image.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
@@ -114,19 +115,35 @@ static int fill_entry(struct request *r, const struct image_quota *quota, struct
     return 0;
 }
 
+// As Java's tables do it: a list of one thing, which is a table of names by types.
+static uint32_t entity_hash(const struct image_quota_entity *entity)
+{
+    uint32_t hash = 31;
+    for (uint32_t i = 0; i < entity->count; i++)
+        hash += java_entry_hash(entity->parts[i].type, entity->parts[i].name);
+    return hash;
+}
+
+// In Kafka's order, which has all entities in a HashMap; those of one slot, as they came.
 static int fill(struct request *r, const struct filter *filter, struct describe_client_quotas_response *out)
 {
     const struct image *image = image_current();
-    int32_t count = 0;
-    struct hamt_walk walk = hamt_walk(&image->quotas);
-    for (const struct image_quota *quota; (quota = hamt_next(&walk));)
-        count += matches(filter, &quota->entity);
-    out->entries = describe_client_quotas_response_entry_data_new(&r->arena, count);
-    if (!out->entries)
+    size_t count = 0, all = image->quotas.count, *order;
+    const struct image_quota **found = image_quotas_in_turn(image, &r->arena);
+    uint32_t *hashes = arena_zalloc(&r->arena, all + 1, sizeof *hashes);
+    if (!found || !hashes)
         return ERR_NOMEM;
-    walk = hamt_walk(&image->quotas);
-    for (const struct image_quota *quota; (quota = hamt_next(&walk));)
-        if (matches(filter, &quota->entity) && fill_entry(r, quota, &out->entries[out->entries_count++]))
+    for (size_t i = 0; i < all; i++) {
+        if (!matches(filter, &found[i]->entity))
+            continue;
+        found[count] = found[i];
+        hashes[count++] = entity_hash(&found[i]->entity);
+    }
+    out->entries = describe_client_quotas_response_entry_data_new(&r->arena, (int32_t)count);
+    if (!out->entries || java_hash_order(hashes, count, all - count, 0, &r->arena, &order))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (fill_entry(r, found[order[i]], &out->entries[out->entries_count++]))
             return ERR_NOMEM;
     return 0;
 }
@@ -154,12 +171,13 @@ static void handle_describe(struct request *r)
     request_respond(r, &out);
 }
 
+// There may be any number of entities.
 const struct api_handler describe_client_quotas_handler = {.api_key = 48,
                                                            .min_version = 0,
                                                            .max_version = 1,
                                                            .advertised_min_version = -1,
                                                            .listeners = LISTENER_BROKER,
-                                                           .worker_bytes = HEAVY_REQUEST_BYTES,
+                                                           .worker_bytes = 1,
                                                            .handle = handle_describe};
 
 static int copy_entity(struct request *r, const struct alter_client_quotas_request_entry_data *from,

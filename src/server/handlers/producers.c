@@ -1,5 +1,6 @@
 // DescribeProducers (KIP-664): what a partition knows of its producers.
 #include "base/error.h"
+#include "base/java_order.h"
 #include "metadata/image.h"
 #include "metadata/topic_name.h"
 #include "protocol/errors.h"
@@ -9,6 +10,24 @@
 
 #include <stdlib.h>
 
+static int by_id(const void *a, const void *b)
+{
+    const struct log_producer *x = a, *y = b;
+    return (x->producer_id > y->producer_id) - (x->producer_id < y->producer_id);
+}
+
+// In Kafka's order, which has them in a HashMap.
+static int order_producers(struct request *r, struct log_producer *producers, size_t count, size_t **order)
+{
+    int64_t *ids = arena_alloc(&r->arena, (count + 1) * sizeof *ids);
+    if (!ids)
+        return ERR_NOMEM;
+    qsort(producers, count, sizeof *producers, by_id); // for those of one slot
+    for (size_t i = 0; i < count; i++)
+        ids[i] = producers[i].producer_id;
+    return java_sized_map_order(ids, count, JAVA_MAP_SIZE, &r->arena, order);
+}
+
 static int fill_producers(struct request *r, struct partition *p,
                           struct describe_producers_response_partition_response *out)
 {
@@ -17,19 +36,25 @@ static int fill_producers(struct request *r, struct partition *p,
     log_lock(p->log);
     int rc = log_producers(p->log, &producers, &count);
     log_unlock(p->log);
-    if (rc)
+    size_t *order = NULL;
+    if (rc == 0)
+        rc = order_producers(r, producers, count, &order);
+    if (rc) {
+        free(producers);
         return rc;
+    }
     out->active_producers = describe_producers_response_producer_state_new(&r->arena, (int32_t)count);
     if (out->active_producers) {
         out->active_producers_count = (int32_t)count;
         for (size_t i = 0; i < count; i++) {
             struct describe_producers_response_producer_state *o = &out->active_producers[i];
-            o->producer_id = producers[i].producer_id;
-            o->producer_epoch = producers[i].producer_epoch;
-            o->last_sequence = producers[i].last_sequence;
-            o->last_timestamp = producers[i].last_timestamp_ms;
-            o->coordinator_epoch = producers[i].coordinator_epoch;
-            o->current_txn_start_offset = producers[i].transaction_start_offset;
+            const struct log_producer *from = &producers[order[i]];
+            o->producer_id = from->producer_id;
+            o->producer_epoch = from->producer_epoch;
+            o->last_sequence = from->last_sequence;
+            o->last_timestamp = from->last_timestamp_ms;
+            o->coordinator_epoch = from->coordinator_epoch;
+            o->current_txn_start_offset = from->transaction_start_offset;
         }
     }
     free(producers);
@@ -88,10 +113,11 @@ static void handle_describe_producers(struct request *r)
         request_respond(r, &out);
 }
 
+// A partition may know any number of producers.
 const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .min_version = 0,
                                                        .max_version = 0,
                                                        .advertised_min_version = -1,
                                                        .listeners = LISTENER_BROKER,
-                                                       .worker_bytes = HEAVY_REQUEST_BYTES,
+                                                       .worker_bytes = 1,
                                                        .handle = handle_describe_producers};

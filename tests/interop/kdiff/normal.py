@@ -25,14 +25,12 @@ MADE_UP = re.compile(r"-?\d{13,}|(?<=ember )[\w-]{22}\b|(?<=127\.0\.0\.1:)\d+") 
 NO_ID = (None, "", "00" * 16, -1)
 # What a list is sorted by before it is compared.
 LIST_KEYS = """Name TopicName Topic TopicId PartitionIndex Index Partition GroupId TransactionalId ApiKey ConfigName
-    ResourceName NodeId BrokerId User Key MemberId EntityType Entity Mechanism""".split()
-UNORDERED = ("SubscribedTopicNames",)  # sets of texts
+    ResourceName NodeId BrokerId User Key MemberId Mechanism""".split()
 # Settings whose value is this broker's own.
 OWN_CONFIGS = set(
     """advertised.listeners listeners log.dirs log.dir node.id broker.id controller.quorum.voters metadata.log.dir
-    num.network.threads num.io.threads controller.quorum.bootstrap.servers""".split()
+    num.network.threads num.io.threads controller.quorum.bootstrap.servers http.listeners""".split()
 )
-OURS_ALONE = "http.listeners"  # a setting that Kafka has not
 # What their coordinators write is appended in as few batches as milliseconds allow, and each has a header.
 BATCHED_BY_TIME = ("__consumer_offsets", "__transaction_state")
 LOG_APPEND_TIME, CONTROL = 0x08, 0x20  # of a batch's attributes
@@ -69,13 +67,7 @@ class Normal:
             if obj.get("ResourceType") == BROKER_LOGGER and obj.get("Configs"):
                 level = {"root": {"Name": "root"}}  # at first each broker's own
                 obj = {**obj, "Configs": [level.get(c["Name"], c) for c in obj["Configs"] if c["Name"] in ("root", REQUEST_LOGGER)]}
-            if obj.get("Configs"):
-                obj = {**obj, "Configs": [c for c in obj["Configs"] if c["Name"] != OURS_ALONE]}
             return {k: self(v, k) for k, v in obj.items() if k not in IGNORED}
-        if key in UNORDERED:
-            return sorted(self(x, "") for x in obj)
-        if key == "Partitions" and isinstance(obj, list) and all(isinstance(x, int) for x in obj):
-            return sorted(obj)  # of a transaction: Kafka has them in a hash set
         if key == "Markers":  # of WriteTxnMarkers: Kafka has the answers of producers in a hash map, which threads fill
             return sorted((self(x, key + "[]") for x in sorted(obj, key=lambda x: x["ProducerId"])), key=lambda x: json.dumps(x["ProducerId"]))
         if key == "ActiveProducers":  # in the order of a hash map
