@@ -155,6 +155,28 @@ static void quotas_are_altered_or_refused(void **state)
     teardown(&f);
 }
 
+// The order is what Kafka 4.3.1 answered to the same request.
+static void answers_come_in_kafkas_order(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    static struct ENTITY empty[] = {{STR(""), STR("")}}, one[] = {{STR("g1"), STR("t-a")}},
+                         two[] = {{STR("x"), STR_NULL}, {STR("t-a"), STR("x")}};
+    struct alter_client_quotas_request_entry_data entries[] = {
+        {empty, 1, NULL, 0}, {one, 1, NULL, 0}, {two, 2, NULL, 0}};
+    struct alter_client_quotas_request q = {.entries = entries, .entries_count = 3};
+    struct controller_event e;
+    assert_int_equal(ask(&f, &e, 49, 1, &q), 0);
+    const struct alter_client_quotas_response *a = e.response;
+    static const char *const types[] = {"g1", "x", ""};
+    assert_int_equal(a->entries_count, 3);
+    for (int i = 0; i < 3; i++)
+        assert_true(str_is(a->entries[i].entity[0].entity_type, types[i]));
+    controller_event_free(&e);
+    teardown(&f);
+}
+
 // RFC 7677's example, as Kafka stores it.
 static void scram_credentials_are_stored_as_rfc_5802_says(void **state)
 {
@@ -207,6 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quotas_are_altered_or_refused),
+        cmocka_unit_test(answers_come_in_kafkas_order),
         cmocka_unit_test(scram_credentials_are_stored_as_rfc_5802_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,6 +43,18 @@ def quotas(step, version, prefix):
         wanted = {"Entries": [{"Entity": one, "Ops": rate} for one in some], "ValidateOnly": True}
         same(step, step("AlterClientQuotas", version, wanted), altered)
 
+    def known(answer):
+        names = ([part["EntityName"] for part in entry["Entity"]] for entry in answer["Entries"])
+        return [its for its in names if its[-1].startswith(prefix)]
+
+    everybody = {"Components": [{"EntityType": "user", "MatchType": 2, "Match": None}], "Strict": True}
+    for who in users[:9]:  # one after the other
+        step("AlterClientQuotas", version, {"Entries": [{"Entity": who, "Ops": rate}], "ValidateOnly": False})
+    same(step, step("DescribeClientQuotas", version, everybody), known)
+    for who in users[:9]:
+        gone = [{**rate[0], "Remove": True}]
+        step("AlterClientQuotas", version, {"Entries": [{"Entity": who, "Ops": gone}], "ValidateOnly": False})
+
 
 def transactions(step, version, prefix):
     names = [prefix + name for name in ("b", "a", "c")]
