@@ -266,6 +266,25 @@ static void test_two_members(void **state)
     assert_told(4, "a0 a1 a2 a3");
 }
 
+// What a member is to give up is told behind what it keeps.
+static void test_described_while_revoking(void **state)
+{
+    (void)state;
+    beat((struct beat){.member = "y", .topics = "a", .assignor = "range"});
+    beat((struct beat){.member = "x", .topics = "a", .assignor = "range"});
+    beat((struct beat){.member = "y", .epoch = 2});
+    assert_told(2, "a2 a3");
+    struct str id = STR(GROUP);
+    struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
+    const struct consumer_group_describe_response_described_group *g = a->request.response;
+    const struct consumer_group_describe_response_member *y = &g->members[1];
+    static const int32_t has[] = {2, 3, 0, 1}, target[] = {2, 3};
+    assert_int_equal(y->assignment.topic_partitions[0].partitions_count, 4);
+    assert_memory_equal(y->assignment.topic_partitions[0].partitions, has, sizeof has);
+    assert_memory_equal(y->target_assignment.topic_partitions[0].partitions, target, sizeof target);
+    asked_free(a);
+}
+
 // All of it lies in the records.
 static void test_restart(void **state)
 {
@@ -865,6 +884,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_one_member),
         TEST(test_two_members),
+        TEST(test_described_while_revoking),
         TEST(test_restart),
         TEST(test_append_fails),
         TEST(test_topics_change),

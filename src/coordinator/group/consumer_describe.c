@@ -8,7 +8,9 @@
 #define MEMBER_CLASSIC  0
 #define MEMBER_CONSUMER 1
 
+// Of each topic what is in `first` comes first, as in Kafka.
 static bool describe_assignment(struct turn *t, struct arena *arena, const struct assignment *a,
+                                const struct assignment *first,
                                 struct consumer_group_describe_response_assignment *out)
 {
     const struct group_metadata *metadata = &t->groups->config->metadata;
@@ -26,8 +28,10 @@ static bool describe_assignment(struct turn *t, struct arena *arena, const struc
         o->partitions = arena_alloc(arena, (end - at) * sizeof *o->partitions);
         if (!o->partitions)
             return false;
-        for (uint32_t i = at; i < end; i++)
-            o->partitions[o->partitions_count++] = a->items[i].partition;
+        for (int later = 0; later <= 1; later++)
+            for (uint32_t i = at; i < end; i++)
+                if (assignment_has(first, &a->items[i]) != later)
+                    o->partitions[o->partitions_count++] = a->items[i].partition;
     }
     return out->topic_partitions != NULL;
 }
@@ -53,8 +57,8 @@ static bool describe_member(struct turn *t, struct arena *arena, const struct co
     out->subscribed_topic_names_count = s->topics_count;
     struct assignment has; // also what it is to give up
     return assignment_combine(arena, &m->at.assigned, &m->at.revoking, ASSIGNMENT_EITHER, &has) &&
-           describe_assignment(t, arena, &has, &out->assignment) &&
-           describe_assignment(t, arena, &m->target, &out->target_assignment);
+           describe_assignment(t, arena, &has, &m->at.assigned, &out->assignment) &&
+           describe_assignment(t, arena, &m->target, &m->target, &out->target_assignment);
 }
 
 static struct str assignor_name(const struct group_config *config, const struct consumer_group *c)
