@@ -56,6 +56,18 @@ static inline int str_compare(struct str a, struct str b)
     return c ? c : (a.size > b.size) - (a.size < b.size);
 }
 
+// For qsort and bsearch: of structures that begin with a text, and of numbers.
+static inline int compare_by_text(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static inline int compare_int32(const void *a, const void *b)
+{
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
 // A number as Java parses it: an optional sign, then digits only. False when it is none, or outside the
 // bounds.
 bool str_to_integer(struct str s, int64_t minimum, int64_t maximum, int64_t *out);

@@ -2,6 +2,7 @@
 #include "cli/group.h"
 
 #include "protocol/errors.h"
+#include "protocol/sorted.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,11 +52,13 @@ static bool of_consumer(struct topic_call *t, const consumer_group *g, struct vi
         *m = (struct member){from->member_id, from->instance_id, from->client_id, from->client_host, NULL, 0};
         m->owned =
             arena_zalloc(&t->arena, (size_t)from->assignment.topic_partitions_count + 1, sizeof *m->owned);
-        for (int32_t k = 0; m->owned && k < from->assignment.topic_partitions_count; k++)
+        for (int32_t k = 0; m->owned && k < from->assignment.topic_partitions_count; k++) {
+            const struct consumer_group_describe_response_topic_partitions *has =
+                &from->assignment.topic_partitions[k];
+            sort_partitions(has->partitions, has->partitions_count); // what it is to give up stands behind
             m->owned[m->owned_count++] =
-                (struct owned){from->assignment.topic_partitions[k].topic_name,
-                               from->assignment.topic_partitions[k].partitions,
-                               from->assignment.topic_partitions[k].partitions_count};
+                (struct owned){has->topic_name, has->partitions, has->partitions_count};
+        }
     }
     return v->members;
 }

@@ -2,6 +2,7 @@
 #include "cli/txn.h"
 
 #include "protocol/errors.h"
+#include "protocol/sorted.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -220,6 +221,7 @@ int txn_ask(struct topic_call *t, struct str id, described *out)
     out->error_code = E_UNKNOWN_SERVER_ERROR;
     if (response.transaction_states_count == 1)
         *out = response.transaction_states[0];
+    sort_transaction(out);
     return EXIT_OK;
 }
 

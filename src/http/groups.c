@@ -8,6 +8,7 @@
 #include "http/route.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
+#include "protocol/sorted.h"
 
 #include <stdlib.h>
 
@@ -49,6 +50,8 @@ static bool of_consumer(struct http_request *r, const consumer_group *g, struct 
         for (int32_t k = 0; k < to->assignment_count; k++) {
             const struct consumer_group_describe_response_topic_partitions *t =
                 &m->assignment.topic_partitions[k];
+            // What it is to give up stands behind the others.
+            sort_partitions(t->partitions, t->partitions_count);
             to->assignment[k] = (struct group_assignment){t->topic_name, t->partitions, t->partitions_count};
         }
     }

@@ -6,6 +6,7 @@
 #include "os/thread.h"
 #include "protocol/errors.h"
 #include "protocol/messages.h"
+#include "protocol/sorted.h"
 
 #define ABORT_TRIES   50 // while the broker says that it is at it
 #define ABORT_WAIT_MS 100
@@ -68,6 +69,7 @@ static bool describe(struct http_request *r, struct describe_transactions_respon
     if (!http_call(r, KEY_DESCRIBE_TRANSACTIONS, 0, &request, &response))
         return false;
     *out = response.transaction_states[0];
+    sort_transaction(out);
     int16_t error = out->error_code == E_NOT_COORDINATOR ? why_unknown(r) : out->error_code;
     return !http_fail_kafka(r, error, STR_NULL);
 }
