@@ -119,18 +119,19 @@ def test_members_are_described_and_keep_their_group(cli):
 
 
 def test_transactions(cli):
-    create_topics(cli.broker.bootstrap, ["t"])
+    create_topics(cli.broker.bootstrap, ["t"], partitions=3)
     assert cli.json("txn", "list") == []
     producer = Producer(cli.broker.port, "pay-1").init()
-    producer.produce("t", 0, b"half")
+    for partition in range(3):
+        producer.produce("t", partition, b"half")
     assert cli.json("txn", "list") == [{"transactionalId": "pay-1", "producerId": producer.producer_id, "state": "Ongoing"}]
     assert cli.json("txn", "list", "--open-for", "3600") == []
     (found,) = cli.json("txn", "describe", "pay-1")
-    assert found["partitions"] == [{"topic": "t", "partition": 0}] and found["state"] == "Ongoing" and found["startTime"] > 0
-    assert cli("txn", "describe", "pay-1").splitlines()[1:] == ["  t-0"]
-    assert not is_settled(cli.broker.port, "t", [0])
+    assert found["partitions"] == [{"topic": "t", "partition": p} for p in range(3)] and found["state"] == "Ongoing" and found["startTime"] > 0
+    assert cli("txn", "describe", "pay-1").splitlines()[1:] == ["  t-0", "  t-1", "  t-2"]
+    assert not is_settled(cli.broker.port, "t", range(3))
     assert cli("txn", "abort", "pay-1") == "aborted pay-1\n"
-    wait_until(lambda: is_settled(cli.broker.port, "t", [0]), 20, "the marker")
+    wait_until(lambda: is_settled(cli.broker.port, "t", range(3)), 20, "the markers")
     assert read(cli.broker.port, "t", 0) == []
     producer.close()
 
