@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include "coordinator/group/assignment.h"
-#include "coordinator/group/metadata_hash.h"
 #include "group_fixture.h"
 
 #include <stdio.h>
@@ -477,36 +476,6 @@ static void test_large_group_not_wanted(void **state)
     assert_int_equal(f.log_count, records);
 }
 
-// What Kafka's own hash gives for the same topics.
-
-static uint32_t some_racks(const void *context, int32_t partition, struct str *racks, uint32_t most)
-{
-    (void)context;
-    assert_true(most >= 2);
-    racks[0] = partition == 0 ? STR("b") : STR("r\xc3\xa9\xf0\x9f\x98\x80");
-    racks[1] = STR("a");
-    return partition == 0 ? 2 : partition == 2;
-}
-
-static uint32_t no_racks(const void *context, int32_t partition, struct str *racks, uint32_t most)
-{
-    (void)context, (void)partition, (void)racks, (void)most;
-    return 0;
-}
-
-static void test_metadata_hash(void **state)
-{
-    (void)state;
-    const struct uuid one = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
-                      two = {{255, 255, 255, 255, 255, 255, 255, 255, [15] = 7}};
-    const int64_t hashes[] = {metadata_hash_topic(&one, STR("orders"), 3, some_racks, NULL),
-                              metadata_hash_topic(&two, STR("t"), 100, no_racks, NULL)};
-    assert_int_equal(hashes[0], -2239730751461311618);
-    assert_int_equal(hashes[1], 2254379871186687962);
-    assert_int_equal(metadata_hash_group(hashes, 2), 1478675868955552896);
-    assert_int_equal(metadata_hash_group(hashes, 0), 0);
-}
-
 // Errors
 
 static void test_invalid(void **state)
@@ -893,7 +862,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_group_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_group_not_wanted, set_up, tear_down),
-        TEST(test_metadata_hash),
         TEST(test_invalid),
         TEST(test_epochs),
         TEST(test_max_size),
