@@ -32,7 +32,6 @@ static void exchange(struct log *log, struct log *copy)
     EXCHANGE(epochs_unnamed);
     EXCHANGE(directory_dirty);
     EXCHANGE(directory_fresh);
-    EXCHANGE(flush_snapshot);
     EXCHANGE(was_clean);
     EXCHANGE(epoch_file);
     EXCHANGE(has_snapshots);

@@ -43,8 +43,21 @@ static int refuse(struct log_append_info *info, int16_t code)
     return ERR_INVALID;
 }
 
-// Walks the batches, stamps offsets (from `next` on) and epoch unless they are given, and adds up.
-static int measure(const struct log *log, struct append *a, int64_t next, int32_t leader_epoch,
+#define APPEND_TIME_BACK_MS 1000
+
+// Of LogAppendTime: what goes in later is not older, whichever thread brings it and whenever it looked at the
+// clock. A clock that was set back is followed. [lock]
+static int64_t append_time(struct log *log, int64_t now_ms)
+{
+    int64_t ahead_ms = log->append_time_ms - now_ms;
+    if (ahead_ms <= 0 || ahead_ms > APPEND_TIME_BACK_MS)
+        log->append_time_ms = now_ms;
+    return log->append_time_ms;
+}
+
+// Walks the batches, stamps offsets (from `next` on) and epoch unless they are given, and the time where that
+// is the log's, and adds up.
+static int measure(struct log *log, struct append *a, int64_t next, int32_t leader_epoch, int64_t now_ms,
                    struct log_append_info *info)
 {
     struct batch_cursor cursor = batch_cursor((struct bytes){a->bytes, a->size});
@@ -68,6 +81,10 @@ static int measure(const struct log *log, struct append *a, int64_t next, int32_
             batch_set_base_offset(at, next);
             batch_set_leader_epoch(at, leader_epoch);
             h.base_offset = next;
+            if (log->config.timestamp_log_append && batch_is_log_append_time(&h)) {
+                h.max_timestamp_ms = append_time(log, now_ms);
+                batch_set_max_timestamp(at, batch.size, h.max_timestamp_ms, true);
+            }
         }
         if (a->first_offset < 0)
             a->first_offset = h.base_offset;
@@ -309,7 +326,7 @@ static int append_one(struct log *log, struct append *a, int32_t leader_epoch, i
     info_clear(log, info);
     int rc = log_ready(log);
     if (rc == 0)
-        rc = measure(log, a, log->end, leader_epoch, info);
+        rc = measure(log, a, log->end, leader_epoch, now_ms, info);
     if (rc)
         return rc;
     // What a log holds that it is a copy of was taken when segments might be larger.
@@ -370,7 +387,7 @@ static bool group_join(struct log *log, struct group *g, struct log_group_append
         atomic_load(&log_active(log)->size_bytes) == 0)
         return false;
     int64_t next = g->count ? g->measured[g->count - 1].last_offset + 1 : log->end;
-    if (measure(log, a, next, leader_epoch, &append->info) || a->batches != 1 ||
+    if (measure(log, a, next, leader_epoch, now_ms, &append->info) || a->batches != 1 ||
         must_roll(log, a, now_ms, g->bytes, (uint32_t)g->count))
         return false;
     if (batch_header_read((struct bytes){a->bytes, a->size}, &h) || !producer_plan_add_next(&g->plan, &h))

@@ -97,6 +97,7 @@ int log_load_active(struct log *log, struct segment *s, int64_t *end)
     s->max_timestamp_ms = LOG_NO_TIMESTAMP;
     s->max_timestamp_offset = s->base_offset;
     s->created_ms = log->opened_ms;
+    s->jitter_ms = log_draw_jitter(log, s->base_offset, log->opened_ms);
     s->times_known = true;
     rc = scan_active(log, s, fd, size, end);
     note_first_timestamp(s, fd, size);

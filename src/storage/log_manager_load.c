@@ -188,6 +188,15 @@ static int load_one(struct load *l, const char *name)
         return 0;
     }
     struct uuid id = log_topic_id(managed->log);
+    if (uuid_is_zero(
+            &id)) { // a crash while it was made; or Kafka, which writes the file with the first records
+        log_warn("storage", "%s/%s has no partition.metadata: the cluster's metadata has to say whose it is",
+                 l->path, name);
+        log_close(managed->log, false);
+        managed->log = NULL;
+        keep_failed(l, managed, topic, partition);
+        return 0;
+    }
     managed_key(&id, partition, managed->key);
     rc = log_manager_add(l->m, managed);
     if (rc) {

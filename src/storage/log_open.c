@@ -204,7 +204,6 @@ static struct log *log_new(const struct log_params *p, const char *dir)
     log->opened_ms = p->now_ms;
     log->keep_room = p->keep_room;
     log->first_unstable = LOG_NO_OFFSET;
-    log->flush_snapshot = LOG_NO_OFFSET;
     producer_state_init(&log->producers, 0);
     pthread_mutex_init(&log->lock, NULL);
     pthread_mutex_init(&log->publish, NULL);
@@ -437,7 +436,7 @@ static bool needs_no_snapshot(const struct log *log, const struct segment *activ
 static int close_clean(struct log *log, bool sync)
 {
     struct segment *s = log_active(log);
-    int rc = log_write_indexes(log, s, false);
+    int rc = log_write_indexes(log, s, true);
     log_give_back_reserve(s);
     if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset && !needs_no_snapshot(log, s))
         rc = log_write_snapshot(log, log->producers.end_offset, sync);

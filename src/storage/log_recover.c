@@ -210,6 +210,7 @@ static int recover_segment(struct recovery *r, uint32_t i)
     if (rc)
         goto out;
     s->created_ms = r->log->opened_ms;
+    s->jitter_ms = log_draw_jitter(r->log, s->base_offset, r->log->opened_ms);
     s->times_known = true;
     atomic_store(&s->size_bytes, size);
     if (r->end < s->base_offset)
@@ -367,6 +368,16 @@ int log_recover(struct log *log, const struct log_recovery *how)
 
 // ---------------------------------------------------------------- producers
 
+static bool is_base(const struct log *log, int64_t offset)
+{
+    for (size_t i = 0; i < log->segment_count; i++)
+        if (log->segments[i]->base_offset == offset)
+            return true;
+    return false;
+}
+
+// Of those before the newest that is whole, those at a segment's base stay (as in Kafka): it may have to be
+// done without the newest one day. Others, of each stop, go.
 static int newest_snapshot(struct log *log, int64_t now_ms, bool *found)
 {
     int64_t *offsets;
@@ -375,8 +386,13 @@ static int newest_snapshot(struct log *log, int64_t now_ms, bool *found)
     struct buffer bytes = BUFFER_INIT;
     int rc = log_list_snapshots(log, &offsets, &count);
     *found = false;
-    while (rc == 0 && count-- > 0 && !*found) {
+    while (rc == 0 && count-- > 0) {
         bool outside = offsets[count] > log->end || offsets[count] < log->log_start;
+        if (*found && !outside) {
+            if (!is_base(log, offsets[count]))
+                log_remove_snapshot(log, offsets[count]);
+            continue;
+        }
         buffer_clear(&bytes);
         if (outside || segment_file_name(log->place->dir, offsets[count], SNAPSHOT_SUFFIX, path)) {
             log_remove_snapshot(log, offsets[count]);

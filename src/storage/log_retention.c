@@ -115,30 +115,61 @@ static int remove_first(struct log *log, size_t count, int64_t now_ms)
     return rc;
 }
 
-int log_apply_retention(struct log *log, int64_t now_ms, size_t *removed)
+// What retention may look at; `segments` has room for all. [lock]
+static int look(struct log *log, int64_t now_ms, struct retention_segment *segments, struct retention_view *v)
 {
     const struct log_config *c = &log->config;
+    *v = (struct retention_view){.segments = segments,
+                                 .count = log->segment_count,
+                                 .log_start_offset = log->log_start,
+                                 .high_watermark = log->high_watermark.offset,
+                                 .now_ms = now_ms,
+                                 .cleanup_delete = c->cleanup_delete,
+                                 .retention_ms = c->retention_ms,
+                                 .retention_bytes = c->retention_bytes};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < v->count; i++)
+        rc = describe(log, log->segments[i], i + 1 < v->count ? log->segments[i + 1]->base_offset : log->end,
+                      c->cleanup_delete && c->retention_ms >= 0, &segments[i]);
+    return rc;
+}
+
+// How many segments go. A cold log is loaded only when something has to: then its active segment, whose time
+// index may end before its records do (the log was not closed), is looked at again. [lock]
+static int decide(struct log *log, int64_t now_ms, struct retention_segment *segments,
+                  struct retention_view *v, struct retention_reason *reason, size_t *count)
+{
+    bool cold = !atomic_load(&log->loaded);
+    int rc = look(log, now_ms, segments, v);
+    *count = rc ? 0 : retention_decide(v, reason);
+    if (*count == 0 || !cold)
+        return rc;
+    size_t before = log->segment_count;
+    rc = log_ready(log);
+    if (rc == 0 && log->segment_count != before) { // it was recovered: another round looks
+        *count = 0;
+        return 0;
+    }
+    if (rc == 0)
+        rc = look(log, now_ms, segments, v);
+    *count = rc ? 0 : retention_decide(v, reason);
+    return rc;
+}
+
+int log_apply_retention(struct log *log, int64_t now_ms, size_t *removed)
+{
     struct retention_reason reason;
+    struct retention_view v;
+    size_t count;
     *removed = 0;
-    int rc = log_usable(log); // a cold log is loaded only when something has to go
+    int rc = log_usable(log);
     if (rc)
         return rc;
-    struct retention_view v = {.count = log->segment_count,
-                               .log_start_offset = log->log_start,
-                               .high_watermark = log->high_watermark.offset,
-                               .now_ms = now_ms,
-                               .cleanup_delete = c->cleanup_delete,
-                               .retention_ms = c->retention_ms,
-                               .retention_bytes = c->retention_bytes};
-    struct retention_segment *segments = calloc(v.count, sizeof *segments);
+    struct retention_segment *segments = calloc(log->segment_count, sizeof *segments);
     if (!segments)
         return ERR_NOMEM;
-    v.segments = segments;
-    for (size_t i = 0; rc == 0 && i < v.count; i++)
-        rc = describe(log, log->segments[i], i + 1 < v.count ? log->segments[i + 1]->base_offset : log->end,
-                      c->cleanup_delete && c->retention_ms >= 0, &segments[i]);
-    size_t count = rc ? 0 : retention_decide(&v, &reason);
-    if (count && (rc = log_ready(log)) == 0) {
+    rc = decide(log, now_ms, segments, &v, &reason, &count);
+    if (rc == 0 && count) {
         log_info("storage",
                  "%s: removing %zu segments below offset %" PRId64
                  " (%zu below the log start, %zu over retention.bytes, %zu "

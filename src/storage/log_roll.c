@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 // Creates an empty file, in place of one that a crash left behind.
 static int make_empty(struct segment *s, const char *suffix)
@@ -18,6 +19,16 @@ static int make_empty(struct segment *s, const char *suffix)
     return 0;
 }
 
+int64_t log_draw_jitter(const struct log *log, int64_t base_offset, int64_t now_ms)
+{
+    const struct log_config *c = &log->config;
+    int64_t most = c->segment_jitter_ms < c->segment_ms ? c->segment_jitter_ms : c->segment_ms;
+    if (most <= 0)
+        return 0;
+    uint64_t of_log = hash_bytes(log->name, strlen(log->name)); // many logs are made in the same millisecond
+    return (int64_t)(hash_int(of_log ^ (uint64_t)(base_offset ^ now_ms)) % (uint64_t)most);
+}
+
 int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct segment **out)
 {
     struct segment *s = segment_new(log->place, log->files, base_offset);
@@ -26,11 +37,7 @@ int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struc
     s->active = segment_active_new();
     s->created_ms = now_ms;
     s->times_known = true;
-    if (log->config.segment_jitter_ms > 0) {
-        int64_t most = log->config.segment_jitter_ms < log->config.segment_ms ? log->config.segment_jitter_ms
-                                                                              : log->config.segment_ms;
-        s->jitter_ms = most > 0 ? (int64_t)(hash_int((uint64_t)(base_offset ^ now_ms)) % (uint64_t)most) : 0;
-    }
+    s->jitter_ms = log_draw_jitter(log, base_offset, now_ms);
     char path[PATH_MAX];
     int rc = s->active ? 0 : ERR_NOMEM;
     if (rc == 0)
@@ -86,11 +93,11 @@ static int write_index(struct log *log, struct segment *s, struct index *ix, con
     return 0;
 }
 
-int log_write_indexes(struct log *log, struct segment *s, bool sealed)
+int log_write_indexes(struct log *log, struct segment *s, bool ends)
 {
     struct segment_active *a = s->active;
     pthread_mutex_lock(&log->index_lock);
-    if (sealed && s->max_timestamp_ms >= 0) // Kafka's last entry: retention goes by it
+    if (ends && s->max_timestamp_ms >= 0)
         index_append(&a->times, (struct index_entry){
                                     .timestamp_ms = s->max_timestamp_ms,
                                     .relative_offset = (uint32_t)(s->max_timestamp_offset - s->base_offset)});

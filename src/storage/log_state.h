@@ -65,7 +65,7 @@ struct log {
 
     // Guarded by lock.
     struct producer_state producers;
-    int64_t flush_snapshot; // offset of the snapshot that a background flush made; LOG_NO_OFFSET: none
+    int64_t append_time_ms; // the last that a batch was stamped with
 
     pthread_mutex_t
         flush_lock; // one flush at a time; also guards writing the index files of the active segment
@@ -147,6 +147,10 @@ int log_load_epochs(struct log *log);
 // damaged.
 int log_check_indexes(struct log *log, struct segment *s);
 
+// What is taken off segment.ms of a segment, at random, so that not all logs roll at once
+// (segment.jitter.ms).
+int64_t log_draw_jitter(const struct log *log, int64_t base_offset, int64_t now_ms);
+
 // Makes the empty files of a new segment, without it being part of the list yet.
 int log_make_segment(struct log *log, int64_t base_offset, int64_t now_ms, struct segment **out);
 
@@ -170,9 +174,10 @@ int64_t log_index_floor(struct log *log, struct segment *s, int64_t offset);
 // Where in this segment readers of `bound` must stop, given the published end. [lock not needed]
 int log_bound_position(struct log *log, struct segment *s, int fd, int64_t bound_offset, int64_t *out);
 
-// Writes what the index files of the active segment lack; of one that is (to be) sealed the final time index
-// entry, too: the active one's end is always read again. [lock]
-int log_write_indexes(struct log *log, struct segment *s, bool sealed);
+// Writes what the index files of the active segment lack. `ends`: with the final time index entry, of a
+// segment that is (to be) sealed or closed: Kafka's retention and lookups go by it without reading behind it.
+// [lock]
+int log_write_indexes(struct log *log, struct segment *s, bool ends);
 
 // Seals the active segment and starts one at `offset` (>= the end). [lock]
 int log_roll_at(struct log *log, int64_t offset, int64_t now_ms);

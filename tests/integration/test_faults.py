@@ -38,12 +38,14 @@ def fails_to_start(data):
 
 @pytest.fixture(scope="module")
 def seed(module_brokers):
-    """A directory after a clean stop: topic a with RECORDS records of one batch each, in several segments."""
+    """A directory after a clean stop: topic a with RECORDS records of one batch each, in several segments; b with one."""
     broker = module_brokers.start()
+    create_topic(broker, "b")
     create_topic(broker, "a", segment_bytes="1048576", index_interval_bytes="1000")
     with connect(broker) as connection:
         for i in range(RECORDS):
             assert error(produce(connection, "a", [(b"key", b"%08d" % i + b"x" * 8000)])) == 0
+        assert error(produce(connection, "b", [(None, b"v")])) == 0
     broker.stop()
     return broker
 
@@ -113,6 +115,7 @@ MENDED = {
     "indexes are garbage": lambda d: each(d, "*index", lambda path: path.write_bytes(bytes(range(240)))),
     "snapshots are garbage": lambda d: each(d, "*.snapshot", lambda path: path.write_bytes(bytes(range(100)))),
     "partition.metadata is empty": lambda d: cut(d / "a-0" / "partition.metadata", 0),
+    "partition.metadata is gone": lambda d: [(d / log / "partition.metadata").unlink() for log in ("a-0", "b-0")],
     "epochs are garbage": lambda d: (d / "a-0" / "leader-epoch-checkpoint").write_text("junk"),
     "recovery points are cut": lambda d: cut(d / "recovery-point-offset-checkpoint", 5),
     "recovery points are gone": lambda d: (d / "recovery-point-offset-checkpoint").unlink(),
@@ -141,5 +144,7 @@ def test_damage_that_can_be_mended_costs_no_record(what, damaged, brokers):
     broker = brokers.start(data=damaged)
     for _ in range(2):
         assert [int(value[:8]) for value in served(broker)] == list(range(RECORDS))
+        with connect(broker) as connection:
+            assert end_offset(connection, "b")["Offset"] == 1
         broker.stop()
         broker.start()

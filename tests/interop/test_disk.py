@@ -72,12 +72,15 @@ def test_by_turns(brokers, first, how):
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_deleted_records_by_turns(brokers, how):
-    """Each knows where the other let the log start."""
+    """Each knows where the other let the log start, and which record is the last in time."""
     broker = brokers.start()
     create_topics(broker.bootstrap, ["trimmed"], configs={"retention.ms": "-1"})
     confluent = CLIENTS["confluent-kafka"]
     records = text_records(1, large=False)
     confluent.produce(broker.bootstrap, [Write("trimmed", records)])
+    with connect(broker) as connection:
+        newest = end_offset(connection, "trimmed", timestamp=-3)
+    assert 0 <= newest["Offset"] < len(records) and newest["Timestamp"] > 0
     for turn, kind in enumerate(("kafka", brokers.kind, "kafka")):
         with connect(broker) as connection:
             assert delete_records(connection, "trimmed", (0, 2 * turn + 1)) == {0: (0, 2 * turn + 1)}
@@ -89,6 +92,9 @@ def test_deleted_records_by_turns(brokers, how):
         with connect(broker) as connection:
             assert end_offset(connection, "trimmed", timestamp=-2)["Offset"] == 2 * turn + 1
             assert end_offset(connection, "trimmed")["Offset"] == len(records)
+            assert end_offset(connection, "trimmed", timestamp=-3) == newest
+            found = end_offset(connection, "trimmed", timestamp=newest["Timestamp"])
+            assert (found["Timestamp"], found["Offset"] >= 0) == (newest["Timestamp"], True)
 
 
 def test_kafka_tools_read_it_all(brokers):

@@ -1,6 +1,10 @@
 #include "log_fixture.h"
 
 #include "base/logger.h"
+#include "storage/log_state.h"
+
+#include <string.h>
+#include <sys/stat.h>
 
 static void appends_and_reads(void **state)
 {
@@ -456,6 +460,130 @@ static void a_deleted_log_is_gone_but_readable(void **state)
     fixture_stop(&f);
 }
 
+// Its last records are young, and no index entry says so: a start must not take the log for an old one before
+// somebody reads it.
+static void retention_knows_the_last_records_of_a_cold_log(void **state)
+{
+    char path[128];
+    size_t removed;
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        struct log_fixture f;
+        fixture_start(&f);
+        f.config.retention_ms = 5000;
+        fixture_open(&f, true, 0);
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000, .value_bytes = 5000), 0);
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000), 1); // which is indexed
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 9000), 2);
+        assert_int_equal(log_close(f.log, true), 0);
+        snprintf(path, sizeof path, "%s/t-0/%020d.timeindex", f.root, 0);
+        struct stat st;
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_size, 24);
+        if (cut) // as a kill leaves it
+            assert_int_equal(truncate(path, 12), 0);
+        fixture_open(&f, true, 3);
+        log_lock(f.log);
+        log_set_high_watermark(f.log, 3);
+        assert_int_equal(log_apply_retention(f.log, 13000, &removed), 0);
+        assert_int_equal(removed, 0);
+        assert_int_equal(log_apply_retention(f.log, 15000, &removed), 0);
+        assert_int_equal(removed, 1);
+        log_unlock(f.log);
+        fixture_stop(&f);
+    }
+}
+
+// Threads bring batches in another order than that in which they looked at the clock.
+static void append_times_do_not_go_back(void **state)
+{
+    static const int64_t now_ms[] = {5000, 4990, 5001, 2000}, expected_ms[] = {5000, 5000, 5001, 2000};
+    struct log_fixture f;
+    (void)state;
+    fixture_start(&f);
+    f.config.timestamp_log_append = true;
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 4; i++) {
+        struct log_append_info info;
+        struct log_slice slice;
+        struct batch_header h;
+        size_t size;
+        uint8_t *batch = make_batch(BATCH_SPEC(.timestamp_ms = 7), &size);
+        batch_set_max_timestamp(batch, size, 4995, true); // by who validated it
+        log_lock(f.log);
+        assert_int_equal(log_append(f.log, batch, size, 0, LOG_ORIGIN_CLIENT, now_ms[i], &info), 0);
+        log_unlock(f.log);
+        assert_int_equal(info.append_time_ms, expected_ms[i]);
+        assert_int_equal(log_read(f.log, i, 1 << 20, LOG_BOUND_END, true, &slice), 0);
+        uint8_t *read = malloc(slice.size);
+        assert_int_equal(log_slice_copy(&slice, 0, read, slice.size), 0);
+        assert_int_equal(batch_header_read((struct bytes){read, slice.size}, &h), 0);
+        assert_int_equal(h.max_timestamp_ms, expected_ms[i]);
+        assert_true(batch_crc_ok((struct bytes){read, slice.size}));
+        free(read);
+        log_slice_release(&slice);
+        free(batch);
+    }
+    fixture_stop(&f);
+}
+
+static int count_snapshots(void *arg, const char *name)
+{
+    *(int *)arg += strstr(name, ".snapshot") != NULL;
+    return 0;
+}
+
+// Each stop writes one, where no segment begins; a start needs the newest.
+static void snapshots_of_stops_do_not_pile_up(void **state)
+{
+    struct log_fixture f;
+    char dir[80];
+    int snapshots = 0;
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 5; i++) {
+        append_ok(f.log, BATCH_SPEC(.producer_id = 7, .sequence = i), i);
+        assert_int_equal(log_close(f.log, true), 0);
+        fixture_open(&f, true, i + 1);
+    }
+    append_ok(f.log, BATCH_SPEC(.producer_id = 7, .sequence = 5), 5);
+    snprintf(dir, sizeof dir, "%s/t-0", f.root);
+    assert_int_equal(file_list(dir, count_snapshots, &snapshots), 0);
+    assert_int_equal(snapshots, 1);
+    fixture_stop(&f);
+}
+
+static void logs_roll_at_different_times(void **state)
+{
+    char message[256], topic[16];
+    int64_t first = -1;
+    bool differ = false;
+    struct log_fixture f;
+    (void)state;
+    fixture_start(&f);
+    f.config.segment_jitter_ms = 1000000;
+    for (int i = 0; i < 8; i++) {
+        struct log_params p = fixture_params(&f, true, 0);
+        snprintf(topic, sizeof topic, "t%d", i);
+        p.topic = topic;
+        for (int again = 0; again < 2; again++) { // made, then found
+            assert_int_equal(log_open(&p, &f.log, message, sizeof message), 0);
+            assert_int_equal(log_load(f.log), 0);
+            int64_t jitter = log_active(f.log)->jitter_ms;
+            assert_true(jitter >= 0 && jitter < f.config.segment_jitter_ms);
+            differ |= first >= 0 && jitter != first;
+            if (again)
+                assert_int_equal(jitter, log_draw_jitter(f.log, 0, p.now_ms));
+            first = jitter;
+            assert_int_equal(log_close(f.log, true), 0);
+            f.log = NULL;
+        }
+    }
+    assert_true(differ);
+    fixture_stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +593,10 @@ int main(void)
         cmocka_unit_test(truncation_keeps_what_was_promised),
         cmocka_unit_test(offsets_are_found_by_time),
         cmocka_unit_test(retention_removes_whole_segments),
+        cmocka_unit_test(retention_knows_the_last_records_of_a_cold_log),
+        cmocka_unit_test(append_times_do_not_go_back),
+        cmocka_unit_test(snapshots_of_stops_do_not_pile_up),
+        cmocka_unit_test(logs_roll_at_different_times),
         cmocka_unit_test(transactions_hold_back_the_last_stable_offset),
         cmocka_unit_test(epochs_reach_the_file),
         cmocka_unit_test(replicas_keep_their_offsets),

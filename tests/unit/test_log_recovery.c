@@ -317,8 +317,8 @@ static struct file_fault note_index(void *arg, enum file_call call, int fd, cons
     return (struct file_fault){0};
 }
 
-// Index files that are longer than they should be are cut at the stop; others are not even opened, as many
-// logs may have been recovered.
+// Index files that are longer than they should be are cut at the stop; others are not even opened where there
+// is nothing to write, as many logs may have been recovered.
 static void a_stop_after_a_recovery_opens_no_index_for_nothing(void **state)
 {
     static const char *const suffixes[] = {".index", ".timeindex"};
@@ -340,9 +340,9 @@ static void a_stop_after_a_recovery_opens_no_index_for_nothing(void **state)
         assert_int_equal(log_close(f.log, true), 0);
         file_set_fault(NULL, NULL);
         f.log = NULL;
-        assert_int_equal(opened, longer ? 2 : 0);
-        for (int i = 0; i < 2; i++)
-            assert_int_equal(size_of(f.root, 0, suffixes[i]), 0);
+        assert_int_equal(opened, longer ? 2 : 1);
+        assert_int_equal(size_of(f.root, 0, ".index"), 0);
+        assert_int_equal(size_of(f.root, 0, ".timeindex"), 12); // its end, for who does not read the segment
         fixture_stop(&f);
     }
 }
