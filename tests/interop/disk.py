@@ -53,9 +53,9 @@ def check_metadata(data):
     return out
 
 
-def metadata_shell_shows(data, words, *command):
+def metadata_shell_shows(data, words, *command, file=None):
     """The tool waits until it has read the log, but not until it has made a picture of it: on a busy machine it may print less, or nothing."""
-    log = data / METADATA / "00000000000000000000.log"
+    log = file or data / METADATA / "00000000000000000000.log"
     printed = []
 
     def shows():

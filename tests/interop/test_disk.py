@@ -6,6 +6,7 @@ import pytest
 
 from harness.batch import batch, parse
 from harness.clients import CLIENTS
+from harness.process import wait_until
 from harness.records import COMPRESSIONS, Read, Record, Write, assert_same, text_records
 from harness.requests import connect, create_topic, delete_records, end_offset, error, now_ms, produce
 from harness.topics import create_topics
@@ -95,6 +96,44 @@ def test_deleted_records_by_turns(brokers, how):
             assert end_offset(connection, "trimmed", timestamp=-3) == newest
             found = end_offset(connection, "trimmed", timestamp=newest["Timestamp"])
             assert (found["Timestamp"], found["Offset"] >= 0) == (newest["Timestamp"], True)
+
+
+def topic_configs(connection, names):
+    """What the metadata says of topics: id, partitions and the one setting that they have."""
+    topics = connection.call("Metadata", 12, {"Topics": None, "AllowAutoTopicCreation": False})["Topics"]
+    told = {one["Name"]: (one["TopicId"], len(one["Partitions"])) for one in topics}
+    wanted = [{"ResourceType": 2, "ResourceName": name, "ConfigurationKeys": ["retention.ms"]} for name in names]
+    configs = connection.call("DescribeConfigs", 4, {"Resources": wanted})["Results"]
+    return [(*told[one["ResourceName"]], one["Configs"][0]["Value"]) for one in configs]
+
+
+def test_metadata_of_which_the_beginning_is_a_snapshot(brokers):
+    """The first segment and the snapshot of the format are gone: each starts from the snapshot that there is."""
+    wanted = {"metadata.log.max.record.bytes.between.snapshots": "8000", "metadata.max.retention.bytes": "0", "internal.metadata.log.segment.bytes": "16384"}
+    broker, names = brokers.start(settings=wanted), []
+    log = broker.data / disk.METADATA
+    oldest = min(log.glob("*.log"))
+
+    def one_more():
+        names.append(f"kept-{len(names)}")
+        create_topics(broker.bootstrap, names[-1:], partitions=10, configs={"retention.ms": str(1_000_000 + len(names))})
+
+    def cleaned():
+        """Snapshots come with what is written: one more topic for each look."""
+        one_more()
+        return not oldest.exists()
+
+    wait_until(cleaned, 60, f"{oldest} to go")
+    for kind in ("kafka", brokers.kind):
+        with connect(broker) as connection:
+            before = topic_configs(connection, names)
+        broker.stop()
+        disk.check_metadata(broker.data)
+        disk.metadata_shell_shows(broker.data, "kept-0", "ls", "/image/topics/byName", file=max(log.glob("*.checkpoint")))
+        broker = brokers.successor(broker, kind).start()
+        with connect(broker) as connection:
+            assert topic_configs(connection, names) == before
+        one_more()
 
 
 def test_kafka_tools_read_it_all(brokers):
