@@ -202,6 +202,11 @@ static int64_t read_published(struct log *log, const int64_t *field)
     return v;
 }
 
+int64_t log_start_offset(struct log *log)
+{
+    return read_published(log, &log->log_start);
+}
+
 int64_t log_end_offset(struct log *log)
 {
     return read_published(log, &log->end);

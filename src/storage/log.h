@@ -110,6 +110,7 @@ struct log_offsets {
 void log_offsets(struct log *log, struct log_offsets *out);
 
 // One number alone; these never load. Any thread.
+int64_t log_start_offset(struct log *log);
 int64_t log_end_offset(struct log *log);
 int64_t log_high_watermark(struct log *log);
 int64_t log_recovery_point(struct log *log);

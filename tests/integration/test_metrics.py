@@ -6,12 +6,13 @@ import re
 
 import pytest
 
-from harness.broker import memory_bytes, sanitized
+from harness.batch import batch
+from harness.broker import free_port, memory_bytes, sanitized
 from harness.http import Http, Stream, port_of
 from harness.members import await_group
 from harness.process import wait_until
 from harness.prometheus import Prometheus, Scrape, names_in, promtool, scrape
-from harness.requests import connect, create_topic, fetch_body, produce
+from harness.requests import connect, create_topic, error, fetch_body, now_ms, produce
 from harness.topics import create_topics
 from harness.transactions import Producer
 
@@ -217,6 +218,30 @@ def test_a_broker_at_rest_is_small_while_it_is_watched(brokers):
         scrape(web)
     assert memory_bytes(served) < IDLE_MOST_BYTES or sanitized()
     live.close()
+
+
+def reads_of(broker):
+    """How often its process has read from a file."""
+    counts = dict(line.split(": ") for line in pathlib.Path(f"/proc/{broker.process.pid}/io").read_text().splitlines())
+    return int(counts["syscr"])
+
+
+def test_a_scrape_loads_no_log(brokers):
+    """Logs that nobody uses after a start stay unread, though they have had producers."""
+    partitions = 200
+    port = free_port()
+    broker = brokers.start(settings={"http.listeners": f"http://127.0.0.1:{port}"})
+    create_topic(broker, "t", partitions=partitions)
+    with connect(broker) as connection:
+        for partition in range(partitions):
+            assert error(produce(connection, "t", batch([(None, b"v")], ts=now_ms(), pid=7, epoch=0, seq=0), partition=partition)) == 0
+    broker.stop()
+    assert len(list(broker.data.glob("t-*/*.snapshot"))) == partitions
+    broker.start()
+    web = Http(port)
+    before = reads_of(broker)
+    assert scrape(web).value("odradek_requests_total") >= 0
+    assert reads_of(broker) - before < partitions
 
 
 def test_the_text_is_read_as_it_is_written():
