@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define CHUNK_BYTES ((size_t)256 << 10)
+#define END_BYTES   (1 << 20) // of a segment, that is checked in any case
 
 struct recovery {
     struct log *log;
@@ -85,14 +86,15 @@ static int walk(struct recovery *r, struct segment *s, struct segment_scan *scan
     int rc;
     while ((rc = segment_scan_next(scan)) > 0) {
         const struct batch_place *b = &scan->batch;
-        bool last = scan->position == scan->limit;
+        bool at_end = scan->position > scan->limit - END_BYTES;
         rc = b->base_offset < next || b->last_offset < b->base_offset ||
                      b->last_offset - s->base_offset > INT32_MAX ||
                      scan->header.count > scan->header.last_offset_delta + 1
                  ? ERR_CORRUPT
                  : 0;
         // In the same boot the page cache has everything that write(2) took: only the last batch can be torn.
-        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->how->same_boot || r->thorough || last))
+        // What lies near it is checked all the same, as somebody else may have been at it.
+        if (rc == 0 && b->last_offset >= r->recovery_point && (!r->how->same_boot || r->thorough || at_end))
             rc = segment_scan_check(scan, r->chunk, CHUNK_BYTES);
         if (rc)
             break;

@@ -114,29 +114,33 @@ static void a_torn_batch_that_others_bytes_complete_is_cut(void **state)
 // A damaged byte anywhere behind the recovery point cuts there; what lies before survives.
 static void a_damaged_batch_is_cut(void **state)
 {
-    struct log_fixture f;
-    char path[128];
     (void)state;
-    fixture_start(&f);
-    fixture_open(&f, true, 0);
-    int64_t at = 0;
-    for (int i = 0; i < 10; i++) {
-        if (i == 6)
-            at = size_of(f.root, 0, ".log");
-        append_ok(f.log, BATCH_SPEC(0), i);
+    for (int same_boot = 0; same_boot < 2; same_boot++) {
+        struct log_fixture f;
+        char path[128];
+        fixture_start(&f);
+        fixture_open(&f, true, 0);
+        int64_t at = 0;
+        for (int i = 0; i < 10; i++) {
+            if (i == 6)
+                at = size_of(f.root, 0, ".log");
+            append_ok(f.log, BATCH_SPEC(0), i);
+        }
+        log_close(f.log, false);
+        snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
+        int fd = file_open(path, O_RDWR);
+        uint8_t byte;
+        assert_int_equal(file_read_exactly(fd, &byte, 1, at + 65), 0);
+        byte ^= 1;
+        assert_int_equal(file_write_at(fd, &byte, 1, at + 65), 0);
+        file_close(fd);
+        struct log_params p = fixture_params(&f, false, 3);
+        p.same_boot = same_boot;
+        assert_int_equal(log_open(&p, &f.log, NULL, 0), 0);
+        assert_int_equal(log_end_offset(f.log), 6);
+        assert_int_equal(read_all(f.log, 0), 6);
+        fixture_stop(&f);
     }
-    log_close(f.log, false);
-    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.log", f.root);
-    int fd = file_open(path, O_RDWR);
-    uint8_t byte;
-    assert_int_equal(file_read_exactly(fd, &byte, 1, at + 65), 0);
-    byte ^= 1;
-    assert_int_equal(file_write_at(fd, &byte, 1, at + 65), 0);
-    file_close(fd);
-    fixture_open(&f, false, 3);
-    assert_int_equal(log_end_offset(f.log), 6);
-    assert_int_equal(read_all(f.log, 0), 6);
-    fixture_stop(&f);
 }
 
 static void write_old_batch(const char *root, int64_t at)
