@@ -257,6 +257,8 @@ int replica_manager_load(struct replica_manager *m, const struct image *image)
         int one = host_topic(m, image, t, NULL, true);
         rc = rc ? rc : one;
     }
+    log_manager_set_aside_unnamed(m->params.logs);
+    log_manager_sync_removals(m->params.logs);
     return rc;
 }
 

@@ -131,9 +131,14 @@ int log_segment_times(struct log *log, struct segment *s, int64_t *max_timestamp
     *max_timestamp_ms = rc == 0 ? last.timestamp_ms : LOG_NO_TIMESTAMP;
     *offset = rc == 0 ? s->base_offset + last.relative_offset : s->base_offset;
     pthread_mutex_lock(&log->index_lock);
-    s->times_known = true;
-    s->max_timestamp_ms = *max_timestamp_ms;
-    s->max_timestamp_offset = *offset;
+    if (!s->times_known) {
+        s->times_known = true;
+        s->max_timestamp_ms = *max_timestamp_ms;
+        s->max_timestamp_offset = *offset;
+    } else { // a load has been faster, and knows what the index does not
+        *max_timestamp_ms = s->max_timestamp_ms;
+        *offset = s->max_timestamp_offset;
+    }
     pthread_mutex_unlock(&log->index_lock);
     return 0;
 }

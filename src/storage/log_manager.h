@@ -90,6 +90,10 @@ int log_manager_remove(struct log_manager *manager, struct log *log, enum log_re
 // Behind removals: they outlast a crash of the machine. One sync a directory, however many there were.
 void log_manager_sync_removals(struct log_manager *manager);
 
+// Logs without partition.metadata that nobody has made known by now (log_manager_create) get out of the way
+// of later ones of their name, as strays. At the start, once what the metadata names is there.
+void log_manager_set_aside_unnamed(struct log_manager *manager);
+
 // Calls fn for every log; not while holding a log's lock. fn may remove the log that it is given.
 void log_manager_each(struct log_manager *manager, void (*fn)(void *arg, struct log *log), void *arg);
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/logger.h"
+#include "os/file.h"
 #include "storage/log_manager_state.h"
 #include "storage/log_state.h"
 
@@ -155,15 +156,49 @@ static void say_moved(const struct log_manager *m, const struct log_creation *c,
              c->topic, c->partition, id, d->path);
 }
 
+// [the manager's lock]
+static void drop_failed(struct log_manager *m, struct managed_log *failed)
+{
+    log_manager_take_out(m, failed);
+    m->dirs[failed->dir].failed--;
+    free(failed->topic);
+    free(failed);
+}
+
 static void forget_failed(struct log_manager *m, const char *topic, int32_t partition)
 {
     pthread_mutex_lock(&m->lock);
     struct managed_log *failed = find_failed(m, topic, partition);
-    if (failed) {
-        log_manager_take_out(m, failed);
-        m->dirs[failed->dir].failed--;
-        free(failed->topic);
-        free(failed);
+    if (failed)
+        drop_failed(m, failed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static int set_aside(const struct log_manager *m, const struct managed_log *unnamed)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    const char *dir = m->dirs[unnamed->dir].dir->path;
+    int rc =
+        snprintf(from, sizeof from, "%s/%s-%d", dir, unnamed->topic, unnamed->partition) < (int)sizeof from
+            ? log_aside_path(str_from(dir), unnamed->topic, unnamed->partition, "-stray", to)
+            : ERR_INVALID;
+    rc = rc ? rc : file_rename(from, to);
+    if (rc)
+        log_error("storage", "cannot set %s-%d aside: %s", unnamed->topic, unnamed->partition, err_text(rc));
+    else
+        log_warn("storage", "%s is not in the metadata: set aside as a stray", from);
+    return rc;
+}
+
+void log_manager_set_aside_unnamed(struct log_manager *m)
+{
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = m->count; i-- > 0;) { // the last one takes the place of one that goes
+        struct managed_log *managed = m->logs[i];
+        if (managed->log || !managed->unnamed || set_aside(m, managed))
+            continue;
+        atomic_store(&m->dirs[managed->dir].renamed, true);
+        drop_failed(m, managed);
     }
     pthread_mutex_unlock(&m->lock);
 }

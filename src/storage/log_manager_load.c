@@ -194,6 +194,7 @@ static int load_one(struct load *l, const char *name)
                  l->path, name);
         log_close(managed->log, false);
         managed->log = NULL;
+        managed->unnamed = true;
         keep_failed(l, managed, topic, partition);
         return 0;
     }

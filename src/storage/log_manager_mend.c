@@ -240,7 +240,7 @@ struct going_on {
     struct log_manager *m;
     struct log_wish *wishes;
     struct left_move **of; // the wishes
-    size_t count;
+    size_t count, room;
 };
 
 static void want_again(void *arg, struct log *log)
@@ -248,7 +248,7 @@ static void want_again(void *arg, struct log *log)
     struct going_on *g = arg;
     struct left_move *left = map_get(&g->m->moving.left_by_name, str_from(log_name(log)));
     for (; left; left = left->same) {
-        if (left->over)
+        if (left->over || g->count == g->room) // several logs of one name: one of them is a stray
             continue;
         g->of[g->count] = left;
         g->wishes[g->count++] = (struct log_wish){
@@ -261,7 +261,7 @@ void log_manager_go_on_moving(struct log_manager *m)
 {
     size_t n = m->moving.left_count;
     struct going_on g = {
-        .m = m, .wishes = calloc(n + 1, sizeof *g.wishes), .of = calloc(n + 1, sizeof *g.of)};
+        .m = m, .wishes = calloc(n + 1, sizeof *g.wishes), .of = calloc(n + 1, sizeof *g.of), .room = n};
     if (n && g.wishes && g.of)
         log_manager_each(m, want_again, &g);
     log_manager_move_many(m, g.wishes, g.count);

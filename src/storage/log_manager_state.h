@@ -25,6 +25,7 @@ struct managed_log {
     atomic_int_fast64_t rests_until_ms; // monotonic: a round found no room or memory; others come first
     int64_t first_watermark;
     // Of a log that could not be loaded.
+    bool unnamed; // it has no partition.metadata: not damaged, but nobody's until the metadata names it
     char *topic;
     int32_t partition;
     int64_t recovery_point, log_start, cleaned_to;

@@ -198,7 +198,7 @@ static void end_commit(struct log_manager *m, struct log_move *move, bool swappe
     pthread_mutex_lock(&m->moving.lock);
     move->committing = move->swapped = swapped;
     move->torn = torn;
-    if (!swapped && move->superseded)
+    if (!swapped && !torn && move->superseded) // a torn move's copy is the log
         atomic_store(&move->cancelled, true);
     pthread_mutex_unlock(&m->moving.lock);
 }

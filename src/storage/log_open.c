@@ -437,6 +437,8 @@ static int close_clean(struct log *log, bool sync)
 {
     struct segment *s = log_active(log);
     int rc = log_write_indexes(log, s, true);
+    if (rc == ERR_NO_SPACE) // they can be made anew
+        rc = 0;
     log_give_back_reserve(s);
     if (rc == 0 && log->producers.end_offset > log->producers.snapshot_offset && !needs_no_snapshot(log, s))
         rc = log_write_snapshot(log, log->producers.end_offset, sync);

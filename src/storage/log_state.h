@@ -213,6 +213,10 @@ bool log_is_flushing(const struct log *log);
 // [lock] The log's end becomes `offset`, with nothing in between, as where compaction left nothing.
 int log_skip_to(struct log *log, int64_t offset);
 
+// A name in `root` for a log that is put aside: of the topic and partition, unique, with the suffix.
+int log_aside_path(struct str root, const char *topic, int32_t partition, const char *suffix,
+                   char to[PATH_MAX]);
+
 // [lock and flush_lock] Gives the log's directory a name that ends so, and is unique.
 int log_rename_away(struct log *log, const char *suffix);
 int64_t log_removal_due_ms(const struct log *log); // monotonic

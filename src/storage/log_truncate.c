@@ -308,17 +308,25 @@ int log_set_start_offset(struct log *log, int64_t offset)
 
 // ---------------------------------------------------------------- deletion
 
-int log_rename_away(struct log *log, const char *suffix)
+int log_aside_path(struct str root, const char *topic, int32_t partition, const char *suffix,
+                   char to[PATH_MAX])
 {
     struct uuid id = uuid_random();
-    char to[PATH_MAX], tail[64], hex[33];
+    char tail[64], hex[33];
     for (int i = 0; i < 16; i++)
         snprintf(hex + (size_t)i * 2, 3, "%02x", id.bytes[i]);
-    snprintf(tail, sizeof tail, "-%d.%s%s", log->partition, hex, suffix);
+    snprintf(tail, sizeof tail, "-%d.%s%s", partition, hex, suffix);
+    size_t size = strlen(topic), room = 255 - strlen(tail); // Kafka cuts long topic names likewise
+    int n =
+        snprintf(to, PATH_MAX, "%.*s/%.*s%s", STR_ARG(root), (int)(size < room ? size : room), topic, tail);
+    return n < PATH_MAX ? 0 : ERR_INVALID;
+}
+
+int log_rename_away(struct log *log, const char *suffix)
+{
+    char to[PATH_MAX];
     const char *dir = log->place->dir, *slash = strrchr(dir, '/');
-    size_t topic = strlen(log->topic), room = 255 - strlen(tail); // Kafka cuts long topic names likewise
-    if (snprintf(to, sizeof to, "%.*s/%.*s%s", (int)(slash - dir), dir, (int)(topic < room ? topic : room),
-                 log->topic, tail) >= (int)sizeof to)
+    if (log_aside_path((struct str){dir, (size_t)(slash - dir)}, log->topic, log->partition, suffix, to))
         return ERR_INVALID;
     char *from = strdup(dir);
     int rc = from ? log_place_rename(log->place, to) : ERR_NOMEM;

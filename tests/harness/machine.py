@@ -37,13 +37,16 @@ class NotHere(Exception):
     """The kernel does not let us do it; why."""
 
 
+_ID = "0d7ade40d7ade40d7ade40d7ade40d7a"
+
+
 class Machine(Process):
     """Started; it has come up when begun() returns."""
 
     def __init__(self, root, folder):
         self.cgroups, self.name_there = pathlib.Path(folder) / "cgroups", f"odradek-test-{os.getpid()}"
         self.cgroups.mkdir(parents=True)
-        (pathlib.Path(root) / "etc/machine-id").write_text("0d7ade40d7ade40d7ade40d7ade40d7a\n")  # none: it would set up what nobody has asked for
+        (pathlib.Path(root) / "etc/machine-id").write_text(_ID + "\n")  # none: it would set up what nobody has asked for
         try:
             run(["mount", "-t", "cgroup2", "cgroup2", self.cgroups])
         except AssertionError as refused:
@@ -62,7 +65,14 @@ class Machine(Process):
             if self.returncode == _NOT_HERE or (self.returncode or 0) > 0 and "unshare" in self.log_text():
                 raise NotHere(self.log_text())
             assert self.returncode is None, f"systemd ended with {self.returncode}: {self.log_text()}"
-            return self._children() and "active" == self("systemctl", "is-active", "sysinit.target", ok=range(256)).strip()
+            try:
+                if not self._children() or self("cat", "/etc/machine-id", ok=range(256)).strip() != _ID:
+                    return False  # still where it began
+                return self("systemctl", "is-active", "sysinit.target", ok=range(256)).strip() == "active"
+            except IndexError:  # it has ended since
+                return False
+            except FileNotFoundError as unknown:  # the kernel does not tell children
+                raise NotHere(str(unknown)) from None
 
         wait_until(is_up, timeout_s, "systemd to have started", every_s=0.1)
         return self

@@ -89,6 +89,9 @@ COSTLY = {
     "leaders to elect": ("ElectLeaders", 2, {"ElectionType": 0, "TopicPartitions": names("Topic", Partitions=[0]), "TimeoutMs": 60000}),
     "logs to move": ("AlterReplicaLogDirs", 2, {"Dirs": [{"Path": "/nowhere", "Topics": names("Name", Partitions=[0])}]}),
     "partitions to produce to": ("Produce", 11, records_of(2 * NAMES)),
+    "topics to produce nothing to": ("Produce", 11, {
+        "TransactionalId": None, "Acks": 1, "TimeoutMs": 60000, "TopicData": names("Name", PartitionData=[]),
+    }),
     "topics by pages": ("DescribeTopicPartitions", 0, {"Topics": names("Name"), "ResponsePartitionLimit": 2000}),
 }  # fmt: skip
 
@@ -112,7 +115,7 @@ def test_reactors_go_on(coordinating, what):
             connection.send(api, version, body)
             answer = connection.receive_frame()
             runs.append({name: ms - before[name] for name, ms in cpu_ms(coordinating).items()})
-            assert len(answer) > NAMES  # each was answered
+            assert len(answer) > NAMES or "nothing" in what  # each was answered
     assert mostly_the_workers(runs), runs
 
 

@@ -138,6 +138,20 @@ def served(broker):
     return out
 
 
+def test_a_log_that_nobody_names_is_set_aside(damaged, brokers):
+    """It has no partition.metadata, and the metadata no topic of its name: a later topic of that name begins empty."""
+    shutil.copytree(damaged / "b-0", damaged / "c-0")
+    (damaged / "c-0" / "partition.metadata").unlink()
+    broker = brokers.start(data=damaged)
+    (stray,) = damaged.glob("c-0.*-stray")
+    assert list(stray.glob("*.log")) and not (damaged / "c-0").exists()
+    create_topic(broker, "c")
+    with connect(broker) as connection:
+        assert end_offset(connection, "c")["Offset"] == 0
+    broker.stop()
+    assert (damaged / ".kafka_cleanshutdown").exists()
+
+
 @pytest.mark.parametrize("what", MENDED)
 def test_damage_that_can_be_mended_costs_no_record(what, damaged, brokers):
     MENDED[what](damaged)

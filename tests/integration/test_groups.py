@@ -88,7 +88,7 @@ def test_ten_thousand_groups(brokers):
 
 def test_a_thousand_members(brokers):
     """One rebalance, one generation, and each member gets its own assignment."""
-    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "6000"})
+    broker = brokers.start(settings={"group.initial.rebalance.delay.ms": "6000", "num.network.threads": "3"})
     await_group(broker.port, "g")
     before = memory_bytes(broker, "RssAnon")
     connections = [connect(broker, 40) for _ in range(MEMBERS)]

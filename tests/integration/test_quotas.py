@@ -81,6 +81,14 @@ def test_a_producer_is_told_first_and_muted_then(limited, slow):
     assert lasted(before, told_ms)
 
 
+def test_a_producer_to_many_partitions_is_told(limited, slow):
+    """Its answer is a worker's."""
+    limit(limited, slow, producer_byte_rate=10000)
+    body = produce_body(TOPIC, KB20)
+    body["TopicData"][0]["PartitionData"] += [{"Index": 1000 + n, "Records": b""} for n in range(600)]
+    assert slow.call("Produce", 9, body)["ThrottleTimeMs"] >= 800
+
+
 def test_nobody_else_is_muted(limited, slow):
     limit(limited, slow, producer_byte_rate=500)
     before = time.monotonic()

@@ -14,6 +14,7 @@ static bool describe_assignment(struct turn *t, struct arena *arena, const struc
                                 struct consumer_group_describe_response_assignment *out)
 {
     const struct group_metadata *metadata = &t->groups->config->metadata;
+    bool all = first == a;
     out->topic_partitions =
         consumer_group_describe_response_topic_partitions_new(arena, (int32_t)assignment_topics(a));
     for (uint32_t at = 0, end; out->topic_partitions && at < a->count; at = end) {
@@ -28,9 +29,9 @@ static bool describe_assignment(struct turn *t, struct arena *arena, const struc
         o->partitions = arena_alloc(arena, (end - at) * sizeof *o->partitions);
         if (!o->partitions)
             return false;
-        for (int later = 0; later <= 1; later++)
+        for (int later = 0; later <= !all; later++)
             for (uint32_t i = at; i < end; i++)
-                if (assignment_has(first, &a->items[i]) != later)
+                if (all || assignment_has(first, &a->items[i]) != later)
                     o->partitions[o->partitions_count++] = a->items[i].partition;
     }
     return out->topic_partitions != NULL;

@@ -65,6 +65,7 @@ struct produce {
     int16_t damage; // of a batch, that fails the whole request; E_NONE: go on
     struct str damage_message;
     bool transactional;          // a batch is
+    bool verifies;               // the coordinator of such a batch is asked
     size_t validated;            // items
     bool out_of_memory, settled; // as it was prepared: no item is to be appended
     struct request_work preparation, validation;
@@ -83,6 +84,12 @@ static size_t count_partitions(const struct produce_request *m)
     for (int32_t t = 0; t < m->topic_data_count; t++)
         n += (size_t)(m->topic_data[t].partition_data_count > 0 ? m->topic_data[t].partition_data_count : 0);
     return n;
+}
+
+// Topics without partitions cost a look, too.
+static size_t count_named(const struct produce_request *m)
+{
+    return count_partitions(m) + (size_t)(m->topic_data_count > 0 ? m->topic_data_count : 0);
 }
 
 static void item_init(struct item *item, struct produce *w,
@@ -464,10 +471,12 @@ static void release(struct produce *w)
 static void respond(struct request *r, void *context)
 {
     struct produce_response response;
-    if (build_response(context, &response))
+    if (build_response(context, &response)) {
         request_close(r, "out of memory for the response to Produce");
-    else
-        request_respond(r, &response);
+        return;
+    }
+    response.throttle_time_ms = r->throttle_ms;
+    request_respond(r, &response);
 }
 
 static void answer(struct produce *w)
@@ -490,10 +499,12 @@ static void answer(struct produce *w)
         request_respond_none(r);
         return;
     }
-    if (w->count > PARTITIONS_ON_REACTOR)
+    if (w->count > PARTITIONS_ON_REACTOR) {
+        request_charge_time(r); // what the response says of waiting is encoded with it
         request_offload(r, respond, NULL, w);
-    else
+    } else {
         respond(r, w);
+    }
 }
 
 // Waiting
@@ -691,19 +702,24 @@ static void validate_on_worker(struct request_work *work)
     validate_all(container_of(work, struct produce, validation), NULL);
 }
 
-static void on_validated(struct request_work *work, bool gone)
+// What is validated of a client that has gone meanwhile: as in on_cancel_collected.
+static void append_unanswered(struct produce *w)
 {
-    struct produce *w = container_of(work, struct produce, validation);
-    if (!gone) {
-        append_all(w);
-        return;
-    }
-    w->cancelled = true; // as in on_cancel_collected
+    w->cancelled = true;
     if (gather(w, NULL, 0) > 0) {
         reactor_collect(w->request->reactor, &w->node, w->request->size_bytes, settle);
         reactor_settle(w->request->reactor);
     }
     release(w);
+}
+
+static void on_validated(struct request_work *work, bool gone)
+{
+    struct produce *w = container_of(work, struct produce, validation);
+    if (gone)
+        append_unanswered(w);
+    else
+        append_all(w);
 }
 
 static void validate_and_append(struct produce *w)
@@ -772,8 +788,7 @@ static bool gather_transactional(struct produce *w)
 static void verify_and_append(struct produce *w)
 {
     struct request *r = w->request;
-    bool wanted = broker_config_now(broker_of(r))->verify_transactions || r->version >= PRODUCE_ADDS_VERSION;
-    if (!w->transactional || !wanted) {
+    if (!w->transactional || !w->verifies) {
         validate_and_append(w);
     } else if (!gather_transactional(w)) {
         fail_all(w, E_INVALID_PRODUCER_ID_MAPPING,
@@ -814,33 +829,37 @@ static void prepared(struct produce *w)
 
 static void prepare_on_worker(struct request_work *work)
 {
-    prepare(container_of(work, struct produce, preparation));
+    struct produce *w = container_of(work, struct produce, preparation);
+    prepare(w);
+    if (!w->out_of_memory && !w->settled && !(w->transactional && w->verifies))
+        validate_all(w, NULL);
 }
 
 static void on_prepared(struct request_work *work, bool gone)
 {
     struct produce *w = container_of(work, struct produce, preparation);
     if (gone)
-        release(w);
+        append_unanswered(w);
     else
         prepared(w);
 }
 
 static void handle_produce(struct request *r)
 {
-    size_t partitions = count_partitions(r->message);
+    size_t named = count_named(r->message);
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
-    if (!w || partitions > PARTITIONS_MAX) {
+    if (!w || named > PARTITIONS_MAX) {
         request_close(r, w ? TOO_MANY_PARTITIONS : "out of memory for Produce");
         return;
     }
     w->request = r;
     w->message = r->message;
     w->acks = w->message->acks;
+    w->verifies = broker_config_now(broker_of(r))->verify_transactions || r->version >= PRODUCE_ADDS_VERSION;
     w->progress = TASK_INIT(on_progress);
     w->timeout.fire = on_timeout;
     w->preparation = (struct request_work){.run = prepare_on_worker, .done = on_prepared};
-    if (partitions > PARTITIONS_ON_REACTOR) {
+    if (named > PARTITIONS_ON_REACTOR) {
         request_work(r, &w->preparation);
         return;
     }

@@ -145,6 +145,7 @@ const struct api_handler describe_transactions_handler = {.api_key = 65,
                                                           .max_version = 0,
                                                           .advertised_min_version = -1,
                                                           .listeners = LISTENER_BROKER,
+                                                          .worker_bytes = 1, // a transaction may be large
                                                           .handle = handle_describe_transactions};
 
 // ListTransactions: every shard of this broker
