@@ -236,11 +236,6 @@ int file_sync_filesystem(const char *path)
     return rc;
 }
 
-void file_start_writeback(int fd, off_t at, off_t size)
-{
-    (void)sync_file_range(fd, at, size, SYNC_FILE_RANGE_WRITE);
-}
-
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms)
 {
     struct stat st;

@@ -44,9 +44,6 @@ int file_sync_data(int fd); // fdatasync
 int file_sync_dir(const char *path);
 int file_sync_filesystem(const char *path); // everything on the file system that the path lies on (syncfs)
 
-// Starts writing a range of dirty pages to the device, without waiting (sync_file_range). Best effort.
-void file_start_writeback(int fd, off_t at, off_t size);
-
 // Size and modification time (wall clock, ms). Either may be NULL.
 int file_stat(const char *path, int64_t *size, int64_t *modified_ms);
 bool file_exists(const char *path);

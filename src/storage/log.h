@@ -321,9 +321,6 @@ int log_make_stray(struct log *log);
 // (ERR_NO_SPACE): the recovery point stays, and a later flush tries again.
 int log_flush(struct log *log, int64_t up_to_offset);
 
-// Starts the writeback of what was written since the last call, without waiting (sync_file_range).
-void log_start_writeback(struct log *log);
-
 struct log_dirt {
     int64_t messages, bytes; // appended since the last flush
     int64_t oldest_ms;       // wall clock of the first append since; 0 when nothing is dirty

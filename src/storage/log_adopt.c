@@ -40,7 +40,6 @@ static void exchange(struct log *log, struct log *copy)
     EXCHANGE(dirty_messages);
     EXCHANGE(dirty_bytes);
     EXCHANGE(dirty_since_ms);
-    EXCHANGE(written_back);
     EXCHANGE(producers.snapshot_offset);
     log->epochs_dirty = true;
     log->high_watermark.segment_base = LOG_NO_OFFSET;

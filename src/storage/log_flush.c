@@ -220,22 +220,6 @@ bool log_is_flushing(const struct log *log)
     return since_us && clock_monotonic_us() - since_us > LONG_FLUSH_US;
 }
 
-void log_start_writeback(struct log *log)
-{
-    if (log_usable(log) || !atomic_load(&log->loaded))
-        return;
-    pthread_mutex_lock(&log->publish);
-    struct segment *s = segment_ref(log_active(log));
-    int64_t to = atomic_load(&s->size_bytes), from = atomic_exchange(&log->written_back, to);
-    pthread_mutex_unlock(&log->publish);
-    int fd = to > from ? segment_pin(s) : -1;
-    if (fd >= 0) {
-        file_start_writeback(fd, from, to - from);
-        segment_unpin(s);
-    }
-    segment_unref(s);
-}
-
 void log_dirt(struct log *log, struct log_dirt *out)
 {
     *out = (struct log_dirt){.messages = atomic_load(&log->dirty_messages),

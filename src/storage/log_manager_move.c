@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CALL_OFF_MS 30000 // who called a move off waits so long at most for its copy to be gone
+#define CALL_OFF_MS      30000 // who called a move off waits so long at most for its copy to be gone
+#define CALL_OFF_EACH_MS 50    // and so much longer for each of several
 
 // ---------------------------------------------------------------- the list
 
@@ -210,7 +211,7 @@ static void release(struct log_manager *m, struct log_wish *wish)
 void log_manager_move_many(struct log_manager *m, struct log_wish *wishes, size_t count)
 {
     struct timespec until;
-    in_us((clock_monotonic_ms() + CALL_OFF_MS) * 1000, &until);
+    in_us((clock_monotonic_ms() + CALL_OFF_MS + (int64_t)count * CALL_OFF_EACH_MS) * 1000, &until);
     for (size_t i = 0; i < count; i++) {
         wishes[i].fresh = NULL;
         wishes[i].called_off = 0;

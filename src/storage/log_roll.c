@@ -131,7 +131,6 @@ int log_roll_at(struct log *log, int64_t offset, int64_t now_ms)
         sealed = old->active;
         atomic_store(&old->checked, true);
         old->active = NULL;
-        atomic_store(&log->written_back, 0);
         if (log->high_watermark.offset >= log->end)
             log->high_watermark = (struct log_mark){log->high_watermark.offset, fresh->base_offset, 0};
     }

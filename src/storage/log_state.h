@@ -76,7 +76,6 @@ struct log {
 
     // What was appended since the last flush.
     _Atomic int64_t dirty_messages, dirty_bytes, dirty_since_ms;
-    _Atomic int64_t written_back; // position in the active segment up to which writeback was started
 };
 
 // ---------------------------------------------------------------- log.c

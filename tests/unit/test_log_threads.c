@@ -62,7 +62,6 @@ static void *flush_on(void *arg)
     struct crew *c = arg;
     while (!atomic_load(&c->stop)) {
         assert_int_equal(log_flush(c->log, log_end_offset(c->log)), 0);
-        log_start_writeback(c->log);
         struct log_time_offset found;
         (void)log_offset_for_time(c->log, 1500, &found);
         (void)log_size_bytes(c->log);
