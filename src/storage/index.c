@@ -135,6 +135,13 @@ int64_t index_file_count_up_to(int fd, enum index_kind kind, enum index_field fi
     return low;
 }
 
+static bool is_zero(const uint8_t *at, size_t size)
+{
+    while (size > 0 && *at == 0)
+        at++, size--;
+    return size == 0;
+}
+
 int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
 {
     uint32_t bytes = index_entry_bytes(ix->kind), valid = 0;
@@ -156,13 +163,14 @@ int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
     }
     if (count && (rc = file_read_exactly(fd, ix->bytes, (size_t)count * bytes, 0)))
         return rc;
-    for (; valid < count; valid++) {
+    // A page that was lost. One such entry alone may stand in front: a record of 1970 at the beginning.
+    bool lost = ix->kind == INDEX_TIME && count > 1 && is_zero(ix->bytes, (size_t)2 * bytes);
+    for (; !lost && valid < count; valid++) {
         struct index_entry e = decode(ix->kind, ix->bytes + (size_t)valid * bytes);
         struct index_entry before = valid ? decode(ix->kind, ix->bytes + (size_t)(valid - 1) * bytes) : e;
-        bool zeros = e.timestamp_ms == 0 && e.relative_offset == 0 && count > 1; // a page that was lost
         if ((valid && !ascends(ix->kind, &before, &e)) || e.relative_offset > INT32_MAX ||
             (ix->kind == INDEX_OFFSET ? (int64_t)e.position >= size_bytes || e.position == 0
-                                      : e.timestamp_ms < 0 || zeros))
+                                      : e.timestamp_ms < 0))
             break;
     }
     ix->count = ix->written = valid;

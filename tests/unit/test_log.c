@@ -584,6 +584,30 @@ static void logs_roll_at_different_times(void **state)
     fixture_stop(&f);
 }
 
+static void an_index_may_begin_in_1970(void **state)
+{
+    static const struct {
+        uint8_t bytes[24];
+        bool whole;
+        uint32_t count;
+    } cases[] = {{{[19] = 5, [23] = 3}, true, 2}, {{0}, false, 0}, {{[7] = 9, [11] = 1}, false, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct index ix;
+        bool whole;
+        char path[] = "/tmp/odradek-index-XXXXXX";
+        int fd = mkstemp(path);
+        assert_int_equal(file_write_at(fd, cases[i].bytes, sizeof cases[i].bytes, 0), 0);
+        index_init(&ix, INDEX_TIME);
+        assert_int_equal(index_load(&ix, fd, 1000, &whole), 0);
+        assert_int_equal(whole, cases[i].whole);
+        assert_int_equal(ix.count, cases[i].count);
+        index_free(&ix);
+        close(fd);
+        unlink(path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +619,7 @@ int main(void)
         cmocka_unit_test(retention_removes_whole_segments),
         cmocka_unit_test(retention_knows_the_last_records_of_a_cold_log),
         cmocka_unit_test(append_times_do_not_go_back),
+        cmocka_unit_test(an_index_may_begin_in_1970),
         cmocka_unit_test(snapshots_of_stops_do_not_pile_up),
         cmocka_unit_test(logs_roll_at_different_times),
         cmocka_unit_test(transactions_hold_back_the_last_stable_offset),
