@@ -102,6 +102,8 @@ static int note_name(void *arg, const char *name)
         if (strcmp(*skip, name) == 0)
             return 0;
     if (ends_in(name, "-delete") && strchr(name, '.')) {
+        if (!log_manager_all_dirs_work(l->m)) // what it was moved to may be lost there
+            return 0;
         snprintf(path, sizeof path, "%s/%s", l->path, name);
         reaper_add(l->m->reaper, path, 0);
         return 0;

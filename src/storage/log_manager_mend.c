@@ -70,7 +70,7 @@ static int look(void *arg, const char *name)
     return strchr(name, '.') && ends_in(name, FUTURE_SUFFIX) ? note_future(f->m, f->dir, name) : 0;
 }
 
-static bool all_work(const struct log_manager *m)
+bool log_manager_all_dirs_work(const struct log_manager *m)
 {
     for (size_t i = 0; i < m->params.dir_count; i++)
         if (dir_health_failed(&m->dirs[i].dir->health))
@@ -191,8 +191,8 @@ static void mend(struct log_manager *m, struct left_move *of)
 {
     if (is_there(m, of->name))
         return;
-    struct left_move *best = all_work(m) ? choose(m, of) : NULL;
-    bool sure = all_work(m);
+    struct left_move *best = log_manager_all_dirs_work(m) ? choose(m, of) : NULL;
+    bool sure = log_manager_all_dirs_work(m);
     for (struct left_move *left = of; left; left = left->same) {
         left->over = true;
         if (sure && !best)

@@ -240,6 +240,12 @@ static void tear_and_start(int error, bool superseded)
     (void)log_manager_close(w.manager, -1);
     file_set_fault(NULL, NULL);
     assert_int_equal(h.changes, 3);
+    w.failed[1] = true; // while the copy cannot be seen, what is left of the log stays
+    start(&w, FAST);
+    assert_int_equal(reaper_run(w.manager->reaper, clock_monotonic_ms(), 10), 0);
+    stop(&w);
+    assert_int_equal(count_ending(w.dirs[0], "-delete"), 1);
+    w.failed[1] = false;
     start(&w, FAST);
     assert_int_equal(where(&w), 1);
     struct log_offsets o;
