@@ -18,6 +18,15 @@ def test_health(web):
     assert web.ask("HEAD", "/healthz")[:2] == (200, b"")
 
 
+def test_a_broker_that_nobody_is_sent_to_is_alive_and_not_ready(brokers):
+    """It is fenced, as the controller hears nothing of it in time."""
+    late = {"broker.heartbeat.interval.ms": "3600000", "broker.session.timeout.ms": "1000"}
+    web = Http(port_of(brokers.start(settings={"http.listeners": "http://127.0.0.1:0", **late})))
+    wait_until(lambda: web.ask("GET", "/readyz")[0] == 503, 60, "the broker to be fenced")
+    assert b"no broker is registered" in web.ask("GET", "/readyz")[1]
+    assert web.ask("GET", "/healthz")[0] == 200
+
+
 def test_the_cluster(web, served):
     cluster = web.json("GET", "/api/v1/cluster")
     assert cluster["brokers"] == [{"id": 1, "host": "127.0.0.1", "port": served.port, "rack": None, "controller": True, "fenced": False}]
