@@ -109,6 +109,11 @@ def produce_to(count):
     return frame(header(0, 8) + struct.pack(">hhiih", -1, -1, 1000, 1, 4) + b"none" + struct.pack(">i", count) + partitions)
 
 
+def produce_to_topics(count):
+    """Topics without partitions."""
+    return frame(header(0, 8) + struct.pack(">hhii", -1, -1, 1000, count) + struct.pack(">h4si", 4, b"none", 0) * count)
+
+
 def test_a_produce_to_more_partitions_than_anybody_has(broker, witness):
     """As many as there may be are answered, each; more would ask for memory without any end."""
     with broker.connect() as client:
@@ -117,6 +122,10 @@ def test_a_produce_to_more_partitions_than_anybody_has(broker, witness):
         check(witness)
         client.sendall(produce_to(100_001))
         assert receive_all(client) == b""
+    with broker.connect() as client:
+        client.sendall(produce_to_topics(100_001))
+        assert receive_all(client) == b""
+    check(witness)
 
 
 def receive_exactly(client, size):

@@ -25,7 +25,7 @@
 
 // Nobody has so many batches to send at once; whoever names more asks for memory without any end.
 #define PARTITIONS_MAX      100000
-#define TOO_MANY_PARTITIONS "a Produce to more than 100,000 partitions"
+#define TOO_MANY_PARTITIONS "a Produce to more than 100,000 topics or partitions"
 
 // One partition of the request. A repeated partition keeps the place of its first mention. As in Kafka, the
 // last of its mentions that looks good is appended, and one that does not gives the answer all the same.
@@ -86,10 +86,10 @@ static size_t count_partitions(const struct produce_request *m)
     return n;
 }
 
-// Topics without partitions cost a look, too.
-static size_t count_named(const struct produce_request *m)
+// Without partitions, too: each costs a look.
+static size_t count_topics(const struct produce_request *m)
 {
-    return count_partitions(m) + (size_t)(m->topic_data_count > 0 ? m->topic_data_count : 0);
+    return (size_t)(m->topic_data_count > 0 ? m->topic_data_count : 0);
 }
 
 static void item_init(struct item *item, struct produce *w,
@@ -846,9 +846,9 @@ static void on_prepared(struct request_work *work, bool gone)
 
 static void handle_produce(struct request *r)
 {
-    size_t named = count_named(r->message);
+    size_t partitions = count_partitions(r->message), topics = count_topics(r->message);
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
-    if (!w || named > PARTITIONS_MAX) {
+    if (!w || partitions > PARTITIONS_MAX || topics > PARTITIONS_MAX) {
         request_close(r, w ? TOO_MANY_PARTITIONS : "out of memory for Produce");
         return;
     }
@@ -859,7 +859,7 @@ static void handle_produce(struct request *r)
     w->progress = TASK_INIT(on_progress);
     w->timeout.fire = on_timeout;
     w->preparation = (struct request_work){.run = prepare_on_worker, .done = on_prepared};
-    if (named > PARTITIONS_ON_REACTOR) {
+    if (partitions + topics > PARTITIONS_ON_REACTOR) {
         request_work(r, &w->preparation);
         return;
     }
