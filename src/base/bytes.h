@@ -26,6 +26,14 @@ static inline const uint8_t *bytes_end(struct bytes b)
     return b.data ? b.data + b.size : NULL;
 }
 
+static inline bool bytes_are_zero(struct bytes b)
+{
+    for (size_t i = 0; i < b.size; i++)
+        if (b.data[i])
+            return false;
+    return true;
+}
+
 #define STR(literal) ((struct str){"" literal, sizeof(literal) - 1})
 #define STR_NULL     ((struct str){NULL, 0})
 #define BYTES_NULL   ((struct bytes){NULL, 0})

@@ -135,13 +135,6 @@ int64_t index_file_count_up_to(int fd, enum index_kind kind, enum index_field fi
     return low;
 }
 
-static bool is_zero(const uint8_t *at, size_t size)
-{
-    while (size > 0 && *at == 0)
-        at++, size--;
-    return size == 0;
-}
-
 int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
 {
     uint32_t bytes = index_entry_bytes(ix->kind), valid = 0;
@@ -164,7 +157,8 @@ int index_load(struct index *ix, int fd, int64_t size_bytes, bool *whole)
     if (count && (rc = file_read_exactly(fd, ix->bytes, (size_t)count * bytes, 0)))
         return rc;
     // A page that was lost. One such entry alone may stand in front: a record of 1970 at the beginning.
-    bool lost = ix->kind == INDEX_TIME && count > 1 && is_zero(ix->bytes, (size_t)2 * bytes);
+    bool lost =
+        ix->kind == INDEX_TIME && count > 1 && bytes_are_zero((struct bytes){ix->bytes, (size_t)2 * bytes});
     for (; !lost && valid < count; valid++) {
         struct index_entry e = decode(ix->kind, ix->bytes + (size_t)valid * bytes);
         struct index_entry before = valid ? decode(ix->kind, ix->bytes + (size_t)(valid - 1) * bytes) : e;

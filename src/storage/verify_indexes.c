@@ -22,14 +22,6 @@ static int read_side(const struct verifying *p, int64_t base, const char *suffix
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-static bool all_zero(const uint8_t *at, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (at[i])
-            return false;
-    return true;
-}
-
 struct entry_view {
     int64_t timestamp_ms, offset, position;
 };
@@ -67,7 +59,8 @@ static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size,
     for (; rc == 0 && at + bytes <= raw.size; at += bytes) {
         struct entry_view e = entry_of(raw.data + at, base, times);
         // A file that was not closed has zeros behind its last entry.
-        if ((at > 0 || active || raw.size > bytes) && all_zero(raw.data + at, raw.size - at)) {
+        if ((at > 0 || active || raw.size > bytes) &&
+            bytes_are_zero((struct bytes){raw.data + at, raw.size - at})) {
             at = raw.size;
             break;
         }
