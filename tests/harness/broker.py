@@ -74,6 +74,11 @@ def free_port():
                 continue
 
 
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def answers(port):
     """True where a broker on this port answers ApiVersions."""
     body = struct.pack(">hhih", 18, 0, 1, -1)
@@ -261,6 +266,13 @@ class Odradek(Broker):
 
     def command(self):
         return [odradek_binary(), "server", self.properties_path]
+
+    def wait_ready(self):
+        """It answers clients of Kafka before it serves HTTP, whose port the test may have chosen."""
+        super().wait_ready()
+        chosen = self.settings["http.listeners"].rpartition(":")[2]
+        if chosen not in ("", "0"):
+            wait_until(lambda: listens(int(chosen)), self.start_timeout_s, "HTTP to be served")
 
 
 class Kafka(Broker):

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from harness.broker import free_port
+from harness.broker import free_port, listens
 from harness.process import wait_until
 from harness.requests import BROKER, alter
 from harness.wire import Connection
@@ -44,14 +44,6 @@ def connect(port):
 def is_answered(connection):
     """Whether the question that waits() sent is answered after all."""
     return connection.receive("ApiVersions", 0)[1]["ErrorCode"] == 0
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), DEADLINE_S).close()
-        return True
-    except ConnectionRefusedError:
-        return False
 
 
 def open_extra(broker):
