@@ -84,15 +84,22 @@ static bool host_is_ours(const struct http_params *params, const char *host)
     uint8_t ip[16];
     if (!host)
         return true; // HTTP/1.0; a browser always sends it
-    snprintf(name, sizeof name, "%s", host);
-    char *end = name[0] == '[' ? strchr(name, ']') : strrchr(name, ':');
-    if (name[0] == '[' && !end)
+    bool bracketed = *host == '[';
+    const char *at = host + bracketed;
+    size_t size = strcspn(at, bracketed ? "]" : ":");
+    const char *rest = at + size;
+    if (size >= sizeof name || (bracketed && *rest++ != ']'))
         return false;
-    if (end)
-        *end = 0;
-    const char *bare = name[0] == '[' ? name + 1 : name;
-    return strcasecmp(bare, "localhost") == 0 || socket_parse_ip(bare, ip) == 0 ||
-           (bare == name && params->is_host(params->context, str_from(name)));
+    if (*rest == ':')
+        rest += 1 + strspn(rest + 1, "0123456789");
+    if (*rest)
+        return false;
+    memcpy(name, at, size);
+    name[size] = 0;
+    if (socket_parse_ip(name, ip) == 0)
+        return true;
+    return !bracketed &&
+           (strcasecmp(name, "localhost") == 0 || params->is_host(params->context, (struct str){name, size}));
 }
 
 static const char *header(struct MHD_Connection *connection, const char *name)

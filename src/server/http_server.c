@@ -7,27 +7,23 @@
 #include "metrics/histogram.h"
 #include "protocol/api.h"
 #include "quota/client_quotas.h"
+#include "server/live_config.h"
 #include "server/quorum.h"
 #include "server/reactor.h"
 #include "storage/log_manager.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
-#include <unistd.h>
 
-#define HOST_NAME_BYTES 256
-
-// Where clients are told this machine's name, as every address is listened on, it is one of ours.
+// By what the listeners say now. The machine's own name, which clients may be told, is none of ours as long
+// as no listener names it: a network can give a machine a name (DHCP), and lead a page of that name here.
 static bool is_host(void *context, struct str name)
 {
-    const struct broker_config *c = ((struct broker *)context)->config;
-    char own[HOST_NAME_BYTES] = "";
-    for (size_t i = 0; i < c->advertised_count && !*own; i++)
-        if (c->advertised[i].host.size == 0 && gethostname(own, sizeof own - 1) != 0)
-            break;
-    return broker_config_names_host(c, name) ||
-           (*own && strlen(own) == name.size && strncasecmp(own, name.data, name.size) == 0);
+    struct qsbr_thread thread;
+    qsbr_register(&thread);
+    bool named = broker_config_names_host(broker_config_now(context), name);
+    qsbr_unregister(&thread);
+    return named;
 }
 
 static int connect_to_broker(void *context)

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
+from harness.broker import free_port
 from harness.http import CHANGES, Http, port_of
-from harness.requests import create_topic
+from harness.requests import BROKER, alter, create_topic
 from harness.process import wait_until
 
 pytestmark = pytest.mark.ours
@@ -90,7 +91,8 @@ def test_what_changes_needs_the_header(web):
 
 @pytest.mark.parametrize("host, status", [
     ("127.0.0.1", 200), ("localhost:8080", 200), ("[::1]:80", 200), ("10.1.2.3", 200), ("LOCALHOST", 200),
-    ("elsewhere.example", 421), ("localhost.elsewhere.example", 421), ("127.0.0.1.elsewhere.example:80", 421), ("", 421),
+    ("127.0.0.1:", 200), ("elsewhere.example", 421), ("localhost.elsewhere.example", 421), ("127.0.0.1.elsewhere.example:80", 421), ("", 421), (":8080", 421),
+    ("[::1]elsewhere.example", 421), ("[::1", 421), ("[localhost]", 421), ("localhost:80.elsewhere.example", 421), ("127.0.0.1:80:80", 421), ("127.0.0.1.", 421), ("127.1", 421),
 ])
 def test_a_host_that_is_not_ours_gets_nothing(web, host, status):
     assert web.ask("GET", "/healthz", headers={"Host": host})[0] == status
@@ -108,6 +110,19 @@ def test_a_name_that_the_broker_was_given_is_its_own(brokers):
     own = {"Host": "broker-1.example.com", "Origin": "http://broker-1.example.com"}
     assert web.ask("GET", "/api/v1/cluster", headers=own)[0] == 200
     assert web.ask("GET", "/api/v1/cluster", headers={**own, "Origin": "http://elsewhere.example"})[0] == 403
+
+
+def test_the_names_are_those_that_the_listeners_have_now(brokers):
+    """The machine's own name, which clients are told where a listener leaves it open, is none of them."""
+    broker = brokers.new(settings={"http.listeners": "http://127.0.0.1:0"})
+    broker.settings["listeners"] = f"PLAINTEXT://:{broker.port},CONTROLLER://127.0.0.1:{broker.controller_port}"
+    broker.start()
+    web, own = Http(port_of(broker)), socket.gethostname()
+    assert web.get("/api/v1/cluster")["brokers"][0]["host"] == own
+    assert web.ask("GET", "/healthz", headers={"Host": own})[0] == 421
+    extra = f"{broker.settings['listeners']},EXTRA://{own}:{free_port()}"
+    alter(broker, BROKER, "1", listeners=extra, listener_security_protocol_map="PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,EXTRA:PLAINTEXT")
+    assert web.ask("GET", "/healthz", headers={"Host": f"{own.upper()}:8080"})[0] == 200
 
 
 def test_paths_and_methods_that_are_not_there(web):
