@@ -6,12 +6,16 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "os/thread.h"
 
 #define ASK_MS 100 // between two questions whether to give up
 
@@ -70,15 +74,89 @@ static int connect_to(const struct addrinfo *to, int timeout_ms)
     return err ? err : fd;
 }
 
-int stream_connect(const char *host, const char *port, int timeout_ms, const char **reason)
+// The addresses of a name, asked for by a thread of its own: nothing else ends such a question early.
+struct lookup {
+    struct thread thread;
+    atomic_int holders; // who asked, and the thread: the last one frees it
+    char *host, *port;
+    struct addrinfo *found;
+    atomic_int problem; // getaddrinfo's
+    int over;           // an eventfd
+};
+
+static void lookup_drop(struct lookup *l)
 {
+    if (atomic_fetch_sub(&l->holders, 1) > 1)
+        return;
+    if (l->found)
+        freeaddrinfo(l->found);
+    if (l->over >= 0)
+        close(l->over);
+    free(l->host);
+    free(l->port);
+    free(l);
+}
+
+static void look_up(void *context)
+{
+    struct lookup *l = context;
     const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *all;
-    int problem = getaddrinfo(host, port, &hints, &all), fd = ERR_NOT_FOUND;
+    atomic_store(&l->problem, getaddrinfo(l->host, l->port, &hints, &l->found));
+    eventfd_write(l->over, 1);
+    lookup_drop(l);
+}
+
+static struct lookup *lookup_start(const char *host, const char *port)
+{
+    struct lookup *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->holders = 2;
+    l->host = strdup(host);
+    l->port = strdup(port);
+    l->over = eventfd(0, EFD_CLOEXEC);
+    if (l->host && l->port && l->over >= 0 && thread_start(&l->thread, "lookup", look_up, l) == 0) {
+        pthread_detach(l->thread.id);
+        return l;
+    }
+    l->holders = 1;
+    lookup_drop(l);
+    return NULL;
+}
+
+// *all is the caller's. 0, or as stream_connect.
+static int resolve(const char *host, const char *port, int64_t deadline_ms, struct addrinfo **all,
+                   const char **reason)
+{
+    const struct addrinfo literal = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    if (getaddrinfo(host, port, &literal, all) == 0)
+        return 0;
+    struct lookup *l = lookup_start(host, port);
+    if (!l) {
+        *reason = strerror(errno);
+        return ERR_IO;
+    }
+    int err = wait_for(l->over, POLLIN, deadline_ms), problem = err ? 0 : atomic_load(&l->problem);
     if (problem) {
         *reason = gai_strerror(problem);
-        return ERR_NOT_FOUND;
+        err = ERR_NOT_FOUND;
     }
+    if (!err) {
+        *all = l->found;
+        l->found = NULL;
+    }
+    lookup_drop(l);
+    return err;
+}
+
+int stream_connect(const char *host, const char *port, int timeout_ms, const char **reason)
+{
+    struct addrinfo *all;
+    int fd = resolve(host, port, clock_monotonic_ms() + timeout_ms, &all, reason);
+    if (fd)
+        return fd;
+    fd = ERR_NOT_FOUND;
     for (const struct addrinfo *a = all; a && fd < 0; a = a->ai_next)
         fd = connect_to(a, timeout_ms);
     *reason = fd == ERR_IO ? strerror(errno) : "";

@@ -12,8 +12,9 @@
 // waits.
 void stream_give_up_when(bool (*ended)(void));
 
-// Connects to the first address of host:port that answers. Returns the descriptor; ERR_NOT_FOUND (*reason
-// says why the name is none), ERR_AGAIN (the deadline), ERR_STOPPED, ERR_IO (*reason says what failed).
+// Connects to the first address of host:port that answers; a name has as long to be found, and each address
+// to answer. Returns the descriptor; ERR_NOT_FOUND (*reason says why the name is none), ERR_AGAIN (the
+// deadline), ERR_STOPPED, ERR_IO (*reason says what failed).
 // *reason is static text or errno's.
 int stream_connect(const char *host, const char *port, int timeout_ms, const char **reason);
 

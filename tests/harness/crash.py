@@ -4,17 +4,14 @@ import os
 import pathlib
 import signal
 
-from harness.process import run, wait_until
+from harness.process import preloadable, wait_until
 
-SOURCE = pathlib.Path(__file__).with_name("crash_at.c")
 HOWS = ("before", "torn", "after")  # what becomes of the append itself
 
 
 def build(folder):
     """The library to load, made in this folder."""
-    library = pathlib.Path(folder) / "crash_at.so"
-    run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, SOURCE, "-ldl"])
-    return library
+    return preloadable("crash_at.c", folder)
 
 
 def appends(broker):

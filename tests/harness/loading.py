@@ -2,10 +2,9 @@
 
 import contextlib
 import os
-import pathlib
 
 from harness.batch import batch
-from harness.process import run
+from harness.process import preloadable
 from harness.transactions import TRANSACTIONAL, Producer
 from harness.wire import Connection
 
@@ -18,9 +17,7 @@ class SlowDisk:
     """Lets a broker wait for what it reads."""
 
     def __init__(self, directory):
-        self.library, self.obstacle = directory / "slow_read.so", directory / "obstacle"
-        source = pathlib.Path(__file__).with_name("slow_read.c")
-        run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", self.library, source, "-ldl"])
+        self.library, self.obstacle = preloadable("slow_read.c", directory), directory / "obstacle"
 
     @contextlib.contextmanager
     def slow(self, broker, topic):

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -94,6 +95,24 @@ class Process:
 
     def log_text(self):
         return self.log_path.read_text(errors="replace")
+
+
+def threads_of(pid):
+    """The names of its threads."""
+    names = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            names.append((task / "comm").read_text().strip())
+        except OSError:
+            pass  # it has ended just now
+    return names
+
+
+def preloadable(source, directory):
+    """Makes a library of a C file of this folder, for LD_PRELOAD; its path."""
+    library = directory / f"{source.removesuffix('.c')}.so"
+    run(["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, pathlib.Path(__file__).with_name(source), "-ldl"])
+    return library
 
 
 def run(command, timeout_s=60, input_bytes=None, env=None, ok=(0,)):

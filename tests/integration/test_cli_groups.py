@@ -10,7 +10,7 @@ import pytest
 
 from harness.broker import cli_binary, odradek_binary
 from harness.kraft import feature_level
-from harness.process import die_with_parent, wait_until
+from harness.process import die_with_parent, preloadable, threads_of, wait_until
 from harness.terminal import Terminal
 from harness.transactions import Producer, is_settled, read
 from harness.topics import create_topics
@@ -278,3 +278,20 @@ def test_q_ends_top_while_it_waits_for_a_broker(brokers):
         terminal.type("q")
         shown, status = terminal.end()
     assert status == 0 and shown.endswith("\033[?1049l")
+
+
+def test_q_ends_top_while_a_name_is_looked_up(brokers, tmp_path):
+    """And the time limit holds for that, too."""
+    broker, obstacle = brokers.start(), tmp_path / "obstacle"
+    slow = {"LD_PRELOAD": str(preloadable("slow_lookup.c", tmp_path)), "SLOW_WHILE": str(obstacle)}
+    line = [cli_binary(), "top", "-b", f"localhost:{broker.port}"]
+    terminal = Terminal(line, slow)
+    place = terminal.until("0 partitions")
+    obstacle.touch()
+    broker.stop()
+    wait_until(lambda: "lookup" in threads_of(terminal.pid), 60, "the name to be looked up again")
+    terminal.type("q")
+    shown, status = terminal.end()
+    assert status == 0 and shown.endswith("\033[?1049l")
+    late = subprocess.run([*line, "--timeout", "1"], env={**os.environ, **slow}, capture_output=True, text=True, timeout=60, preexec_fn=die_with_parent)
+    assert late.returncode == 1 and "no answer within 1000 ms" in late.stderr

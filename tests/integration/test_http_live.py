@@ -8,7 +8,7 @@ import time
 import pytest
 
 from harness.http import Http, port_of
-from harness.process import wait_until
+from harness.process import threads_of, wait_until
 from harness.requests import connect, create_topic, produce
 
 pytestmark = pytest.mark.ours
@@ -18,17 +18,6 @@ STREAMS = 32
 def put(web, topic, *values, **more):
     for value in values:
         web.json("POST", f"/api/v1/topics/{topic}/records", {"value": value, **more}, status=201)
-
-
-def threads_of(broker):
-    """Their names."""
-    names = []
-    for task in pathlib.Path(f"/proc/{broker.process.pid}/task").iterdir():
-        try:
-            names.append((task / "comm").read_text().strip())
-        except OSError:
-            pass  # it has ended just now
-    return names
 
 
 def until(stream, name, condition):
@@ -56,7 +45,7 @@ def test_the_last_minutes_are_kept_while_nobody_looks(brokers):
     busy, = [p for p in found if p["messagesInPerSecond"]]
     assert busy["bytesInPerSecond"] * busy["intervalSeconds"] > 50_000 and busy["connections"] > 0
     assert sum(p["requestsPerSecond"] for p in found) > 0
-    assert "sampler" not in threads_of(served)
+    assert "sampler" not in threads_of(served.process.pid)
 
 
 def test_the_lag_of_groups_is_kept_while_nobody_looks(brokers):
@@ -73,7 +62,7 @@ def test_the_lag_of_groups_is_kept_while_nobody_looks(brokers):
     assert points("nobody") == []
     web.json("DELETE", "/api/v1/groups/reader")
     wait_until(lambda: points() == [], 60, "it to be forgotten")
-    assert "sampler" not in threads_of(served)
+    assert "sampler" not in threads_of(served.process.pid)
 
 
 def test_without_listeners_there_is_nothing_of_http(brokers):
@@ -81,7 +70,7 @@ def test_without_listeners_there_is_nothing_of_http(brokers):
     without, with_http = (brokers.start(settings={"http.listeners": where}) for where in ("", "http://127.0.0.1:0"))
     web = Http(port_of(with_http))
     wait_until(lambda: web.get("/api/v1/history")["points"], 60, "what the one with HTTP keeps")
-    threads, more = threads_of(without), threads_of(with_http)
+    threads, more = threads_of(without.process.pid), threads_of(with_http.process.pid)
     assert set(more) - set(threads) >= {"history", "MHD-listen"} and not [name for name in threads if name.startswith(("MHD", "history", "sampler"))]
     assert ports_of(without) == {without.port, without.controller_port} and ports_of(with_http) == {with_http.port, with_http.controller_port, web.port}
     assert "http" not in without.log_text().replace("http.listeners", "")
@@ -189,18 +178,18 @@ def test_one_sampling_for_all_and_none_when_nobody_looks(brokers):
     broker = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
     web = Http(port_of(broker))
     web.ask("GET", "/healthz")
-    assert "sampler" not in threads_of(broker)
+    assert "sampler" not in threads_of(broker.process.pid)
     streams = [web.stream("/api/v1/live") for _ in range(5)]
     for stream in streams:
         stream.next("overview")
-    assert threads_of(broker).count("sampler") == 1
+    assert threads_of(broker.process.pid).count("sampler") == 1
     last = [stream.next("overview")["time"] for stream in streams]
     assert max(last) - min(last) < 20_000
     for stream in streams:
         stream.close()
-    wait_until(lambda: "sampler" not in threads_of(broker), 60, "the sampler to end")
+    wait_until(lambda: "sampler" not in threads_of(broker.process.pid), 60, "the sampler to end")
     assert web.get("/api/v1/overview")["intervalSeconds"] is None
-    assert threads_of(broker).count("sampler") == 1
+    assert threads_of(broker.process.pid).count("sampler") == 1
 
 
 def test_the_tail_shows_what_comes(web, served):
@@ -325,7 +314,7 @@ def test_streams_end_when_the_broker_stops(brokers):
 
 def readers_of(broker):
     """The threads of HTTP connections."""
-    return threads_of(broker).count("MHD-connection")
+    return threads_of(broker.process.pid).count("MHD-connection")
 
 
 def test_a_reader_that_does_not_read_is_ended(brokers):
