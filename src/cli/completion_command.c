@@ -35,9 +35,12 @@ static void name_pattern(const struct command *c, struct buffer *out)
 static void find_command(struct buffer *out, const char *words, const char *from, const char *to)
 {
     buffer_printf(out, "    for ((i = %s; i < %s; i++)); do\n", from, to);
-    buffer_printf(out, "        case \"${%s[i]}\" in\n        -b | --bootstrap) servers=${%s[i + 1]} ;;\n",
+    buffer_printf(out,
+                  "        case \"${%s[i]}\" in\n        -b | --bootstrap | --bootstrap-server) "
+                  "servers=${%s[i + 1]} ;;\n",
                   words, words);
-    buffer_printf(out, "        --bootstrap=*) servers=${%s[i]#*=} ;;\n        esac\n", words);
+    buffer_printf(out, "        --bootstrap=* | --bootstrap-server=*) servers=${%s[i]#*=} ;;\n        esac\n",
+                  words);
     buffer_printf(out, "        case \"${named:+$named }${%s[i]}\" in\n        ", words);
     each(&odradek_command, name_pattern, out);
     buffer_printf(out, ") named=${named:+$named }${%s[i]} ;;\n        esac\n    done\n", words);
@@ -58,9 +61,10 @@ static void end_case(const struct command *c, struct buffer *out)
 }
 
 static const char names_function[] =
-    "_odradek_names() { # _odradek_names topic|group SERVERS\n"
-    "    odradek \"$1\" list --timeout 2 --bootstrap \"${2:-127.0.0.1:9092}\" 2>/dev/null | awk 'NR > 1 "
-    "{print $1}'\n"
+    "_odradek_names() { # _odradek_names topic|group SERVERS [WHAT STANDS BEFORE THEM]\n"
+    "    odradek \"$1\" list --timeout 2 --bootstrap \"${2:-127.0.0.1:9092}\" 2>/dev/null | awk -v "
+    "before=\"$3\" "
+    "'NR > 1 {print before $1}'\n"
     "}\n"
     "\n";
 
@@ -80,20 +84,24 @@ static void bash_case(const struct command *c, struct buffer *out)
 static const char bash_end[] =
     "    esac\n"
     "    case \"$values\" in\n"
-    "    *\" ${COMP_WORDS[COMP_CWORD - 1]} \"*) return ;; # a value, which is left to the shell\n"
+    "    *\" ${line[last - 1]} \"*) return ;; # a value, which is left to the shell\n"
     "    esac\n"
     "    case \"$word\" in\n"
     "    -*) ;;\n"
     "    *)\n"
-    "        case $kind in\n"
-    "        none) ;;\n"
-    "        file) return ;;\n"
-    "        resource) words='topic/ broker broker/ group/ client-metrics/' ;;\n"
+    "        case \"$kind $word\" in\n"
+    "        none*) ;;\n"
+    "        file*) return ;;\n"
+    "        'resource topic/'* | 'resource group/'*)\n"
+    "            words=$(_odradek_names \"${word%%/*}\" \"$servers\" \"${word%%/*}/\")\n"
+    "            ;;\n"
+    "        resource*) words='topic/ broker broker/ group/ client-metrics/' && compopt -o nospace ;;\n"
     "        *) words=$(_odradek_names $kind \"$servers\") ;;\n"
     "        esac\n"
     "        ;;\n"
     "    esac\n"
     "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+    "    [[ $COMP_WORDBREAKS != *:* ]] || COMPREPLY=(\"${COMPREPLY[@]#\"${word%\"${word##*[:=]}\"}\"}\")\n"
     "}\n"
     "complete -o default -F _odradek odradek\n";
 
@@ -101,11 +109,14 @@ static void print_bash(struct buffer *out)
 {
     buffer_text(out, "# How bash completes odradek; made by `odradek completion bash`.\n");
     buffer_text(out, names_function);
-    buffer_text(
-        out,
-        "_odradek() {\n"
-        "    local word=${COMP_WORDS[COMP_CWORD]} named='' servers='' words='' values='' kind=none i\n");
-    find_command(out, "COMP_WORDS", "1", "COMP_CWORD");
+    buffer_text(out,
+                "_odradek() { # COMP_WORDS is of no use: bash cuts it at every colon\n"
+                "    local line last word named='' servers='' words='' values='' kind=none i\n"
+                "    read -ra line <<<\"${COMP_LINE:0:COMP_POINT}\"\n"
+                "    [[ ${COMP_LINE:0:COMP_POINT} != *[[:space:]] ]] || line+=('')\n"
+                "    last=$((${#line[@]} - 1))\n"
+                "    word=${line[last]}\n");
+    find_command(out, "line", "1", "last");
     buffer_text(out, "    case \"$named\" in\n");
     each(&odradek_command, bash_case, out);
     buffer_text(out, bash_end);
@@ -143,12 +154,22 @@ static const char zsh_end[] =
     "    -*) _describe option options && return ;;\n"
     "    esac\n"
     "    [ ${#commands} -eq 0 ] || _describe command commands\n"
-    "    case $kind in\n"
-    "    none) ;;\n"
-    "    file) _files ;;\n"
-    "    resource) names=(topic/ broker broker/ group/ client-metrics/) && _describe resource names ;;\n"
-    "    *) names=(${(f)\"$(_odradek_names $kind \"$servers\")\"}) && _describe $kind names ;;\n"
+    "    case \"$kind ${words[CURRENT]}\" in\n"
+    "    none*) ;;\n"
+    "    file*) _files ;;\n"
+    "    'resource topic/'* | 'resource group/'*)\n"
+    "        kind=${words[CURRENT]%%/*}\n"
+    "        names=(${(f)\"$(_odradek_names $kind \"$servers\" $kind/)\"})\n"
+    "        ;;\n"
+    "    resource*)\n"
+    "        names=(topic/ broker broker/ group/ client-metrics/)\n"
+    "        _describe resource names -S ''\n"
+    "        return\n"
+    "        ;;\n"
+    "    *) names=(${(f)\"$(_odradek_names $kind \"$servers\")\"}) ;;\n"
     "    esac\n"
+    "    names=(${names//:/\\\\:})\n"
+    "    [ ${#names} -eq 0 ] || _describe $kind names\n"
     "}\n"
     "if [ \"$funcstack[1]\" = _odradek ]; then _odradek \"$@\"; else compdef _odradek odradek; fi\n";
 

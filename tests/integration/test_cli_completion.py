@@ -1,11 +1,15 @@
 """What the shells complete, and the manual pages: both are made of the commands themselves."""
 
+import os
 import subprocess
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
 from harness.broker import cli_binary, odradek_binary
+from harness.members import await_group
 from harness.process import die_with_parent
+from harness.terminal import Terminal
 
 
 def odradek(*words):
@@ -26,8 +30,10 @@ def shell(name, script):
 
 
 def bash(*words):
-    quoted = " ".join(f"'{word}'" for word in words)
-    return shell("bash", f'source <(odradek completion bash)\nCOMP_WORDS=({quoted})\nCOMP_CWORD={len(words) - 1}\n_odradek\nprintf "%s\\n" "${{COMPREPLY[@]}}"')
+    """What the function finds for a line with the cursor at its end."""
+    line = " ".join(words)
+    find = f'COMP_LINE="{line}"\nCOMP_POINT={len(line)}\ncompopt() {{ :; }}\n_odradek\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
+    return shell("bash", f"source <(odradek completion bash)\n{find}")
 
 
 def zsh(*words):
@@ -63,7 +69,34 @@ def test_topics_and_groups_are_asked_for(brokers):
     assert bash("odradek", "topic", "describe", "-b", broker.bootstrap, "") == ["orders", "payments"]
     assert bash("odradek", "topic", "describe", f"--bootstrap={broker.bootstrap}", "p") == ["payments"]
     assert zsh("odradek", "topic", "delete", "-b", broker.bootstrap, "") == ["orders", "payments"]
+    assert bash("odradek", "config", "get", "-b", broker.bootstrap, "topic/p") == ["topic/payments"]
+    assert zsh("odradek", "config", "get", "-b", broker.bootstrap, "topic/") == ["topic/orders", "topic/payments"]
     assert bash("odradek", "topic", "delete", "-b", "127.0.0.1:1", "") == []  # nobody there: nothing is said
+    assert zsh("odradek", "topic", "delete", "-b", "127.0.0.1:1", "") == []
+
+
+@pytest.mark.parametrize("name, start", [("bash", "source <(odradek completion bash)"), ("zsh", "autoload -Uz compinit; compinit -u -D; source <(odradek completion zsh)")])
+def test_a_person_types(brokers, name, start):
+    """In a shell, with the key for it: also behind an address, whose colon is a word's end to bash, and within a name that has one."""
+    broker = brokers.start()
+    odradek("topic", "create", "orders", "-b", broker.bootstrap)
+    await_group(broker.port, "app:billing")
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "app:billing"})
+    consumer.commit(offsets=[TopicPartition("orders", 0, 0)], asynchronous=False)
+    consumer.close()
+    line = [name, "--norc", "--noprofile", "-i"] if name == "bash" else [name, "-f", "-i"]
+    terminal = Terminal(line, {"PATH": f"{cli_binary().parent}:{os.environ['PATH']}", "PS1": "> ", "TERM": "dumb"})
+    terminal.until("> ")
+    terminal.type(f"{start}; echo be'gun'\n")
+    place = terminal.until("begun")
+    place = terminal.until("> ", place)
+    for typed, becomes in ((f"topic describe -b {broker.bootstrap} or", "orders "), (f"group describe --bootstrap={broker.bootstrap} app:b", "app:billing "), ("config get to", "topic/"),
+                           (f"config get -b {broker.bootstrap} topic/o", "topic/orders "), ("topic cr", "create ")):
+        terminal.type(f"odradek {typed}\t")
+        place = terminal.until(f"odradek {typed.rpartition(' ')[0]} {becomes}", place)
+        terminal.type("\x15")  # takes the line away
+    terminal.type("exit\n")
+    terminal.end()
 
 
 @pytest.mark.parametrize("page", [(), ("topic",), ("group",), ("server",), ("log",), ("completion",)])
