@@ -242,9 +242,13 @@ static void print_people(struct topic_call *t, const struct view *v)
         table_print(&table, &t->out);
     table_free(&table);
     for (int32_t i = 0; i < v->members_count; i++)
-        if (v->members[i].owned_count == 0)
-            buffer_printf(&t->out, "  member %.*s of %.*s has no partition\n", STR_ARG(v->members[i].id),
-                          STR_ARG(v->members[i].host));
+        if (v->members[i].owned_count == 0) {
+            char line[1024];
+            snprintf(line, sizeof line, "member %.*s of %.*s has no partition", STR_ARG(v->members[i].id),
+                     STR_ARG(v->members[i].host));
+            text_make_plain(line);
+            buffer_printf(&t->out, "  %s\n", line);
+        }
 }
 
 static void print_member(struct buffer *out, const struct member *m)

@@ -75,6 +75,22 @@ bool cli_flush(struct buffer *out)
     return written;
 }
 
+static bool is_control(const char *at)
+{
+    uint8_t first = (uint8_t)at[0], next = (uint8_t)at[1];
+    return first < ' ' || first == 0x7f || (first == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
+void text_make_plain(char *text)
+{
+    for (; *text; text++)
+        if (is_control(text)) {
+            if ((uint8_t)*text == 0xc2)
+                *text++ = '?';
+            *text = '?';
+        }
+}
+
 void table_cell(struct table *t, const char *format, ...)
 {
     char text[1024];
@@ -82,8 +98,18 @@ void table_cell(struct table *t, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    text_make_plain(text);
     buffer_append(&t->cells, text, strlen(text) + 1);
     t->count++;
+}
+
+// Bytes that go on with a letter take no column.
+static size_t width_of(const char *text)
+{
+    size_t width = 0;
+    for (; *text; text++)
+        width += ((uint8_t)*text & 0xC0) != 0x80;
+    return width;
 }
 
 void table_print(const struct table *t, struct buffer *out)
@@ -91,13 +117,13 @@ void table_print(const struct table *t, struct buffer *out)
     size_t widths[16] = {0};
     const char *cell = (const char *)t->cells.data;
     for (size_t i = 0; i < t->count; i++, cell += strlen(cell) + 1)
-        if (strlen(cell) > widths[i % t->columns])
-            widths[i % t->columns] = strlen(cell);
+        if (width_of(cell) > widths[i % t->columns])
+            widths[i % t->columns] = width_of(cell);
     cell = (const char *)t->cells.data;
     for (size_t i = 0; i < t->count; i++, cell += strlen(cell) + 1) {
         bool last = i % t->columns == t->columns - 1;
         buffer_text(out, cell);
-        for (size_t n = strlen(cell); !last && n < widths[i % t->columns] + 2; n++)
+        for (size_t n = width_of(cell); !last && n < widths[i % t->columns] + 2; n++)
             buffer_byte(out, ' ');
         if (last)
             buffer_byte(out, '\n');

@@ -21,7 +21,10 @@ void json_bytes_member(struct buffer *out, const char *name, struct bytes bytes)
 // Writes and clears the buffer. False when standard output cannot be written.
 bool cli_flush(struct buffer *out);
 
-// A table for people: the first row is the heading; columns are as wide as they need to be.
+// A name that a client chose, for a terminal: what would move its cursor or change it is '?' from now on.
+void text_make_plain(char *text);
+
+// A table for people: the first row is the heading; columns are as wide as they need to be, and cells plain.
 struct table {
     struct buffer cells; // each terminated by a zero
     size_t columns, count;

@@ -65,11 +65,17 @@ static void row_line(struct view *v, const char *style, struct str name, const c
     int width = v->screen->columns - count * (NUMBERS + 1);
     width = width < 8 ? 8 : width > 48 ? 48 : width;
     int shown = 0;
-    for (size_t i = 0; i < name.size && shown < width; i++) {
+    for (size_t i = 0; i < name.size; i++) { // whole letters
         bool begins = ((uint8_t)name.data[i] & 0xC0) != 0x80;
-        bool control = (uint8_t)name.data[i] < 0x20 || name.data[i] == 0x7f; // nothing that moves the cursor
+        if (begins && shown == width)
+            break;
         shown += begins;
-        buffer_byte(&text, control ? '?' : (uint8_t)name.data[i]);
+        buffer_byte(&text, name.data[i] ? (uint8_t)name.data[i] : '?');
+    }
+    buffer_byte(&text, 0);
+    if (!text.failed) {
+        text_make_plain((char *)text.data);
+        text.size--;
     }
     for (; shown < width; shown++)
         buffer_byte(&text, ' ');

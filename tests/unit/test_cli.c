@@ -173,6 +173,20 @@ static void columns_are_aligned(void **state)
     buffer_byte(&out, 0);
     assert_string_equal((char *)out.data, "NAME  N\nx     12\n");
     table_free(&t);
+    buffer_clear(&out);
+    t = (struct table){.columns = 2};
+    static const char *const names[] = {"\033[2Jx", "a\nb\tc\x7f",
+                                        "\xc2\x9b"
+                                        "2J\xc2",
+                                        "\xc3\xbc\xc2\xa0"}; // the last one is a letter and a space
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        table_cell(&t, "%s", names[i]);
+        table_cell(&t, "%zu", i);
+    }
+    table_print(&t, &out);
+    buffer_byte(&out, 0);
+    assert_string_equal((char *)out.data, "?[2Jx   0\na?b?c?  1\n??2J\xc2   2\n\xc3\xbc\xc2\xa0      3\n");
+    table_free(&t);
     buffer_free(&out);
 }
 
@@ -185,7 +199,7 @@ static struct str view(const struct top_sample *now, const struct top_sample *be
     top_view(now, before, &screen, out);
     int lines = 0, width = 0;
     for (size_t i = 0; i < out->size; i++) {
-        width = out->data[i] == '\n' ? 0 : width + 1;
+        width = out->data[i] == '\n' ? 0 : width + ((out->data[i] & 0xC0) != 0x80);
         lines += out->data[i] == '\n';
         assert_true(width <= columns);
     }
@@ -250,6 +264,12 @@ static void top_fits_every_screen(void **state)
     assert_true(has(text, "more"));
     assert_true(has(text, "000-a") && has(text, "299-a")); // the most records; the greatest lag
     assert_false(has(text, "\033"));                       // a name moves no cursor
+    static char letters[201];                              // of two bytes each
+    for (int i = 0; i < 200; i += 2)
+        memcpy(letters + i, "\xc3\xbc", 2);
+    topics[0].name = str_from(letters);
+    text = view(&now, &none, 24, 80, &out);
+    assert_true(utf8_valid((const uint8_t *)text.data, text.size));
     for (int rows = 0; rows < 40; rows++)
         for (int columns = 1; columns < 140; columns += 7)
             view(&now, &none, rows, columns, &out);
