@@ -80,6 +80,14 @@ class Browser:
         """From now on the window gets this for a path, whatever the broker would say."""
         self.ask("answer", path=path, json=json)
 
+    def spoil(self, text, but=()):
+        """From now on every text that the broker answers with has this behind it; not these, nor those of these names."""
+        self.ask("spoil", text=text, **{"except": list(but)})
+
+    def speech(self):
+        """What a screen reader is given: role, name, and the roles within."""
+        return self.ask("speech")
+
     def screenshot(self, name, full=False):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.ask("screenshot", path=str(SCREENSHOTS / f"{name}.png"), full=full)

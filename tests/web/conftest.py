@@ -1,5 +1,7 @@
 """A broker with a small shop in it, and a browser."""
 
+import base64
+import contextlib
 import http.client
 import json
 import os
@@ -10,7 +12,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from harness.broker import free_port
 from harness.members import await_group
 from harness.process import wait_until
-from harness.requests import create_topic
+from harness.requests import connect, create_topic
+from harness.telemetry import push, subscription
 from web.browser import Browser
 
 ORDERS = 240
@@ -44,6 +47,31 @@ def order(n):
     return {"order": f"o-{n}", "customer": {"id": n % 40, "country": COUNTRIES[n % len(COUNTRIES)]}, "amount": n % 50, "paid": n % 3 > 0}
 
 
+class Reporter:
+    """A client that has pushed a metric of its own. One that is silent is forgotten: push() makes it heard of again."""
+
+    def __init__(self, connection, answer, metric):
+        self.id = base64.urlsafe_b64encode(bytes.fromhex(answer["ClientInstanceId"])).decode().rstrip("=")
+        self._connection, self._answer, self._metric = connection, answer, metric
+
+    def push(self):
+        """Again, where the last one is long enough ago."""
+        metrics = push(self._answer, {self._metric: 42.5})
+        wait_until(lambda: self._connection.call("PushTelemetry", 0, metrics)["ErrorCode"] == 0, 30, "a push")
+
+
+@contextlib.contextmanager
+def reports(broker, client_id, metric):
+    with connect(broker) as connection:
+        connection.client_id = client_id
+        set_up = connection.call("IncrementalAlterConfigs", 1, subscription("all", metrics="*", interval_ms="100"))
+        assert set_up["Responses"][0]["ErrorCode"] == 0
+        answer = wait_until(lambda: (got := connection.call("GetTelemetrySubscriptions", 0, {"ClientInstanceId": "00" * 16}))["RequestedMetrics"] == ["*"] and got, 30, "the subscription")
+        reporter = Reporter(connection, answer, metric)
+        reporter.push()
+        yield reporter
+
+
 @pytest.fixture(scope="module")
 def shop(module_brokers):
     port = free_port()
@@ -61,9 +89,9 @@ def shop(module_brokers):
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def window(tmp_path_factory):
-    """The browser, for the tests of a file."""
+    """The browser, for all tests."""
     browser = Browser(os.environ["ODRADEK_CHROMIUM"], os.environ["ODRADEK_WEB_PACKAGES"], tmp_path_factory.mktemp("browser") / "browser.log")
     yield browser
     browser.close()

@@ -54,6 +54,32 @@ const commands = {
   value: ({ expression }) => page.evaluate(expression),
   // From now on the window gets this for a path, whatever the broker would say.
   answer: ({ path, json }) => page.route(`**${path}`, (route) => route.fulfill({ json })),
+  // From now on every text in an answer has this behind it, other than these and those of these names; and so have the live stream's.
+  async spoil({ text, except }) {
+    const spoiled = (value, name) => {
+      if (typeof value === "string") return except.includes(name) || except.includes(value) ? value : value + text;
+      if (Array.isArray(value)) return value.map((one) => spoiled(one, name));
+      if (value === null || typeof value !== "object") return value;
+      return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, spoiled(one, key)]));
+    };
+    await page.route(/\/api\/v1\/(?!live)(?!.*\/tail)/, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, json: spoiled(await response.json()) });
+    });
+    await page.route("**/api/v1/live", async (route) => {
+      const response = await route.fetch({ url: new URL("/api/v1/overview", page.url()).href });
+      await route.fulfill({ contentType: "text/event-stream", body: `event: overview\ndata: ${JSON.stringify(spoiled(await response.json()))}\n\n` });
+    });
+  },
+  // What a screen reader is given: [{ role, name, within: roles of its descendants }].
+  async speech() {
+    const cdp = await context.newCDPSession(page);
+    const { nodes } = await cdp.send("Accessibility.getFullAXTree");
+    await cdp.detach();
+    const all = new Map(nodes.map((node) => [node.nodeId, node]));
+    const below = (node) => (node.childIds ?? []).map((id) => all.get(id)).filter(Boolean).flatMap((child) => [child.role.value, ...below(child)]);
+    return nodes.filter(({ ignored }) => !ignored).map((node) => ({ role: node.role.value, name: node.name?.value ?? "", within: [...new Set(below(node))] }));
+  },
   // From now on it does not get that path; it does again.
   refuse: ({ path }) => page.route(`**${path}`, (route) => route.abort()),
   allow: ({ path }) => page.unroute(`**${path}`),

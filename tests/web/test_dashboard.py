@@ -1,6 +1,5 @@
 """The dashboard in a browser: every page, with numbers that are those of the broker."""
 
-import base64
 import json
 
 import pytest
@@ -8,9 +7,8 @@ from confluent_kafka import Consumer, Producer
 
 from harness.broker import cli_binary, free_port
 from harness.process import run, wait_until
-from harness.requests import connect
-from harness.telemetry import push, subscription
-from web.conftest import COUNTRIES, ORDERS
+from harness.requests import create_topic
+from web.conftest import COUNTRIES, ORDERS, reports
 
 pytestmark = pytest.mark.ours
 FIRST_LOAD_MOST_BYTES = 300_000  # over the wire, headers included
@@ -42,29 +40,19 @@ def transaction(shop):
     producer.abort_transaction(60)
 
 
-class Reporter:
-    """A client that has pushed a metric of its own. One that is silent is forgotten: push() makes it heard of again."""
-
-    def __init__(self, connection, answer):
-        self.id = base64.urlsafe_b64encode(bytes.fromhex(answer["ClientInstanceId"])).decode().rstrip("=")
-        self._connection, self._answer = connection, answer
-
-    def push(self):
-        """Again, where the last one is long enough ago."""
-        metrics = push(self._answer, {"org.apache.kafka.producer.queue": 42.5})
-        wait_until(lambda: self._connection.call("PushTelemetry", 0, metrics)["ErrorCode"] == 0, 30, "a push")
-
-
 @pytest.fixture
 def reporter(shop):
-    with connect(shop.broker) as connection:
-        connection.client_id = "till-1"
-        set_up = connection.call("IncrementalAlterConfigs", 1, subscription("tills", metrics="*", interval_ms="100", match="client_id=till-.*"))
-        assert set_up["Responses"][0]["ErrorCode"] == 0
-        answer = wait_until(lambda: (got := connection.call("GetTelemetrySubscriptions", 0, {"ClientInstanceId": "00" * 16}))["RequestedMetrics"] == ["*"] and got, 30, "the subscription")
-        reporter = Reporter(connection, answer)
-        reporter.push()
+    with reports(shop.broker, "till-1", "org.apache.kafka.producer.queue") as reporter:
         yield reporter
+
+
+NAMED = {"button", "link", "image", "table", "region", "navigation", "dialog", "group", "searchbox", "textbox", "combobox", "checkbox", "heading", "columnheader", "rowheader", "Iframe"}
+
+
+def unspoken(speech):
+    """What a screen reader could say nothing of: things without a name, tables without heads for their columns and rows."""
+    nameless = [one["role"] for one in speech if one["role"] in NAMED and not one["name"].strip()]
+    return nameless + [one["name"] for one in speech if one["role"] == "table" and not {"columnheader", "rowheader"} <= set(one["within"])]
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
@@ -78,6 +66,7 @@ def test_each_page_at_each_width(browser, shop, transaction, reporter, size, sch
         browser.screenshot(f"{name}-{size}-{scheme}")
         browser.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")  # none is wider than the screen
         assert browser.axe() == [], name
+        assert unspoken(browser.speech()) == [], name
 
 
 def test_the_first_load_is_small(browser, shop):
@@ -425,15 +414,28 @@ def test_it_comes_back_by_itself_when_the_broker_does(browser, shop):
 
 
 def test_a_page_whose_code_could_not_be_had(browser, shop):
-    """The broker went away before it was asked for: told as that, and there when it is back."""
+    """The broker went away before it was asked for: told as that, and there when one asks again, or when it is back."""
+
+    def lose():
+        browser.ask("refuse", path="/js/pages/insights.js")
+        browser.ask("go", hash="/topics")
+        browser.see("th:has-text('orders')")
+        browser.ask("reload")
+        browser.until_text("#link-state", "Live")
+        browser.ask("go", hash="/insights")
+        browser.see("h1:text-is('The broker does not answer')")
+        browser.until_text("main", "This page goes on by itself as soon as the broker is back.")
+
     browser.open(shop.port, "/topics")
-    browser.see("th:has-text('orders')")
-    browser.ask("refuse", path="/js/pages/insights.js")
-    browser.ask("reload")
-    browser.until_text("#link-state", "Live")
-    browser.ask("go", hash="/insights")
-    browser.see("h1:text-is('The broker does not answer')")
-    browser.until_text("main", "This page goes on by itself as soon as the broker is back.")
+    lose()
+    browser.ask("refuse", path="/api/v1/cluster")
+    browser.click("button:text-is('Try again')")
+    browser.see(".toast:has-text('The broker does not answer')")  # and not the browser's own page of an error
+    browser.ask("allow", path="/api/v1/cluster")
+    browser.ask("allow", path="/js/pages/insights.js")
+    browser.click("button:text-is('Try again')")
+    browser.see(".builder")
+    lose()
     browser.ask("allow", path="/js/pages/insights.js")
     shop.broker.stop()
     browser.see("#notice:has-text('does not answer')")
@@ -473,6 +475,37 @@ def test_it_is_used_without_a_mouse(browser, shop):
     browser.until("document.querySelector('.rows thead [aria-sort]').getAttribute('aria-sort') === 'descending'")
 
 
+HEAR = """
+window.heard = [];
+new MutationObserver((changes) => changes.forEach(({ target }) => {
+  const told = (target.nodeType === Node.TEXT_NODE ? target.parentElement : target)?.closest("[role=status], [role=alert], [role=log], [aria-live]");
+  if (told?.innerText) window.heard.push(told.innerText);
+})).observe(document.body, { subtree: true, childList: true, characterData: true })
+"""
+
+
+def test_figures_that_change_are_not_read_out(browser, shop):
+    """A screen reader says what comes of what one does, and not each new number."""
+    samples = "import('/js/live.js').then(({ history }) => history.filter((s) => s.intervalSeconds).length)"
+    browser.open(shop.port)
+    browser.see(".chart canvas")
+    browser.value(f"{{ {HEAR} }} null")
+    seen = browser.value(samples)
+    create_topic(shop.broker, "heard")
+    shop.produce("heard", [{"n": n} for n in range(10)])
+    browser.until(f"{samples}.then((now) => now > {seen} + 2)")
+    browser.see("[role=img][aria-label^='Messages. in: now']")
+    browser.go("/topics/heard", "heard")
+    browser.until("document.querySelectorAll('.rows tbody tr').length >= 10")
+    browser.click("button:text('Pause')")
+    for n in (1, 2):
+        shop.produce("heard", [{"more": n}])
+        browser.until_text("main", f"Paused; {n} new record")
+    assert browser.value("window.heard") == []
+    browser.click("button:text-is('Browse')")
+    browser.until("window.heard.some((words) => /records found in .* that is all/.test(words))")
+
+
 def test_a_client_shows_what_it_reports(browser, shop, reporter):
     browser.open(shop.port, "/cluster")
     browser.click(f"a[href$='{reporter.id}']")
@@ -487,9 +520,10 @@ def test_what_is_not_there_is_said(browser, shop):
     browser.open(shop.port, "/topics/no-such-topic")
     browser.see("h1:text-is('That is not here')")
     assert browser.axe() == []
-    browser.ask("go", hash="/no/such/page")
-    browser.until_text("main", "There is no such page")
-    browser.go("/topics", "Topics")
+    for page in ("/no/such/page", "/topics/%", "/groups/%ff"):
+        browser.ask("go", hash=page)
+        browser.until_text("main", "There is no such page")
+        browser.go("/topics", "Topics")
     browser.fill("input[type=search]", "zzz")
     browser.see("text=No topic here")
 

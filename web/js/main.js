@@ -1,5 +1,5 @@
 // The frame: which page is shown, the state of the link to the broker, how it is said.
-import { ApiError } from "./api.js";
+import { ApiError, get } from "./api.js";
 import { h, text } from "./dom.js";
 import * as live from "./live.js";
 import { failed, toast } from "./parts/say.js";
@@ -21,12 +21,20 @@ const ROUTES = [
 const main = document.getElementById("main");
 let leave = () => {}; // ends the page that is shown
 
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return ""; // "%" and no number: no name
+  }
+}
+
 function match(pattern, where) {
   const want = pattern.split("/"), have = where.split("/");
   if (want.length !== have.length) return null;
   const params = {};
   for (const [n, part] of want.entries()) {
-    if (part.startsWith(":") && have[n]) params[part.slice(1)] = decodeURIComponent(have[n]);
+    if (part.startsWith(":") && decoded(have[n])) params[part.slice(1)] = decoded(have[n]);
     else if (part !== have[n]) return null;
   }
   return params;
@@ -41,13 +49,23 @@ function find() {
   return { page: "", load: null };
 }
 
-// A page's own code. Browsers may remember that it could not be had: once the broker is back, the whole is loaded anew.
+// Loads the whole anew, where there is somebody to load it from: else the browser would show a page of its own.
+async function reload() {
+  try {
+    await get("/cluster");
+  } catch (problem) {
+    if (problem.unreachable) return toast(problem.message, "bad");
+  }
+  location.reload();
+}
+
+// A page's own code. Browsers remember that it could not be had: to ask once more for it alone is in vain.
 async function codeOf(load) {
   try {
     return await load();
   } catch (problem) {
     if (!(problem instanceof TypeError)) throw problem; // it was had, and is wrong
-    throw Object.assign(new ApiError(0, "UNREACHABLE", "The broker does not answer."), { again: () => location.reload() });
+    throw Object.assign(new ApiError(0, "UNREACHABLE", "The broker does not answer."), { again: reload });
   }
 }
 
@@ -75,10 +93,11 @@ async function show(focus) {
     if (!ending.signal.aborted) await module.default(context);
   } catch (problem) {
     if (ending.signal.aborted) return;
-    root.replaceChildren(failed(problem instanceof ApiError ? problem : new ApiError(1, "", String(problem?.message ?? problem)), context.again, "h1"));
+    const again = problem.again ?? context.again;
+    root.replaceChildren(failed(problem instanceof ApiError ? problem : new ApiError(1, "", String(problem?.message ?? problem)), again, "h1"));
     document.title = "Odradek";
     if (!(problem instanceof ApiError)) console.error(problem);
-    if (problem.unreachable) last.push(live.on("back", problem.again ?? context.again));
+    if (problem.unreachable) last.push(live.on("back", again));
   }
   if (focus && !ending.signal.aborted) root.querySelector("h1")?.focus({ preventScroll: true });
 }

@@ -2,6 +2,7 @@
 import { h, text } from "../dom.js";
 import { clock, count, duration, moment, plural, short } from "../format.js";
 import { timeChart } from "../parts/chart.js";
+import { unseenHead } from "../parts/table.js";
 import { MEASURES, Series, bucketMs } from "./measure.js";
 import { readFrom } from "./reader.js";
 
@@ -17,8 +18,7 @@ export function describe({ measure, field, weight, topic }) {
 // The top values: a table with a bar in each row.
 function topTable(caption) {
   const body = h("tbody");
-  const element = h("div", { class: "top" }, h("table", {}, h("caption", { class: "unseen" }, caption),
-    h("thead", { class: "unseen" }, h("tr", {}, ["Value", "Share", "Figure"].map((name) => h("th", { scope: "col" }, name)))), body));
+  const element = h("div", { class: "top" }, h("table", {}, unseenHead(caption, ["Value", "Share", "Figure"]), body));
   return { element, show({ top, all }) {
     while (body.children.length > top.length) body.lastChild.remove();
     top.forEach(([name, sum], n) => {

@@ -6,7 +6,7 @@ import * as live from "../live.js";
 import { timeChart } from "../parts/chart.js";
 import { head, panel, segments } from "../parts/head.js";
 import { command, empty, waiting } from "../parts/say.js";
-import { dataTable } from "../parts/table.js";
+import { dataTable, unseenHead } from "../parts/table.js";
 
 const WINDOWS = [["60000", "1 min"], ["300000", "5 min"], ["900000", "15 min"]];
 const LEAST_SHOWN_MS = 60_000;
@@ -30,7 +30,7 @@ const FIGURES = [
   ["Messages out", (s) => [short(s.messagesOutPerSecond), "/s"], (s) => plural(s.groups, "consumer group")],
   ["Bytes in", (s) => split(bytes(s.bytesInPerSecond), "/s"), (s) => `network ${perSecond(bytes(s.networkInPerSecond))}`],
   ["Bytes out", (s) => split(bytes(s.bytesOutPerSecond), "/s"), (s) => `network ${perSecond(bytes(s.networkOutPerSecond))}`],
-  ["Delivery, p99", (s) => split(duration(s.deliveryLatency.p99)), (s) => (s.deliveryLatency.p50 === null ? "nothing is read just now" : `half within ${duration(s.deliveryLatency.p50)}`)],
+  ["Delivery, p99", (s) => split(duration(s.deliveryLatency.p99)), (s) => (s.deliveryLatency.p50 === null ? "nothing is read now" : `half within ${duration(s.deliveryLatency.p50)}`)],
   ["Connections", (s) => [count(s.connections.open)], (s) => `${count(s.connections.acceptedTotal)} since the start`],
   ["On disk", (s) => split(bytes(s.disks.reduce((sum, disk) => sum + disk.logBytes, 0))), freeWords],
 ];
@@ -110,7 +110,7 @@ function health() {
   const rows = new Map();
   const body = h("tbody");
   return {
-    element: panel("Health", h("table", {}, h("caption", { class: "unseen" }, "The health of each part"), body)),
+    element: panel("Health", h("table", {}, unseenHead("The health of each part", ["Part", "State", "What it says"]), body)),
     show(sample) {
       for (const [name, tone, words] of parts(sample)) {
         if (!rows.has(name)) {

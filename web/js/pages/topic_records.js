@@ -154,7 +154,7 @@ function placeOf(kind, value) {
 export function records(context, found) {
   const filter = { partition: "", contains: "", field: "", equals: "" };
   let mode = "tail", kind = "end", where = "", view = null, timer = 0;
-  const note = h("span", { class: "hint", role: "status" }), lacking = h("p", { class: "wrong", role: "status" }), holder = h("div");
+  const note = h("span", { class: "hint" }), lacking = h("p", { class: "wrong", role: "status" }), holder = h("div");
   const again = () => {
     clearTimeout(timer);
     timer = setTimeout(start, TYPING_MS);
@@ -187,6 +187,8 @@ export function records(context, found) {
     pause.setAttribute("aria-pressed", "false");
     pause.replaceChildren(icon("pause"), "Pause");
     pause.hidden = mode !== "tail";
+    if (mode === "tail") note.removeAttribute("role"); // it counts what comes: nobody wants to hear that
+    else note.setAttribute("role", "status");
     fromField.element.hidden = mode === "tail";
     atField.element.hidden = mode === "tail" || (kind !== "time" && kind !== "offset");
     const say = (words) => text(note, words), lack = (words) => text(lacking, words);

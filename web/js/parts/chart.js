@@ -87,7 +87,7 @@ export function timeChart({ title, series, format, actions, time = clock, whole 
 
   function fillTable() {
     const rows = points.slice(-TABLE_ROWS).reverse();
-    table.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), series.map(({ name }) => h("th", { class: "num", scope: "col" }, name)))),
+    table.replaceChildren(h("table", {}, h("caption", { class: "unseen" }, title), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Time"), series.map(({ name }) => h("th", { class: "num", scope: "col" }, name)))),
       h("tbody", {}, rows.map(([at, ...ys]) => h("tr", {}, h("th", { scope: "row" }, time(at)), ys.map((y) => h("td", { class: "num" }, y === null ? "–" : format(y))))))));
   }
 

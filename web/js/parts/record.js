@@ -5,6 +5,7 @@ import { bytes, count, moment } from "../format.js";
 import { choice, field, form, openDialog } from "./dialog.js";
 import { payloadBlock } from "./payload.js";
 import { failed, toast, waiting } from "./say.js";
+import { unseenHead } from "./table.js";
 
 const about = (rows) => h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 
@@ -24,7 +25,8 @@ function content(record) {
     about([["Partition", String(record.partition)], ["Offset", count(record.offset)], [record.timestampType === "LogAppendTime" ? "Appended" : "Created", moment(record.timestamp)], ["Size", bytes(record.sizeBytes)]]),
     part("Key", record.key), part("Value", record.value),
     h("section", { class: "stack tight" }, h("h3", {}, record.headers.length ? "Headers" : "No headers"),
-      record.headers.length > 0 && h("div", { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Headers" }, h("table", { class: "headers" }, h("tbody", {}, record.headers.map((header) =>
+      record.headers.length > 0 && h("div", { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Headers" }, h("table", { class: "headers" },
+        unseenHead("Headers", ["Name", "Value"]), h("tbody", {}, record.headers.map((header) =>
         h("tr", {}, h("th", { scope: "row" }, header.key), h("td", {}, h("code", {}, header.value === null ? "null" : header.value.text)))))))),
   ];
 }

@@ -38,6 +38,9 @@ function fill(cell, shown, wrap) {
 const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : (a ?? -Infinity) - (b ?? -Infinity));
 const classes = (column) => [column.num && "num", column.wide && "wide", column.mono && "mono", column.wrap && "wrap"].filter(Boolean).join(" ") || undefined;
 
+/** What a table has whose columns need no words for who sees them. */
+export const unseenHead = (caption, names) => [h("caption", { class: "unseen" }, caption), h("thead", { class: "unseen" }, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))))];
+
 /**
  * dataTable({ caption, columns, key: row -> text, sort: [column, "descending"], nothing: element }): { element, show(rows), destroy }.
  * show() may be called as often as one likes.
