@@ -21,6 +21,7 @@ class Write:
     compression: str = "none"
     idempotent: bool = True
     partition: int = 0
+    max_bytes: int | None = None  # the largest that the client is to send, where that is more than it would
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Read:
 
 COMPRESSIONS = ("none", "gzip", "snappy", "lz4", "zstd")
 LARGE_BYTES = 900_000
+HUGE_BYTES, HUGE_MAX_BYTES = 10_000_000, 12_000_000
 
 
 def text_records(seed=1, large=True):
@@ -56,6 +58,11 @@ def text_records(seed=1, large=True):
         out.append(Record(b"large", rnd.randbytes(LARGE_BYTES // 2).hex().encode()))
     out.append(Record(b"last", b"the end"))
     return out
+
+
+def huge_record(seed=1):
+    """One that is larger than brokers and clients take unless they are told to; any client can carry it."""
+    return Record(b"huge", random.Random(seed).randbytes(HUGE_BYTES // 2).hex().encode())
 
 
 def binary_records(seed=1):

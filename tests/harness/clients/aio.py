@@ -69,6 +69,7 @@ class AioKafka(Library):
             enable_idempotence=write.idempotent,
             acks="all",
             linger_ms=5,
+            **({"max_request_size": write.max_bytes} if write.max_bytes else {}),
         )
         async with _started(producer):
             sent = [

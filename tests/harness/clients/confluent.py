@@ -69,6 +69,7 @@ class Confluent(Library):
                     "enable.idempotence": write.idempotent,
                     "linger.ms": 5,
                     "message.timeout.ms": _TIMEOUT_S * 1000,
+                    **({"message.max.bytes": write.max_bytes} if write.max_bytes else {}),
                 },
             )
         )

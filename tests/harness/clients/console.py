@@ -19,6 +19,8 @@ class Console(Client):
             command += ["--compression-codec", write.compression]
             command += ["--command-property", f"enable.idempotence={'true' if write.idempotent else 'false'}"]
             command += ["--command-property", "delivery.timeout.ms=30000", "--request-timeout-ms", "20000"]
+            if write.max_bytes:
+                command += ["--command-property", f"max.request.size={write.max_bytes}"]
             for name, value in properties.items():
                 command += ["--reader-property", f"{name}={value}"]
             java.tool("kafka-console-producer", *command, input_bytes="".join(lines).encode())

@@ -59,6 +59,7 @@ class KafkaPython(Library):
             enable_idempotence=write.idempotent,
             acks="all",
             linger_ms=5,
+            **({"max_request_size": write.max_bytes} if write.max_bytes else {}),
         )
         try:
             futures = [

@@ -26,6 +26,8 @@ class Kcat(Client):
             command = ["kcat", "-P", "-b", bootstrap, "-t", write.topic, "-p", write.partition, "-Z"]
             command += ["-X", f"compression.codec={write.compression}", "-X", "linger.ms=5"]
             command += ["-X", f"enable.idempotence={'true' if write.idempotent else 'false'}"]
+            if write.max_bytes:
+                command += ["-X", f"message.max.bytes={write.max_bytes}"]
             for name, value in headers:
                 command += ["-H", f"{name}={value.decode()}"]
             lines = []

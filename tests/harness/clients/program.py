@@ -6,7 +6,8 @@ It does a JSON list of jobs in order and answers with the list of their results;
 What the client library has to complain about (a warning, a retry, a connection lost) goes to standard error.
 A record is [key, value, timestamp or null, [[header, value]...]], bytes in base64, null where there is none.
 
-    {"do": "produce", "topic": t, "partition": p, "compression": c, "idempotent": bool, "records": [...]}   -> {}
+    {"do": "produce", "topic": t, "partition": p, "compression": c, "idempotent": bool, "max_bytes": n or null, "records": [...]}
+                  max_bytes: the largest request, where that is more than the library would send                        -> {}
     {"do": "consume", "topic": t, "partition": p, "offset": o, "count": n}               -> {"records": [...]}
     {"do": "consume_group", "group": g, "topics": [t...], "count": n, "protocol": "classic" or "consumer"}
                   until n records came, commits, leaves                    -> {"records": [[topic, partition, record]...]}
@@ -108,6 +109,7 @@ class Program(Client):
                 "partition": write.partition,
                 "compression": write.compression,
                 "idempotent": write.idempotent,
+                "max_bytes": write.max_bytes,
                 "records": [record_to_json(record) for record in write.records],
             }
             for write in writes

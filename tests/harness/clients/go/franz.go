@@ -55,6 +55,9 @@ func franzProduce(bootstrap string, j *job) (object, error) {
 	if !j.Idempotent {
 		options = append(options, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1))
 	}
+	if j.MaxBytes > 0 {
+		options = append(options, kgo.ProducerBatchMaxBytes(j.MaxBytes))
+	}
 	client, err := franzClient(bootstrap, options...)
 	if err != nil {
 		return nil, err

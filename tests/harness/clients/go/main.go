@@ -73,6 +73,7 @@ type job struct {
 	Topics      json.RawMessage `json:"topics"`
 	Compression string          `json:"compression"`
 	Idempotent  bool            `json:"idempotent"`
+	MaxBytes    int32           `json:"max_bytes"`
 	Records     []record        `json:"records"`
 	Offset      int64           `json:"offset"`
 	Count       int             `json:"count"`

@@ -72,7 +72,7 @@ func saramaProduce(bootstrap string, j *job) (object, error) {
 	config.Producer.Return.Successes = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Partitioner = sarama.NewManualPartitioner
-	config.Producer.MaxMessageBytes = 1_000_000
+	config.Producer.MaxMessageBytes = max(1_000_000, int(j.MaxBytes))
 	if err := config.Producer.Compression.UnmarshalText([]byte(j.Compression)); err != nil {
 		return nil, err
 	}
@@ -99,7 +99,12 @@ func saramaProduce(bootstrap string, j *job) (object, error) {
 		}
 		messages = append(messages, out)
 	}
-	return nil, errors.Join(producer.SendMessages(messages), producer.Close())
+	err = producer.SendMessages(messages)
+	var failed sarama.ProducerErrors
+	if errors.As(err, &failed) { // which itself says only how many
+		err = failed[0]
+	}
+	return nil, errors.Join(err, producer.Close())
 }
 
 func saramaRecord(m *sarama.ConsumerMessage) record {

@@ -78,6 +78,9 @@ public final class JavaClient {
         properties.put("linger.ms", "5");
         properties.put("delivery.timeout.ms", Long.toString(TIMEOUT_MS));
         properties.put("request.timeout.ms", "20000");
+        if (job.hasNonNull("max_bytes")) {
+            properties.put("max.request.size", job.get("max_bytes").asText());
+        }
         try (KafkaProducer<byte[], byte[]> producer =
                 new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer())) {
             List<Future<RecordMetadata>> sent = new ArrayList<>();

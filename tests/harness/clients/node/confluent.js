@@ -49,7 +49,7 @@ module.exports = (bootstrap) => {
   return {
     async produce(job) {
       const producer = kafka.producer({
-        'linger.ms': 5, 'message.timeout.ms': TIMEOUT_MS,
+        'linger.ms': 5, 'message.timeout.ms': TIMEOUT_MS, ...(job.max_bytes ? { 'message.max.bytes': job.max_bytes } : {}),
         kafkaJS: { idempotent: job.idempotent, compression: job.compression, maxInFlightRequests: 1 },
       });
       await producer.connect();

@@ -94,12 +94,16 @@ fn record(message: &BorrowedMessage) -> Value {
 }
 
 fn produce(bootstrap: &str, job: &Value) -> Answer {
-    let producer: ThreadedProducer<Context> = config(bootstrap)
+    let mut settings = config(bootstrap);
+    settings
         .set("compression.type", text(job, "compression"))
         .set("enable.idempotence", job["idempotent"].to_string())
         .set("linger.ms", "5")
-        .set("message.timeout.ms", TIMEOUT.as_millis().to_string())
-        .create_with_context(Context::new())?;
+        .set("message.timeout.ms", TIMEOUT.as_millis().to_string());
+    if let Some(most) = job["max_bytes"].as_i64() {
+        settings.set("message.max.bytes", most.to_string());
+    }
+    let producer: ThreadedProducer<Context> = settings.create_with_context(Context::new())?;
     for fields in job["records"].as_array().into_iter().flatten() {
         let (key, value) = (decoded(&fields[0])?, decoded(&fields[1])?);
         let mut headers = OwnedHeaders::new();
