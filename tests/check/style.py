@@ -133,6 +133,19 @@ def check_system_calls():
                 yield path, number, f"<{found.group(1)}.h> belongs into os/"
 
 
+PROCESSORS = re.compile(r"\b(__x86_64__|__i386__|__aarch64__|__arm__|__SSE\w*|__AVX\w*|__asm__|asm|\w*mmintrin\.h|arm_neon\.h|cpuid\.h)\b")
+
+
+def check_processors():
+    """Only the checksum knows of processors: everything else is built for any."""
+    for path in tracked("src/*.c", "src/*.cc", "src/*.h"):
+        if path.name == "crc32c.c":
+            continue
+        for number, line in lines(code_only(text_of(path))):
+            for word in PROCESSORS.findall(line):
+                yield path, number, f"{word} belongs into base/crc32c.c"
+
+
 def check_readmes():
     """Each folder in src/ has a README.md of at most a page."""
     for folder in sorted({TOP / "src" / room_of(path) for path in tracked("src") if room_of(path)}):
@@ -210,6 +223,7 @@ CHECKS = [
     check_dependencies,
     check_system_calls,
     check_banned,
+    check_processors,
     check_readmes,
     check_length,
     check_unfinished,

@@ -10,18 +10,21 @@ struct CMUnitTest {
     void (*run)(void **state);
 };
 
-#define cmocka_unit_test(run) {#run, run}
+#define cmocka_unit_test(run) \
+    {                         \
+#run, run             \
+    }
 #define cmocka_run_group_tests(tests, setup, teardown) run_tests(tests, sizeof tests / sizeof *tests)
 #define print_message                                  printf
 
 #define assert_true(x) assert_int_equal((x) != 0, 1)
-#define assert_int_equal(a, b)                                                                         \
-    do {                                                                                               \
-        unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);                 \
-        if (a_ != b_) {                                                                                \
+#define assert_int_equal(a, b)                                                                              \
+    do {                                                                                                    \
+        unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);                      \
+        if (a_ != b_) {                                                                                     \
             printf("%s:%d: %s is %#llx, not %#llx\n[  FAILED  ] 1 test\n", __FILE__, __LINE__, #a, a_, b_); \
-            exit(1);                                                                                   \
-        }                                                                                              \
+            exit(1);                                                                                        \
+        }                                                                                                   \
     } while (0)
 
 static inline int run_tests(const struct CMUnitTest *tests, size_t count)
