@@ -159,15 +159,6 @@ def test_answers_that_were_due_come_before_the_end(broker, witness):
         assert receive_all(client) == b""
 
 
-def receive_exactly(client, size):
-    out = b""
-    while len(out) < size:
-        data = client.recv(size - len(out))
-        assert data, f"closed after {len(out)} of {size} bytes"
-        out += data
-    return out
-
-
 def test_api_versions_from_the_future(broker, witness):
     with broker.connect() as client:
         client.sendall(frame(header(18, 99, 7) + b"\0" + b"\xff\xfe"))

@@ -1,5 +1,6 @@
 """What a log sheds, when, and that nobody who reads it notices. Against Apache Kafka, too: --broker kafka."""
 
+import re
 import socket
 import struct
 
@@ -144,6 +145,13 @@ def test_compaction_follows_its_settings(ours_alone, brokers):
     wait_until(lambda: cleaner_threads(broker) == ["log-compact-0"], 20, "the second thread to end")
     wait_compacted(broker, "changing")
     assert [record[0] for record in records(broker, "changing")] == [6, 7]
+    alter(broker, TOPIC, "changing", cleanup_policy="delete")
+    alter(broker, BROKER, "", log_cleaner_dedupe_buffer_size="1100000", log_cleaner_io_buffer_load_factor="0.0001")  # for four keys
+    send(broker, "changing", [now_ms()] * 12, size=9000)
+    alter(broker, TOPIC, "changing", cleanup_policy="compact")
+    wait_compacted(broker, "changing")
+    keys = [int(count) for count in re.findall(r"compacted changing-0 .* for (\d+) keys", broker.log_text())]
+    assert max(keys) == 4 and sum(keys) >= 12, keys
 
 
 class SlowReader:

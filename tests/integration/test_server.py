@@ -11,7 +11,7 @@ import pytest
 from harness.batch import batch
 from harness.broker import answers, free_port, odradek_binary
 from harness.process import Process, run, takes_less, wait_until
-from harness.requests import connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce, produce_body, values
+from harness.requests import BROKER, alter, connect, create_topic, end_offset, error, fetch, fetch_body, now_ms, produce, produce_body, values
 from harness.wire import Connection
 
 
@@ -99,6 +99,35 @@ def test_an_unknown_setting_is_a_warning_that_offers_the_closest(brokers):
     broker = brokers.start(settings={"log.retention.hour": "12"})
     said = wait_until(lambda: re.search(r".*log\.retention\.hour\b.*", broker.log_text()), 20, "the warning")
     assert "log.retention.hours" in said.group(0), broker.log_text()
+
+
+# What stands in the server.properties of Kafka's archive, beside the addresses and log.dirs.
+SHIPPED = """
+    inter.broker.listener.name=PLAINTEXT
+    listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
+    num.network.threads=3 num.io.threads=8 num.partitions=1 num.recovery.threads.per.data.dir=2
+    socket.send.buffer.bytes=102400 socket.receive.buffer.bytes=102400 socket.request.max.bytes=104857600
+    log.retention.hours=168 log.segment.bytes=1073741824 log.retention.check.interval.ms=300000
+"""
+
+
+def test_the_settings_that_kafka_ships(brokers):
+    """They go in as they are; what has no effect is remarked on, and nothing else."""
+    broker = brokers.new(settings=dict(word.split("=") for word in SHIPPED.split()))
+    client, controller = f":{broker.port}", f":{broker.controller_port}"
+    broker.settings["listeners"] = f"PLAINTEXT://{client},CONTROLLER://{controller}"
+    broker.settings["advertised.listeners"] = f"PLAINTEXT://localhost{client},CONTROLLER://localhost{controller}"
+    broker.settings["controller.quorum.bootstrap.servers"] = f"localhost{controller}"
+    broker.start()
+    with connect(broker) as connection:
+        wait_until(lambda: connection.call("Metadata", 12, {"Topics": []})["Brokers"], 20, "the broker")
+        [node] = connection.call("Metadata", 12, {"Topics": []})["Brokers"]
+    assert (node["Host"], node["Port"]) == ("localhost", broker.port)
+    if broker.kind == "odradek":
+        remarked = re.findall(r"config: ([\w.]+)=\S+ has no effect", broker.log_text())
+        share = "share.coordinator.state.topic."
+        assert sorted(remarked) == ["num.io.threads", share + "min.isr", share + "replication.factor"], broker.log_text()
+        assert broker.log_text().count("WARN") == len(remarked), broker.log_text()
 
 
 @ours
@@ -303,9 +332,10 @@ def test_segments_roll_and_old_ones_are_deleted(brokers):
 
 
 @ours
-def test_producers_that_left_are_forgotten(brokers):
-    names = ("producer.id.expiration.ms", "producer.id.expiration.check.interval.ms")
-    broker = brokers.start(settings=dict.fromkeys(names, "300"))
+@pytest.mark.parametrize("how", ["file", "cluster"])
+def test_producers_that_left_are_forgotten(brokers, how):
+    names = ("producer.id.expiration.check.interval.ms", "producer.id.expiration.ms")
+    broker = brokers.start(settings=dict.fromkeys(names if how == "file" else names[:1], "300"))
     create_topic(broker, "left")
     with connect(broker) as connection:
         assert error(produce(connection, "left", batch([(b"k", b"v")], ts=now_ms(), pid=7, epoch=0, seq=0))) == 0
@@ -314,6 +344,9 @@ def test_producers_that_left_are_forgotten(brokers):
             wanted = {"Topics": [{"Name": "left", "PartitionIndexes": [0]}]}
             return connection.call("DescribeProducers", 0, wanted)["Topics"][0]["Partitions"][0]["ActiveProducers"]
 
+        if how == "cluster":  # after a day, but for this
+            assert len(active()) == 1
+            alter(broker, BROKER, "", producer_id_expiration_ms="300")
         wait_until(lambda: not active(), 20, "the producer's end")
 
 

@@ -335,7 +335,7 @@ static void every_default_passes_its_own_check(void **state)
     }
 }
 
-// Those that storage's own tests set by hand: here they come from the topic.
+// Those that storage's own tests set by hand: here they come from the topic, and from the cluster's defaults.
 static void what_a_topic_sets_reaches_storage(void **state)
 {
     (void)state;
@@ -355,18 +355,36 @@ static void what_a_topic_sets_reaches_storage(void **state)
         {STR("min.insync.replicas"), STR("2")},
         {STR("unclean.leader.election.enable"), STR("true")},
     };
-    topic_config_resolve(&c, NULL, topic, sizeof topic / sizeof *topic, &l);
-    assert_true(l.cleanup_compact && !l.cleanup_delete && l.unclean_leader_election_enable);
-    assert_int_equal(l.gzip_level, 3);
-    assert_int_equal(l.lz4_level, 4);
-    assert_int_equal(l.zstd_level, 5);
-    assert_int_equal(l.delete_retention_ms, 6);
-    assert_int_equal(l.flush_messages, 7);
-    assert_int_equal(l.flush_ms, 8);
-    assert_int_equal(l.min_compaction_lag_ms, 9);
-    assert_int_equal(l.max_compaction_lag_ms, 1010);
-    assert_true(l.min_cleanable_dirty_ratio == 0.3);
-    assert_int_equal(l.min_insync_replicas, 2);
+    static const struct config_entry cluster[] = {
+        {STR("log.cleanup.policy"), STR("compact")},
+        {STR("compression.gzip.level"), STR("3")},
+        {STR("compression.lz4.level"), STR("4")},
+        {STR("compression.zstd.level"), STR("5")},
+        {STR("log.cleaner.delete.retention.ms"), STR("6")},
+        {STR("log.flush.interval.messages"), STR("7")},
+        {STR("log.flush.interval.ms"), STR("8")},
+        {STR("log.cleaner.max.compaction.lag.ms"), STR("1010")},
+        {STR("log.cleaner.min.cleanable.ratio"), STR("0.3")},
+        {STR("log.cleaner.min.compaction.lag.ms"), STR("9")},
+        {STR("min.insync.replicas"), STR("2")},
+        {STR("unclean.leader.election.enable"), STR("true")},
+    };
+    struct config_layers layers = {.cluster = cluster, .cluster_count = sizeof cluster / sizeof *cluster};
+    for (int by_cluster = 0; by_cluster < 2; by_cluster++) {
+        size_t count = by_cluster ? 0 : sizeof topic / sizeof *topic;
+        topic_config_resolve(&c, by_cluster ? &layers : NULL, topic, count, &l);
+        assert_true(l.cleanup_compact && !l.cleanup_delete && l.unclean_leader_election_enable);
+        assert_int_equal(l.gzip_level, 3);
+        assert_int_equal(l.lz4_level, 4);
+        assert_int_equal(l.zstd_level, 5);
+        assert_int_equal(l.delete_retention_ms, 6);
+        assert_int_equal(l.flush_messages, 7);
+        assert_int_equal(l.flush_ms, 8);
+        assert_int_equal(l.min_compaction_lag_ms, 9);
+        assert_int_equal(l.max_compaction_lag_ms, 1010);
+        assert_true(l.min_cleanable_dirty_ratio == 0.3);
+        assert_int_equal(l.min_insync_replicas, 2);
+    }
     broker_config_free(&c);
 }
 
