@@ -81,16 +81,18 @@ def batch(
     attributes=0,
     leader_epoch=-1,
     magic=2,
+    step_ms=1,
 ):
+    """ts: the first record's time; each later one's is step_ms after the one before."""
     body = b""
     for i, record in enumerate(records):
         key, value, headers = record if len(record) == 3 else (*record, [])
-        one = b"\0" + varint(i) + varint(i) + _blob(key) + _blob(value) + varint(len(headers))
+        one = b"\0" + varint(i * step_ms) + varint(i) + _blob(key) + _blob(value) + varint(len(headers))
         one += b"".join(_blob(name.encode()) + _blob(data) for name, data in headers)
         body += varint(len(one)) + one
     n = len(records)
     body = compress(attributes & COMPRESSION_MASK, body)
-    rest = struct.pack(">hiqqqhii", attributes, n - 1, ts, ts + n - 1, pid, epoch, seq, n) + body
+    rest = struct.pack(">hiqqqhii", attributes, n - 1, ts, max(ts, ts + (n - 1) * step_ms), pid, epoch, seq, n) + body
     return struct.pack(">qiibI", base_offset, 9 + len(rest), leader_epoch, magic, crc32c(rest)) + rest
 
 

@@ -202,26 +202,53 @@ def compressions(step, version, prefix):
         step("Fetch", None, fetch(topic_name, of, [fetch_partition(0, 0)]))
 
 
-def topic_rules(step, version, prefix):
-    """What a topic's settings refuse or rewrite: times, keys, sizes."""
-    now = int(time.time() * 1000)
-    produce_version = min(version, 12)
-    one = [(b"k", b"v")]
-    bounded = (("message.timestamp.before.max.ms", "3600000"), ("message.timestamp.after.max.ms", "60000"))
+BOUNDED = [("message.timestamp.before.max.ms", "3600000"), ("message.timestamp.after.max.ms", "60000")]
+APPENDED = [("message.timestamp.type", "LogAppendTime")]
+
+
+def ruled(step, version, prefix):
+    """rule(suffix, settings, *batches): a topic with such settings, what becomes of the batches, and what is there then."""
 
     def rule(suffix, settings, *batches):
         topic(step, prefix + suffix, configs=settings)
         id_of = topic_id(step, prefix + suffix)
         for raw in batches:
-            step("Produce", produce_version, produce(prefix + suffix, raw))
-        times = ("BaseTimestamp", "MaxTimestamp") if suffix == "append" else ()
+            step("Produce", min(version, 12), produce(prefix + suffix, raw))
+        times = ("BaseTimestamp", "MaxTimestamp") if suffix.startswith("append") else ()
         step("Fetch", None, fetch(prefix + suffix, id_of, [fetch_partition(0, 0)]), ignore=times)
 
-    rule("times", bounded, *(batch(one, ts=now + by) for by in (0, -7_200_000, -1_800_000, 120_000, 30_000)))
-    rule("append", [("message.timestamp.type", "LogAppendTime")], batch(one, ts=5), batch(one * 3, ts=5, attributes=GZIP))
+    return rule
+
+
+def topic_rules(step, version, prefix):
+    """What a topic's settings refuse or rewrite: times, keys, sizes."""
+    now = int(time.time() * 1000)
+    one = [(b"k", b"v")]
+    rule = ruled(step, version, prefix)
+    rule("times", BOUNDED, *(batch(one, ts=now + by) for by in (0, -7_200_000, -1_800_000, 120_000, 30_000)))
+    rule("append", APPENDED, batch(one, ts=5), batch(one * 3, ts=5, attributes=GZIP))
     compacted = [("cleanup.policy", "compact")]
     rule("compact", compacted, batch(one), batch([(None, b"v")]), batch([(b"k", None), (None, b"v"), (None, None)]), batch(one))
     rule("small", [("max.message.bytes", "300")], batch([(b"k", b"x" * 200)]), batch([(b"k", b"x" * 400)]), batch(one * 3))
+
+
+def rules_and_recompression(step, version, prefix):
+    """The same where the broker compresses anew: each record's time counts, and the size of what comes out."""
+    now = int(time.time() * 1000)
+    rule = ruled(step, version, prefix)
+    records = [(b"k%d" % i, b"value " * 20) for i in range(4)]
+
+    def some(codec):
+        spans = ((now, 1), (now, -1_500_000), (now, 50_000), (now - 7_200_000, 1_000_000), (-1, 0), (5, 7))
+        return [batch(records, ts=ts, step_ms=step_ms, attributes=codec) for ts, step_ms in spans]
+
+    for number, target in enumerate(("zstd", "uncompressed")):
+        to = ("compression.type", target)
+        batches = [*some(0), *some(GZIP if number else LZ4)]
+        rule("times-" + target, [*BOUNDED, to], *batches)
+        rule("append-" + target, [*BOUNDED, *APPENDED, to], *batches)
+        rule("small-" + target, [*BOUNDED, to, ("max.message.bytes", "300")], *batches)
+    rule("append-small", [*APPENDED, ("compression.type", "uncompressed"), ("max.message.bytes", "300")], *some(SNAPPY))
 
 
 def unknown_topics(step, version, prefix):
@@ -275,6 +302,7 @@ SCENARIOS = [
     ("compressions", "Produce", compressions),
     ("no such compression", "Produce", no_such_compression),
     ("rules", "Produce", topic_rules),
+    ("rules and recompression", "Produce", rules_and_recompression),
     ("unknown", "Produce", unknown_topics),
     ("offsets", "ListOffsets", list_offsets),
     ("idempotence", "InitProducerId", idempotence),
