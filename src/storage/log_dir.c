@@ -17,6 +17,7 @@
 #define LOCK_FILE         ".lock"
 #define META_FILE         "meta.properties"
 #define CLEAN_MARKER_FILE ".kafka_cleanshutdown"
+#define BOOT_ID_FILE      "odradek-boot-id"
 
 static int say(char *message, size_t size, int rc, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -276,4 +277,43 @@ int log_dir_is_empty(const struct log_dir *d)
 {
     int rc = file_list(d->path, note_other, NULL);
     return rc == ERR_EXISTS ? 0 : rc ? rc : 1;
+}
+
+// ---------------------------------------------------------------- boot ids
+
+static int running_boot_id(struct buffer *out)
+{
+    // Files of /proc have no size, so the whole is read in one piece.
+    int fd = file_open("/proc/sys/kernel/random/boot_id", O_RDONLY);
+    if (fd < 0)
+        return fd;
+    uint8_t raw[64];
+    size_t got;
+    int rc = file_read_at(fd, raw, sizeof raw, 0, &got);
+    file_close(fd);
+    if (rc == 0)
+        buffer_append(out, raw, got);
+    return rc ? rc : got == 0 ? ERR_NOT_FOUND : 0;
+}
+
+bool log_dir_is_of_this_boot(const char *dir)
+{
+    char path[PATH_MAX];
+    struct buffer noted = BUFFER_INIT, running = BUFFER_INIT;
+    bool same = snprintf(path, sizeof path, "%s/" BOOT_ID_FILE, dir) < (int)sizeof path &&
+                file_read_whole(path, 4096, &noted) == 0 && running_boot_id(&running) == 0 &&
+                noted.size == running.size && memcmp(noted.data, running.data, noted.size) == 0;
+    buffer_free(&noted);
+    buffer_free(&running);
+    return same;
+}
+
+int log_dir_note_boot(const char *dir)
+{
+    struct buffer running = BUFFER_INIT;
+    int rc = log_dir_is_of_this_boot(dir) ? 0 : running_boot_id(&running);
+    if (rc == 0 && running.size)
+        rc = file_replace_unsynced(dir, BOOT_ID_FILE, running.data, running.size); // of use to this boot only
+    buffer_free(&running);
+    return rc == ERR_NOT_FOUND ? 0 : rc; // without one every unclean start checks everything
 }

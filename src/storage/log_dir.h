@@ -57,4 +57,9 @@ int log_dir_write_meta(struct log_dir *dir, const struct meta_properties *meta);
 int log_dir_write_clean_marker(struct log_dir *dir, int64_t broker_epoch);
 int log_dir_remove_clean_marker(struct log_dir *dir);
 
+// Whether its data was written under the running kernel's boot, whose page cache then has all of it; notes
+// that it is from now on.
+bool log_dir_is_of_this_boot(const char *dir);
+int log_dir_note_boot(const char *dir);
+
 #endif

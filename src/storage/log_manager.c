@@ -423,7 +423,7 @@ static int open_one(struct log_manager *m, size_t i, int64_t now_ms, char *messa
     // The marker goes before anything is written, so that no crash finds it beside newer data.
     int rc = log_dir_remove_clean_marker(dir);
     rc = rc ? rc : log_manager_load_dir(m, i, now_ms, message, message_size);
-    return rc ? rc : log_manager_note_boot(dir->path);
+    return rc ? rc : log_dir_note_boot(dir->path);
 }
 
 int log_manager_open(const struct log_manager_params *params, struct log_manager **out, char *message,

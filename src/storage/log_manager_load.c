@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BOOT_ID_FILE "odradek-boot-id"
-
 struct load {
     struct log_manager *m;
     size_t dir;
@@ -28,45 +26,6 @@ struct load {
     char *message; // for a person; under the manager's lock
     size_t message_size;
 };
-
-// ---------------------------------------------------------------- boot ids
-
-static int running_boot_id(struct buffer *out)
-{
-    // Files of /proc have no size, so the whole is read in one piece.
-    int fd = file_open("/proc/sys/kernel/random/boot_id", O_RDONLY);
-    if (fd < 0)
-        return fd;
-    uint8_t raw[64];
-    size_t got;
-    int rc = file_read_at(fd, raw, sizeof raw, 0, &got);
-    file_close(fd);
-    if (rc == 0)
-        buffer_append(out, raw, got);
-    return rc ? rc : got == 0 ? ERR_NOT_FOUND : 0;
-}
-
-static bool same_boot(const char *dir)
-{
-    char path[PATH_MAX];
-    struct buffer noted = BUFFER_INIT, running = BUFFER_INIT;
-    bool same = snprintf(path, sizeof path, "%s/" BOOT_ID_FILE, dir) < (int)sizeof path &&
-                file_read_whole(path, 4096, &noted) == 0 && running_boot_id(&running) == 0 &&
-                noted.size == running.size && memcmp(noted.data, running.data, noted.size) == 0;
-    buffer_free(&noted);
-    buffer_free(&running);
-    return same;
-}
-
-int log_manager_note_boot(const char *dir)
-{
-    struct buffer running = BUFFER_INIT;
-    int rc = same_boot(dir) ? 0 : running_boot_id(&running);
-    if (rc == 0 && running.size)
-        rc = file_replace_unsynced(dir, BOOT_ID_FILE, running.data, running.size); // of use to this boot only
-    buffer_free(&running);
-    return rc == ERR_NOT_FOUND ? 0 : rc; // without one every unclean start checks everything
-}
 
 // ---------------------------------------------------------------- names
 
@@ -274,7 +233,7 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char
                      .message = message,
                      .message_size = message_size};
     int64_t started_us = clock_monotonic_us();
-    l.same_boot = !l.clean && same_boot(d->path);
+    l.same_boot = !l.clean && log_dir_is_of_this_boot(d->path);
     int rc = read_checkpoint(&l, CHECKPOINT_RECOVERY_POINT, &l.recovery);
     if (rc == 0)
         rc = read_checkpoint(&l, CHECKPOINT_LOG_START, &l.start);

@@ -147,8 +147,6 @@ void log_manager_walk(struct log_manager *m, bool (*fn)(void *arg, struct manage
 // boot.
 int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char *message,
                          size_t message_size);
-// Notes the running kernel's boot id in the directory.
-int log_manager_note_boot(const char *dir);
 
 // Writes the checkpoint of log starts alone.
 int log_manager_checkpoint_starts(struct log_manager *m);

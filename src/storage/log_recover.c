@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #define CHUNK_BYTES ((size_t)256 << 10)
-#define END_BYTES   (1 << 20) // of a segment, that is checked in any case
 
 struct recovery {
     struct log *log;
@@ -86,7 +85,7 @@ static int walk(struct recovery *r, struct segment *s, struct segment_scan *scan
     int rc;
     while ((rc = segment_scan_next(scan)) > 0) {
         const struct batch_place *b = &scan->batch;
-        bool at_end = scan->position > scan->limit - END_BYTES;
+        bool at_end = scan->position > scan->limit - RECOVERY_END_BYTES;
         rc = b->base_offset < next || b->last_offset < b->base_offset ||
                      b->last_offset - s->base_offset > INT32_MAX ||
                      scan->header.count > scan->header.last_offset_delta + 1

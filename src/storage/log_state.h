@@ -122,6 +122,7 @@ int log_load_active(struct log *log, struct segment *s, int64_t *end);
 
 // Checks and mends the segments from the recovery point on: what follows the last whole, valid batch is cut
 // off. Afterwards list, end offset, epochs and producers are what is on disk. At open only.
+#define RECOVERY_END_BYTES (1 << 20) // of the active segment, whose CRCs are checked in any case
 struct log_recovery {
     int64_t recovery_point, now_ms;
     bool same_boot, refuse_damage; // as in struct log_params

@@ -31,6 +31,7 @@ struct verify {
 struct verify_log {
     const char *dir;        // the partition's
     bool clean;             // the last stop was clean: a start reads nothing
+    bool same_boot;         // it was none, and since then the machine ran on: a start checks the end alone
     int64_t recovery_point; // -1: not known
     int64_t log_start;      // -1: not known
     bool metadata;          // __cluster_metadata-0: its damage stops a start

@@ -14,7 +14,7 @@ struct root {
     struct verify *v;
     const char *dir;
     struct checkpoint recovery, starts;
-    bool clean;
+    bool clean, same_boot;
     char **names;
     size_t count, capacity;
 };
@@ -107,6 +107,7 @@ static int verify_one(struct root *r, const char *name)
     bool metadata = strcmp(name, METADATA_LOG) == 0;
     struct verify_log log = {.dir = path,
                              .clean = r->clean,
+                             .same_boot = r->same_boot && !metadata,
                              .recovery_point = metadata ? -1 : checkpoint_get(&r->recovery, key, 0),
                              .log_start = checkpoint_get(&r->starts, key, -1),
                              .metadata = metadata};
@@ -119,6 +120,7 @@ int verify_log_dir(struct verify *v, const char *dir)
     struct root r = {.v = v, .dir = dir, .recovery = {.by_name = MAP_INIT}, .starts = {.by_name = MAP_INIT}};
     snprintf(path, sizeof path, "%s/.kafka_cleanshutdown", dir);
     r.clean = file_exists(path);
+    r.same_boot = !r.clean && log_dir_is_of_this_boot(dir);
     read_meta(&r);
     int rc = read_checkpoints(&r);
     rc = rc ? rc : file_list(dir, note_name, &r);

@@ -41,8 +41,8 @@ void verify_free(struct verify *v)
     buffer_free(&v->scratch);
 }
 
-// What a start does about a batch that is no good, or missing its end.
-static const char *start_of_damage(const struct verifying *p, int64_t offset)
+// What a start does about a batch that is no good, or missing its end; `end` is where it ends in its file.
+static const char *start_of_damage(const struct verifying *p, int64_t offset, int64_t end)
 {
     if (p->log->metadata)
         return p->log->clean ? "the start fails and names it" : "a start cuts the log off here";
@@ -50,13 +50,17 @@ static const char *start_of_damage(const struct verifying *p, int64_t offset)
         return "nothing: the last stop was clean; readers of this offset get an error";
     if (p->log->recovery_point > offset)
         return "nothing: it lies below the recovery point; readers of this offset get an error";
+    if (end <= p->checked_from)
+        return "nothing, unless the machine is restarted before: readers of this offset get an error";
     return "a start cuts the log off here";
 }
 
 static void damaged(struct verifying *p, const char *path, const struct segment_scan *scan, int64_t next,
                     const char *kind, const char *what)
 {
-    verify_say(p->v, path, scan->position, next, kind, start_of_damage(p, next), "%s", what);
+    bool torn = strcmp(kind, "batch") == 0; // which its head, or that of the next one, shows
+    int64_t end = torn ? INT64_MAX : scan->batch.position + scan->batch.size;
+    verify_say(p->v, path, scan->position, next, kind, start_of_damage(p, next, end), "%s", what);
 }
 
 // The records of the batch in v->batch.
@@ -159,6 +163,7 @@ static int verify_segment(struct verifying *p, size_t i)
         return fd;
     p->v->segments++;
     rc = file_size(fd, &size);
+    p->checked_from = !p->log->same_boot ? 0 : active ? size - RECOVERY_END_BYTES : INT64_MAX;
     if (rc == 0)
         rc = walk_segment(p, path, base, fd, size, active ? INT64_MAX : p->bases[i + 1]);
     if (rc == 0)

@@ -13,6 +13,8 @@ struct verifying {
     size_t count, capacity;
     int64_t start, end; // offsets of the first batch and behind the last one
     int32_t latest_epoch;
+    int64_t
+        checked_from; // byte of the segment from which on a start checks CRCs (INT64_MAX: it reads nothing)
 };
 
 void verify_say(struct verify *v, const char *file, int64_t position, int64_t offset, const char *kind,

@@ -124,6 +124,13 @@ def test_what_a_start_would_do_follows_from_the_last_stop(data):
     (data / "recovery-point-offset-checkpoint").unlink()
     (one,) = verify(data)[1]
     assert one["start"] == "a start cuts the log off here"
+    overwrite(first(data, "*.log"), 5000, b"?")
+    if (data / "odradek-boot-id").exists():  # the same boot: the last megabyte of the last segment is looked at, and no other
+        starts = [one["start"] for one in verify(data)[1]]
+        assert len(starts) == 2 and starts[0].startswith("nothing, unless the machine is restarted") and "cuts" in starts[1]
+        (data / "odradek-boot-id").unlink()
+    assert [one["start"] for one in verify(data)[1]] == ["a start cuts the log off here"] * 2
+    overwrite(first(data, "*.log"), 5000, b"x")
     text = subprocess.run([odradek_binary(), "log", "verify", data], capture_output=True, text=True)
     assert text.returncode == 1 and "the CRC of this batch is wrong" in text.stdout and "1 problems" in text.stdout
 
