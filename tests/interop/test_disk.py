@@ -48,6 +48,19 @@ class Written:
             assert_same(got, self.records[read.topic], f"{read.topic} read by {reader}")
 
 
+def epoch_ends(broker):
+    """Where each leader epoch of a partition ended, up to the one that writes now: OffsetForLeaderEpoch."""
+    with connect(broker) as connection:
+        found = []
+        while not found or found[-1][1] >= 0:
+            wanted = [{"Partition": 0, "CurrentLeaderEpoch": -1, "LeaderEpoch": len(found)}]
+            answer = connection.call("OffsetForLeaderEpoch", 4, {"ReplicaId": -2, "Topics": [{"Topic": "segments", "Partitions": wanted}]})
+            partition = answer["Topics"][0]["Partitions"][0]
+            assert error(partition) == 0, partition
+            found.append((partition["LeaderEpoch"], partition["EndOffset"]))
+    return found[:-1]
+
+
 def end(broker, how):
     broker.kill() if how == "kill" else broker.stop()
 
@@ -57,7 +70,7 @@ def end(broker, how):
 def test_by_turns(brokers, first, how):
     under_test, kafka = brokers.kind, "kafka"
     turns = [under_test, kafka] if first == "under-test" else [kafka, under_test]
-    written, broker = Written(), None
+    written, broker, ends = Written(), None, []
     for turn, kind in enumerate(turns + turns[:1]):
         broker = brokers.start(kind) if broker is None else brokers.successor(broker, kind).start()
         if turn == 0:
@@ -67,7 +80,10 @@ def test_by_turns(brokers, first, how):
         if turn < 2:
             written.write(broker.bootstrap, turn)
         written.check(broker.bootstrap, "confluent-kafka")
+        assert epoch_ends(broker)[: len(ends)] == ends  # what the one assigned the other knows, whether there was time to write it down
+        ends = epoch_ends(broker)
         end(broker, how)
+    assert len(ends) >= 2
     assert len(list((broker.data / "segments-0").glob("*.log"))) >= 4
 
 
