@@ -181,6 +181,8 @@ static enum MHD_Result send_answer(struct MHD_Connection *connection, struct htt
     MHD_add_response_header(response, "Content-Security-Policy",
                             "default-src 'none'; frame-ancestors 'none'");
     MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    if (r->closes)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     if (r->allow.data)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, r->allow.data);
     enum MHD_Result sent = MHD_queue_response(connection, (unsigned)r->status, response);
@@ -345,16 +347,52 @@ static void take_body(struct pending *p, const char *data, size_t size)
     p->body_bytes += size;
 }
 
+struct headers {
+    unsigned hosts, lengths, codings;
+    bool foreign; // a coding that is not read here
+};
+
+static enum MHD_Result count_header(void *context, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct headers *h = context;
+    (void)kind;
+    h->hosts += strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+    h->lengths += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        h->codings++;
+        h->foreign |= !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+// RFC 9112, 3.2 and 6: who stands between a client and us may have read it otherwise. NULL: it can be read in
+// one way alone.
+static const char *what_is_ambiguous(struct MHD_Connection *connection, const char *version)
+{
+    struct headers h = {0};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, count_header, &h);
+    if (h.hosts > 1 || (h.hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0))
+        return "a request has one Host";
+    if (h.lengths + h.codings > 1)
+        return "a request has one Content-Length or one Transfer-Encoding";
+    return h.foreign ? "the one Transfer-Encoding is chunked" : NULL;
+}
+
 // Called when the headers are there, for each piece of the body, and at its end.
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *data, size_t *size,
                                   void **state)
 {
     struct pending *p = *state;
-    (void)version;
     if (!p) {
-        *state = pending_new(context, path);
-        return *state ? MHD_YES : MHD_NO;
+        const char *wrong = what_is_ambiguous(connection, version);
+        *state = p = pending_new(context, path);
+        if (!p || !wrong)
+            return p ? MHD_YES : MHD_NO;
+        http_fail(&p->request, 400, "INVALID_REQUEST", "%s", wrong);
+        p->request.closes = true;
+        return send_answer(connection, &p->request);
     }
     if (*size > 0) {
         take_body(p, data, *size);

@@ -40,6 +40,7 @@ struct http_request {
     int status;                  // 0: none yet
     struct http_stream *stream;  // it is one that goes on
     const struct web_file *file; // one of the dashboard's is the answer; NULL: what follows
+    bool closes;                 // nothing more is read from this client
     struct str allow;            // the methods that the path has, where another was asked for; terminated
     const char *content_type;
     char *content; // owned, malloc

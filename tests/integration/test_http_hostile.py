@@ -75,6 +75,19 @@ def test_what_is_no_request_harms_nobody(web, data):
     is_well(web)
 
 
+@pytest.mark.parametrize("headers", [
+    ["Host: 127.0.0.1", "Content-Length: 5", "Transfer-Encoding: chunked"], ["Host: 127.0.0.1", "Content-Length: 5", "Content-Length: 90"], ["Host: 127.0.0.1", "Content-Length: 5", "Content-Length: 5"],
+    ["Host: 127.0.0.1", "Transfer-Encoding: xchunked"], ["Host: 127.0.0.1", "Transfer-Encoding: chunked", "Transfer-Encoding: identity"], ["Host: 127.0.0.1", "host: elsewhere.example"],
+    ["Host: elsewhere.example", "Host: 127.0.0.1"], [],
+])
+def test_what_can_be_read_in_two_ways_is_not_read(web, headers):
+    """Else a proxy sees one request and we another, or two: what follows is not taken for one."""
+    lines = ["POST /api/v1/topics HTTP/1.1", "X-Odradek: 1", *headers, "", "0", "", "DELETE /api/v1/topics/t HTTP/1.1", "Host: 127.0.0.1", "X-Odradek: 1", "", ""]
+    answer = raw(web.port, "\r\n".join(lines).encode())
+    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1") == 1 and b"Connection: close" in answer, answer
+    assert web.get("/api/v1/topics/t")["name"] == "t"
+
+
 def test_headers_that_are_large_but_fit(web):
     assert web.ask("GET", "/healthz", headers={"X-Large": "y" * 8000})[0] == 200
 
