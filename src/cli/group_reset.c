@@ -170,7 +170,10 @@ static int find_partitions(struct reset *r)
         if (n == 0 || group_compare(&r->changes[n - 1], &r->changes[i]) != 0)
             r->changes[n++] = r->changes[i];
     r->count = n;
-    return n > 0 ? EXIT_OK : cli_fail(r->call.command, "the group has committed nothing");
+    return n > 0 ? EXIT_OK
+                 : cli_fail(r->call.command,
+                            "the group has committed nothing; --topic says of what it is to "
+                            "begin where, `odradek group list` lists the groups");
 }
 
 static int ask(struct reset *r, const struct metadata_response *cluster, int64_t timestamp,

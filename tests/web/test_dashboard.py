@@ -473,6 +473,29 @@ def test_it_is_used_without_a_mouse(browser, shop):
     browser.click("button.sort:text('Partitions')")
     browser.until("document.querySelector('.rows tbody th').innerText === 'page-views'")
     browser.until("document.querySelector('.rows thead [aria-sort]').getAttribute('aria-sort') === 'descending'")
+    where = "document.activeElement"
+
+    def tab_to(what):
+        for _ in range(40):
+            if browser.value(f"{where}.matches({json.dumps(what)})"):
+                return
+            browser.press("Tab")
+        raise AssertionError(f"no Tab leads to {what}")
+
+    tab_to("a[href='#/topics/orders']")
+    browser.press("Enter")
+    browser.until(f"{where}.matches('h1') && {where}.innerText === 'orders'")
+    browser.see(".rows tbody button")
+    tab_to(".rows tbody button")
+    browser.value(f"{where}.setAttribute('data-was', '')")
+    shop.produce("orders", [{"order": "o-keys"}])
+    browser.until_text(".rows tbody", "o-keys")
+    assert browser.value(f"{where}.matches('[data-was]')")  # though another row has come before it
+    browser.press("Enter")
+    browser.see("dialog .payload")
+    browser.until(f"document.querySelector('dialog').contains({where})")
+    browser.press("Escape")
+    browser.until(f"!document.querySelector('dialog') && {where}.matches('[data-was]')")
 
 
 HEAR = """
@@ -512,6 +535,7 @@ def test_a_client_shows_what_it_reports(browser, shop, reporter):
     browser.see("h1:text-is('till-1')")
     browser.see("td:text-is('42.5')")
     browser.until_text("main", "topic=orders")
+    browser.until_text(".head", "– at 127.0.0.1:")  # it has not said what software it is
     browser.fill("input[type=search]", "no such metric")
     browser.see("text=No metric here")
 

@@ -11,8 +11,8 @@ const EVERY_MS = 3000;
 
 export const clientLink = (id) => `#/clients/${encodeURIComponent(id)}`;
 
-/** What a client calls itself: "apache-kafka-java 4.3.1". */
-export const software = (client) => [client.softwareName, client.softwareVersion].filter(Boolean).join(" ") || "–";
+/** What a client calls itself: "apache-kafka-java 4.3.1". Brokers say "unknown" of one that does not. */
+export const software = (client) => [client.softwareName, client.softwareVersion].filter((word) => word && word !== "unknown").join(" ") || "–";
 
 const COLUMNS = [
   { name: "Metric", of: (metric) => metric.name, show: (metric) => metric.name },
