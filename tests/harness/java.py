@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from harness.process import run
+from harness.process import run_noting
 
 LOG_CONFIG = pathlib.Path(__file__).with_name("log4j2.xml")
 # A tool runs for a second: no time spent on optimizing, one small heap.
@@ -61,4 +61,10 @@ def command(main_class, *args, flags=QUICK_FLAGS, more_classes=None, jars=None):
 
 def tool(name, *args, timeout_s=120, input_bytes=None):
     """Runs one of Kafka's command-line tools and returns its standard output as text."""
-    return run(command(TOOLS[name], *args), timeout_s, input_bytes).decode(errors="replace")
+    return tool_noting(name, *args, timeout_s=timeout_s, input_bytes=input_bytes)[0]
+
+
+def tool_noting(name, *args, timeout_s=120, input_bytes=None):
+    """The same, with what it wrote to standard error."""
+    out, said = run_noting(command(TOOLS[name], *args), timeout_s, input_bytes)
+    return out.decode(errors="replace"), said
