@@ -62,13 +62,20 @@ const commands = {
       if (value === null || typeof value !== "object") return value;
       return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, spoiled(one, key)]));
     };
-    await page.route(/\/api\/v1\/(?!live)(?!.*\/tail)/, async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, json: spoiled(await response.json()) });
+    const give = (path, made) => page.route(path, async (route) => {
+      try {
+        await route.fulfill(await made(route));
+      } catch {
+        await route.abort().catch(() => {}); // the broker is away, or the window closed
+      }
     });
-    await page.route("**/api/v1/live", async (route) => {
+    await give(/\/api\/v1\/(?!live)(?!.*\/tail)/, async (route) => {
+      const response = await route.fetch();
+      return { response, json: spoiled(await response.json()) };
+    });
+    await give("**/api/v1/live", async (route) => {
       const response = await route.fetch({ url: new URL("/api/v1/overview", page.url()).href });
-      await route.fulfill({ contentType: "text/event-stream", body: `event: overview\ndata: ${JSON.stringify(spoiled(await response.json()))}\n\n` });
+      return { contentType: "text/event-stream", body: `event: overview\ndata: ${JSON.stringify(spoiled(await response.json()))}\n\n` };
     });
   },
   // What a screen reader is given: [{ role, name, within: roles of its descendants }].
