@@ -157,27 +157,40 @@ int verify_snapshots(struct verifying *p)
 
 // ---------------------------------------------------------------- epochs and the topic's id
 
-int verify_epochs(struct verifying *p)
+int verify_read_epochs(struct verifying *p)
 {
     char path[PATH_MAX];
     struct buffer text = BUFFER_INIT;
-    struct epoch_cache epochs = EPOCH_CACHE_INIT;
-    const char *start = "a start that recovers the log reads the epochs from its batches";
     snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, p->log->dir);
     int rc = file_read_whole(path, SIDE_FILE_MAX, &text);
-    if (rc == ERR_NOT_FOUND && p->end > 0 && p->latest_epoch >= 0)
-        verify_say_unwritten(p, path, "epochs", start, "the file is missing");
-    if (rc == 0 && epoch_cache_parse((struct str){(const char *)text.data, text.size}, &epochs))
-        verify_say(p->v, path, -1, -1, "epochs", start, "it is no checkpoint of epochs");
-    else if (rc == 0 && epochs.count && epochs.entries[epochs.count - 1].start_offset > p->end)
-        verify_say(p->v, path, -1, epochs.entries[epochs.count - 1].start_offset, "epochs",
-                   "what lies behind the log's end is dropped",
-                   "epoch %d begins behind the log's end (%" PRId64 ")", epoch_cache_latest(&epochs), p->end);
-    else if (rc == 0 && p->latest_epoch > epoch_cache_latest(&epochs))
-        verify_say_unwritten(p, path, "epochs", start, "it lacks the epoch that the last batches have");
-    epoch_cache_free(&epochs);
+    p->epochs_rc = rc ? rc : epoch_cache_parse((struct str){(const char *)text.data, text.size}, &p->epochs);
     buffer_free(&text);
     return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+int verify_epochs(struct verifying *p)
+{
+    char path[PATH_MAX];
+    const struct epoch_cache *epochs = &p->epochs;
+    const char *start = "a start that recovers the log reads the epochs from its batches";
+    snprintf(path, sizeof path, "%s/" EPOCH_CACHE_FILE, p->log->dir);
+    if (p->epochs_rc == ERR_NOT_FOUND && p->end > 0 && p->latest_epoch >= 0)
+        verify_say_unwritten(p, path, "epochs", start, "the file is missing");
+    else if (p->epochs_rc == ERR_NOT_FOUND)
+        return 0;
+    else if (p->epochs_rc)
+        verify_say(p->v, path, -1, -1, "epochs", start, "it is no checkpoint of epochs");
+    else if (epochs->count && epochs->entries[epochs->count - 1].start_offset > p->end)
+        verify_say(p->v, path, -1, epochs->entries[epochs->count - 1].start_offset, "epochs",
+                   "what lies behind the log's end is dropped",
+                   "epoch %d begins behind the log's end (%" PRId64 ")", epoch_cache_latest(epochs), p->end);
+    else if (p->other_epoch_at >= 0)
+        verify_say(p->v, path, -1, p->other_epoch_at, "epochs",
+                   "nothing: who asks where an epoch ends is misled",
+                   "it says epoch %d of a batch that has another", epoch_cache_at(epochs, p->other_epoch_at));
+    else if (p->latest_epoch > epoch_cache_latest(epochs))
+        verify_say_unwritten(p, path, "epochs", start, "it lacks the epoch that the last batches have");
+    return 0;
 }
 
 int verify_partition_metadata(struct verifying *p)

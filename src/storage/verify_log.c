@@ -83,6 +83,15 @@ static const char *records_problem(struct verify *v, const struct batch_header *
     return rc ? "its records do not add up" : NULL;
 }
 
+// Epochs that the file does not have yet are another matter.
+static void note_other_epoch(struct verifying *p, const struct batch_header *h)
+{
+    int32_t told = epoch_cache_at(&p->epochs, h->base_offset);
+    if (p->other_epoch_at < 0 && told >= 0 && told != h->leader_epoch && h->leader_epoch >= 0 &&
+        h->leader_epoch <= epoch_cache_latest(&p->epochs))
+        p->other_epoch_at = h->base_offset;
+}
+
 // One batch that the scan is at. `next`: the lowest offset that it may have.
 static int verify_batch(struct verifying *p, const char *path, const struct segment_scan *scan, int64_t next,
                         int64_t limit_offset)
@@ -117,6 +126,7 @@ static int verify_batch(struct verifying *p, const char *path, const struct segm
                    p->latest_epoch);
     else
         p->latest_epoch = h->leader_epoch;
+    note_other_epoch(p, h);
     const char *problem = records_problem(v, h);
     if (problem)
         damaged(p, path, &at, h->base_offset, "record", problem);
@@ -199,12 +209,14 @@ static int by_offset(const void *a, const void *b)
 
 int verify_partition(struct verify *v, const struct verify_log *log)
 {
-    struct verifying p = {.v = v, .log = log, .start = -1, .latest_epoch = -1};
+    struct verifying p = {.v = v, .log = log, .start = -1, .latest_epoch = -1, .other_epoch_at = -1};
     int rc = file_list(log->dir, note_file, &p);
     if (p.count)
         qsort(p.bases, p.count, sizeof *p.bases, by_offset);
     if (rc == 0)
         rc = verify_partition_metadata(&p);
+    if (rc == 0)
+        rc = verify_read_epochs(&p);
     for (size_t i = 0; rc == 0 && i < p.count; i++)
         rc = verify_segment(&p, i);
     v->partitions++;
@@ -221,6 +233,7 @@ int verify_partition(struct verify *v, const struct verify_log *log)
         verify_say(v, log->dir, -1, p.end, "checkpoint", "a start empties the log and lets it begin there",
                    "log-start-offset-checkpoint says %" PRId64 ", but the log ends at offset %" PRId64,
                    log->log_start, p.end);
+    epoch_cache_free(&p.epochs);
     free(p.bases);
     return rc;
 }

@@ -2,6 +2,7 @@
 #ifndef STORAGE_VERIFY_STATE_H
 #define STORAGE_VERIFY_STATE_H
 
+#include "storage/epoch_cache.h"
 #include "storage/segment.h"
 #include "storage/verify.h"
 
@@ -15,6 +16,9 @@ struct verifying {
     int32_t latest_epoch;
     int64_t
         checked_from; // byte of the segment from which on a start checks CRCs (INT64_MAX: it reads nothing)
+    struct epoch_cache epochs; // of the file
+    int epochs_rc;             // of reading it
+    int64_t other_epoch_at;    // the first batch that it says another epoch of; -1: none
 };
 
 void verify_say(struct verify *v, const char *file, int64_t position, int64_t offset, const char *kind,
@@ -28,6 +32,7 @@ void verify_say_unwritten(const struct verifying *p, const char *file, const cha
 // before offset `end`.
 int verify_indexes(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool active);
 int verify_snapshots(struct verifying *p);
+int verify_read_epochs(struct verifying *p); // first
 int verify_epochs(struct verifying *p);
 int verify_partition_metadata(struct verifying *p);
 

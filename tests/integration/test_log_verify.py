@@ -75,6 +75,7 @@ DAMAGE = {  # what is done; the kind that is found, and the file that is named
     "a transaction index of garbage": (lambda d: (d / "a-0" / "00000000000000000000.txnindex").write_bytes(b"\1" * 40), "transaction-index", ".txnindex"),
     "a snapshot of producers": (lambda d: overwrite(first(d, "*.snapshot"), 3, b"?"), "producer-snapshot", ".snapshot"),
     "epochs of garbage": (lambda d: (d / "a-0" / "leader-epoch-checkpoint").write_text("junk"), "epochs", "leader-epoch-checkpoint"),
+    "an epoch that no batch has": (lambda d: (d / "a-0" / "leader-epoch-checkpoint").write_text("0\n2\n0 0\n1 100\n"), "epochs", "leader-epoch-checkpoint"),
     "epochs that are gone": (lambda d: (d / "a-0" / "leader-epoch-checkpoint").unlink(), "epochs", "leader-epoch-checkpoint"),
     "partition.metadata is empty": (lambda d: cut(d / "a-0" / "partition.metadata", 0), "partition-metadata", "partition.metadata"),
     "partition.metadata is gone": (lambda d: (d / "a-0" / "partition.metadata").unlink(), "partition-metadata", "partition.metadata"),
