@@ -65,6 +65,7 @@ int log_find_batch(struct log *log, struct segment *s, int fd, int64_t offset, i
         // The index is in order, but it points into the middle of a batch: somebody exchanged the files.
         log_limited(LOG_LEVEL_WARN, "storage", "%s: the index of segment %" PRId64 " does not fit its log",
                     log->name, s->base_offset);
+        (void)log_mend_indexes(log, s);
         rc = scan_for(fd, 0, limit, offset, out);
     }
     return rc;

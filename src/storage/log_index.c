@@ -1,4 +1,5 @@
-// The index files of sealed segments: checked on first use, made anew when they are missing or damaged.
+// The index files of sealed segments: checked on first use, made anew when they are missing or damaged, or
+// turn out not to fit.
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
@@ -65,6 +66,15 @@ static bool file_is_whole(struct segment *s, enum index_kind kind, int64_t size_
     return whole;
 }
 
+// Sealed, and in the list. [rebuild_lock]
+static bool is_live(struct log *log, const struct segment *s)
+{
+    pthread_mutex_lock(&log->index_lock);
+    bool live = !s->active && atomic_load(&s->state) == SEGMENT_LIVE; // a truncation may have made it active
+    pthread_mutex_unlock(&log->index_lock);
+    return live;
+}
+
 int log_check_indexes(struct log *log, struct segment *s)
 {
     if (atomic_load_explicit(&s->checked, memory_order_acquire))
@@ -74,14 +84,26 @@ int log_check_indexes(struct log *log, struct segment *s)
         return fd;
     pthread_mutex_lock(&log->rebuild_lock);
     int64_t size = segment_size(s, fd);
-    pthread_mutex_lock(&log->index_lock);
-    bool live = !s->active && atomic_load(&s->state) == SEGMENT_LIVE; // a truncation may have made it active
-    pthread_mutex_unlock(&log->index_lock);
+    bool live = is_live(log, s);
     if (live && !atomic_load(&s->checked) &&
         (!file_is_whole(s, INDEX_OFFSET, size) || !file_is_whole(s, INDEX_TIME, size)))
         rc = rebuild(log, s, fd);
     if (rc == 0 && live)
         atomic_store_explicit(&s->checked, true, memory_order_release);
+    pthread_mutex_unlock(&log->rebuild_lock);
+    segment_unpin(s);
+    return rc;
+}
+
+int log_mend_indexes(struct log *log, struct segment *s)
+{
+    int fd = segment_pin(s);
+    if (fd < 0)
+        return fd;
+    pthread_mutex_lock(&log->rebuild_lock);
+    int rc = is_live(log, s) && !atomic_load(&s->mended) ? rebuild(log, s, fd) : ERR_CORRUPT;
+    if (rc == 0)
+        atomic_store(&s->mended, true);
     pthread_mutex_unlock(&log->rebuild_lock);
     segment_unpin(s);
     return rc;

@@ -23,7 +23,7 @@ static int whole_batches(const struct buffer *piece, size_t *size)
 }
 
 // Whether batches at or above `offset` lie in front of `position` in segment `until` (NULL: anywhere), behind
-// what was copied. 0 or 1, or an error.
+// what was copied. 0 or 1, or an error. ERR_AGAIN: the index that led past them has been made anew.
 static int lies_between(struct log *log, const struct log_move *move, int64_t offset,
                         const struct segment *until, int64_t position)
 {
@@ -42,6 +42,8 @@ static int lies_between(struct log *log, const struct log_move *move, int64_t of
         } else {
             rc = fd;
         }
+        if (rc > 0 && log_mend_indexes(log, s) == 0)
+            rc = ERR_AGAIN;
         struct segment *next = rc || last ? NULL : log_segment_after(log, s->base_offset);
         segment_unref(s);
         s = next;

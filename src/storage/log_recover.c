@@ -47,7 +47,13 @@ static int64_t trusted_position(struct recovery *r, struct segment *s, int fd, i
     struct segment_scan scan;
     if (r->recovery_point <= s->base_offset ||
         load_prefix(s, &a->offsets, SEGMENT_INDEX_SUFFIX, size, r->recovery_point) ||
-        load_prefix(s, &a->times, SEGMENT_TIME_SUFFIX, size, r->recovery_point) || a->times.count == 0)
+        load_prefix(s, &a->times, SEGMENT_TIME_SUFFIX, size, r->recovery_point) || a->offsets.count == 0)
+        goto nothing;
+    // A truncation cuts the log first: a crash behind that leaves time entries of what is gone. An offset
+    // entry of it points behind the file's end.
+    struct index_entry last = index_at(&a->offsets, a->offsets.count - 1);
+    index_truncate(&a->times, index_count_up_to(&a->times, INDEX_BY_OFFSET, last.relative_offset));
+    if (a->times.count == 0)
         goto nothing;
     // Time entries may have been lost where offset entries were not: walk from the last time entry on, so
     // that no larger timestamp is missed.

@@ -146,6 +146,9 @@ int log_load_epochs(struct log *log);
 // Checks the index files of a sealed segment on their first use, and rebuilds them when they are missing or
 // damaged.
 int log_check_indexes(struct log *log, struct segment *s);
+// The index files are whole and lead astray: makes them anew, once. ERR_CORRUPT: that was done before, or the
+// segment is active. [no lock]
+int log_mend_indexes(struct log *log, struct segment *s);
 
 // What is taken off segment.ms of a segment, at random, so that not all logs roll at once
 // (segment.jitter.ms).
@@ -238,6 +241,10 @@ void log_give_back_reserve(struct segment *s);
 
 // ---------------------------------------------------------------- small files of a log's directory
 // (log_files.c)
+
+// Much that is dirty is written piece by piece before it is synced: who deletes the log waits for one of
+// them, not for all. ERR_CLOSED: the log is deleted.
+int log_write_back(const struct log *log, int fd, int64_t size, int64_t dirty_bytes);
 
 // Under flush_lock, or when nobody flushes any more. sync: durable once log_sync_directory has run, too.
 int log_write_epochs(struct log *log,

@@ -60,6 +60,7 @@ struct segment {
     struct cached_file log_file, index_file;
     _Atomic int64_t size_bytes; // of the .log file; -1: not asked for yet
     atomic_bool checked;        // of a sealed one: the index files were found to be whole, or were made anew
+    atomic_bool mended;         // they were made anew although they were whole: they led astray
 
     // Guarded by the log's index lock.
     struct segment_active *active; // NULL when sealed

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from harness.batch import batch
-from harness.compaction import bases
+from harness.compaction import COMPACTED, bases, checkpoint, records, wait_compacted
 from harness.process import wait_until
 from harness.requests import BROKER, TOPIC, alter, connect, create_topic, end_offset, error, fetch, now_ms, produce
 
@@ -15,6 +15,7 @@ BEHIND = {
     "cleanup.policy": "log.cleanup.policy",
     "compression.type": "compression.type",
     "compression.gzip.level": "compression.gzip.level",
+    "delete.retention.ms": "log.cleaner.delete.retention.ms",
     "file.delete.delay.ms": "log.segment.delete.delay.ms",
     "flush.messages": "log.flush.interval.messages",
     "flush.ms": "log.flush.interval.ms",
@@ -23,6 +24,8 @@ BEHIND = {
     "message.timestamp.after.max.ms": "log.message.timestamp.after.max.ms",
     "message.timestamp.before.max.ms": "log.message.timestamp.before.max.ms",
     "message.timestamp.type": "log.message.timestamp.type",
+    "min.cleanable.dirty.ratio": "log.cleaner.min.cleanable.ratio",
+    "min.compaction.lag.ms": "log.cleaner.min.compaction.lag.ms",
     "preallocate": "log.preallocate",
     "retention.bytes": "log.retention.bytes",
     "retention.ms": "log.retention.ms",
@@ -37,6 +40,7 @@ QUICK = {
     "log.segment.delete.delay.ms": "100",
     "log.flush.offset.checkpoint.interval.ms": "100",
     "log.flush.scheduler.interval.ms": "100",
+    "log.cleaner.backoff.ms": "100",
 }
 HOUR_MS = 3_600_000
 MIB = 1 << 20
@@ -180,6 +184,41 @@ def test_cleanup_policy(log):
     assert log.send() == 0
     log.change("cleanup.policy", None)
     assert log.send(key=None) == 0
+
+
+def test_when_a_log_is_compacted(log):
+    """Not while its records are young, not while too little of it is dirty. How long a tombstone stays is settled by its first round."""
+    log.create(cleanup_policy="compact", internal_segment_bytes="16384")
+    create_topic(log.broker, "turn", **COMPACTED, min_compaction_lag_ms="0")
+
+    def write(topic, tombstone=None):
+        with connect(log.broker) as connection:
+            for raw in [batch([(tombstone, None)], ts=now_ms())] * bool(tombstone) + [batch([(b"k", b"v" * 9000)], ts=now_ms())] * 3:
+                assert error(produce(connection, topic, raw)) == 0
+
+    def look():  # the cleaner has looked at all
+        write("turn")
+        wait_compacted(log.broker, "turn")
+
+    def tombstones():
+        return {record[2] for record in records(log.broker, log.name) if record[3] is None}
+
+    log.change("min.compaction.lag.ms", str(HOUR_MS))
+    log.change("min.cleanable.dirty.ratio", "0.01")
+    write(log.name, b"a day")
+    look()
+    assert checkpoint(log.broker, log.name) == 0
+    log.change("min.cleanable.dirty.ratio", "1")
+    log.change("min.compaction.lag.ms", "0")
+    look()
+    assert checkpoint(log.broker, log.name) == 0
+    log.change("min.cleanable.dirty.ratio", "0.01")
+    wait_compacted(log.broker, log.name)
+    log.change("delete.retention.ms", "0")
+    write(log.name, b"no time")
+    wait_compacted(log.broker, log.name)
+    write(log.name)
+    wait_until(lambda: tombstones() == {b"a day".hex()}, 20, "the second tombstone to go, and no other")
 
 
 def test_retention_ms(log):

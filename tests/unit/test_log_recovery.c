@@ -266,6 +266,90 @@ static void missing_and_damaged_indexes_are_rebuilt(void **state)
     fixture_stop(&f);
 }
 
+// An index that is in order leads into the middle of a batch: the read goes by the log, and the index is made
+// anew.
+static void an_index_that_leads_astray_is_rebuilt(void **state)
+{
+    struct log_fixture f;
+    struct log_slice slice;
+    struct buffer before = BUFFER_INIT, after = BUFFER_INIT;
+    char path[128];
+    (void)state;
+    fixture_start(&f);
+    f.config.segment_bytes = 3000;
+    f.config.index_interval_bytes = 100;
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 100; i++)
+        append_ok(f.log, BATCH_SPEC(0), i);
+    assert_int_equal(log_close(f.log, true), 0);
+    snprintf(path, sizeof path, "%s/t-0/00000000000000000000.index", f.root);
+    assert_int_equal(file_read_whole(path, 1 << 20, &before), 0);
+    uint8_t position[4];
+    store_be32(position, load_be32(before.data + 12) + 1); // of the second entry
+    int fd = file_open(path, O_RDWR);
+    assert_int_equal(file_write_at(fd, position, sizeof position, 12), 0);
+    file_close(fd);
+    int64_t offset = load_be32(before.data + 8);
+    fixture_open(&f, true, 100);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(log_read(f.log, offset, 1, LOG_BOUND_END, true, &slice), 0);
+        assert_int_equal(slice.base_offset, offset);
+        log_slice_release(&slice);
+    }
+    assert_int_equal(file_read_whole(path, 1 << 20, &after), 0);
+    assert_int_equal(after.size, before.size);
+    assert_memory_equal(after.data, before.data, before.size);
+    buffer_free(&before);
+    buffer_free(&after);
+    fixture_stop(&f);
+}
+
+static struct file_fault die_at_the_index(void *arg, enum file_call call, int fd, const char *path,
+                                          size_t size)
+{
+    char link[64], name[PATH_MAX] = "";
+    bool *dead = arg;
+    (void)path, (void)size;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    *dead |= call == FILE_CALL_TRUNCATE && readlink(link, name, sizeof name - 1) > 0 && strstr(name, "index");
+    return (struct file_fault){.error = *dead ? EIO : 0};
+}
+
+// The log's file is cut, its indexes are not: what these say of the records that are gone counts for nothing.
+static void a_crash_within_a_truncation_leaves_no_times(void **state)
+{
+    struct log_fixture f;
+    struct log_time_offset found;
+    bool dead = false;
+    (void)state;
+    fixture_start(&f);
+    f.config.index_interval_bytes = 100;
+    fixture_open(&f, true, 0);
+    for (int i = 0; i < 100; i++)
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000 + i * 10), i);
+    assert_int_equal(log_flush(f.log, 100), 0);
+    file_set_fault(die_at_the_index, &dead);
+    log_lock(f.log);
+    assert_int_not_equal(log_truncate_to(f.log, 50), 0);
+    log_unlock(f.log);
+    file_set_fault(NULL, NULL);
+    assert_true(dead);
+    log_close(f.log, false);
+    assert_true(size_of(f.root, 0, ".timeindex") > 12 * 30); // not cut
+    fixture_open(&f, false, 100);                            // no checkpoint was written meanwhile
+    assert_int_equal(log_end_offset(f.log), 50);
+    assert_int_equal(log_offset_for_time(f.log, 1500, &found), ERR_NOT_FOUND);
+    assert_int_equal(log_offset_of_max_time(f.log, &found), 0);
+    assert_int_equal(found.offset, 49);
+    for (int i = 50; i < 60; i++)
+        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000 + i * 10), i);
+    for (int i = 0; i < 60; i++) {
+        assert_int_equal(log_offset_for_time(f.log, 1000 + i * 10, &found), 0);
+        assert_int_equal(found.offset, i);
+    }
+    fixture_stop(&f);
+}
+
 // ---------------------------------------------------------------- calls that fail
 
 // A log of 40 batches whose last one is torn.
@@ -528,6 +612,8 @@ int main(void)
         cmocka_unit_test(old_magic_is_found_at_the_first_use),
         cmocka_unit_test(old_magic_in_what_a_start_does_not_read_stops_the_log),
         cmocka_unit_test(missing_and_damaged_indexes_are_rebuilt),
+        cmocka_unit_test(an_index_that_leads_astray_is_rebuilt),
+        cmocka_unit_test(a_crash_within_a_truncation_leaves_no_times),
         cmocka_unit_test(a_recovery_that_fails_can_be_repeated),
         cmocka_unit_test(a_stop_after_a_recovery_opens_no_index_for_nothing),
         cmocka_unit_test(a_loss_between_segments_ends_the_log_there),
