@@ -216,6 +216,15 @@ int file_sync_data(int fd)
     return faulted(FILE_CALL_SYNC, fd, NULL) || fdatasync(fd) ? ERR_IO : 0;
 }
 
+int file_write_back(int fd, int64_t at, int64_t size)
+{
+    if (faulted(FILE_CALL_SYNC, fd, NULL))
+        return ERR_IO;
+    int rc = sync_file_range(
+        fd, at, size, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    return rc && errno == EIO ? ERR_IO : 0; // else there is none here: the sync writes it
+}
+
 int file_sync_dir(const char *path)
 {
     int fd = file_open(path, O_RDONLY | O_DIRECTORY);

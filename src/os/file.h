@@ -41,6 +41,8 @@ int file_reserve(int fd, int64_t at, int64_t size);
 // Syncing. A failure means that nobody knows what is on the disk: it is always ERR_IO, also for want of room.
 int file_sync(int fd);      // fsync
 int file_sync_data(int fd); // fdatasync
+// Writes what is dirty of a range, and waits for it; nothing is durable before a sync.
+int file_write_back(int fd, int64_t at, int64_t size);
 int file_sync_dir(const char *path);
 int file_sync_filesystem(const char *path); // everything on the file system that the path lies on (syncfs)
 

@@ -162,6 +162,8 @@ int cleaner_writer_finish(struct cleaner_writer *w, int64_t modified_ms)
     if (rc == 0)
         rc = file_set_modified(w->fd, modified_ms);
     if (rc == 0)
+        rc = log_write_back(w->log, w->fd, w->size, w->size);
+    if (rc == 0)
         rc = file_sync(w->fd);
     if (rc == 0)
         rc = write_file(w, suffixes[1], a->offsets.bytes,

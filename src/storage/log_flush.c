@@ -10,7 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LONG_FLUSH_US 20000
+#define LONG_FLUSH_US    20000
+#define WRITE_BACK_BYTES (16 << 20)
+
+// What a flush works on, taken in one moment.
+struct flush_view {
+    struct segment **segments;
+    uint32_t count;
+    int64_t from, to; // offsets
+    unsigned truncations;
+    int64_t messages, bytes;
+    bool epochs_dirty, directory_dirty;
+};
 
 static int sync_file(const char *path)
 {
@@ -29,17 +40,27 @@ static int sync_side_file(struct log *log, int64_t base_offset, const char *suff
     return rc ? rc : sync_file(path);
 }
 
+int log_write_back(const struct log *log, int fd, int64_t size, int64_t dirty_bytes)
+{
+    int rc = 0;
+    for (int64_t at = 0; rc == 0 && dirty_bytes > WRITE_BACK_BYTES && at < size; at += WRITE_BACK_BYTES)
+        rc = atomic_load(&log->deleted) ? ERR_CLOSED : file_write_back(fd, at, WRITE_BACK_BYTES);
+    return rc;
+}
+
 // A segment's data; of a sealed one its indexes, too: nothing looks at them again after a crash.
-static int sync_segment(struct log *log, struct segment *s, bool sealed, bool fresh, bool aborted)
+static int sync_segment(struct log *log, struct segment *s, const struct flush_view *v, bool sealed,
+                        bool aborted)
 {
     if (atomic_load(&s->state) != SEGMENT_LIVE)
         return 0;
     int fd = segment_pin(s);
     if (fd < 0)
         return fd == ERR_NOT_FOUND || fd == ERR_AGAIN ? 0 : fd;
-    int rc = file_sync_data(fd);
+    int rc = log_write_back(log, fd, segment_size(s, fd), v->bytes);
+    rc = rc ? rc : file_sync_data(fd);
     segment_unpin(s);
-    if (rc == 0 && fresh)
+    if (rc == 0 && v->directory_dirty)
         rc = sync_side_file(log, s->base_offset, SNAPSHOT_SUFFIX);
     if (rc == 0 && sealed)
         rc = sync_side_file(log, s->base_offset, SEGMENT_INDEX_SUFFIX);
@@ -116,16 +137,6 @@ int log_sync_directory(struct log *log)
     return rc;
 }
 
-// What a flush works on, taken in one moment.
-struct flush_view {
-    struct segment **segments;
-    uint32_t count;
-    int64_t from, to; // offsets
-    unsigned truncations;
-    int64_t messages, bytes;
-    bool epochs_dirty, directory_dirty;
-};
-
 static int flush_segments(struct log *log, const struct flush_view *v)
 {
     int rc = 0;
@@ -143,7 +154,7 @@ static int flush_segments(struct log *log, const struct flush_view *v)
                 rc = 0;
         }
         if (rc == 0)
-            rc = sync_segment(log, v->segments[i], sealed, v->directory_dirty, aborted);
+            rc = sync_segment(log, v->segments[i], v, sealed, aborted);
     }
     if (rc == 0 && v->epochs_dirty) // the epochs of what lies below the recovery point are in no batch that
                                     // is read again
@@ -205,7 +216,9 @@ int log_flush(struct log *log, int64_t up_to_offset)
     rc = flush_segments(log, &v);
     if (rc == 0)
         advance(log, &v);
-    else if (rc != ERR_NOMEM && rc != ERR_NO_SPACE) // an index or the epochs found no room: the next one may
+    else if (rc != ERR_NOMEM &&
+             rc != ERR_NO_SPACE && // an index or the epochs found no room: the next one may
+             rc != ERR_CLOSED)
         log_set_offline(log, "cannot flush", rc);
     log_segments_release(v.segments, v.count);
 out:

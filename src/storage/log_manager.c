@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define NAME_BYTES 300 // "topic-partition"
+
 // ---------------------------------------------------------------- the set of logs
 
 void managed_key(const struct uuid *topic_id, int32_t partition, uint8_t key[MANAGED_KEY_BYTES])
@@ -124,6 +126,25 @@ void log_manager_each(struct log_manager *m, void (*fn)(void *arg, struct log *l
     free(copy);
 }
 
+static uint64_t bit_of(const char *name, size_t *word)
+{
+    uint64_t hash = hash_bytes(name, strlen(name)) % (NAME_SET_WORDS * 64);
+    *word = hash / 64;
+    return (uint64_t)1 << hash % 64;
+}
+
+void log_manager_note_gone(struct log_manager *m, size_t dir, const char *name)
+{
+    size_t word;
+    uint64_t bit = bit_of(name, &word);
+    m->dirs[dir].gone.words[word] |= bit;
+}
+
+static int name_of(const char *topic, int32_t partition, char out[NAME_BYTES])
+{
+    return snprintf(out, NAME_BYTES, "%s-%d", topic, partition) < NAME_BYTES ? 0 : ERR_INVALID;
+}
+
 void log_manager_take_out(struct log_manager *m, const struct managed_log *managed)
 {
     for (size_t i = 0; i < m->count; i++) {
@@ -133,6 +154,11 @@ void log_manager_take_out(struct log_manager *m, const struct managed_log *manag
         break;
     }
     m->dirs[managed->dir].logs--;
+    char name[NAME_BYTES];
+    if (managed->log)
+        log_manager_note_gone(m, managed->dir, managed->log->name);
+    else if (name_of(managed->topic, managed->partition, name) == 0)
+        log_manager_note_gone(m, managed->dir, name);
 }
 
 static void forget(struct log_manager *m, struct managed_log *managed)
@@ -250,6 +276,7 @@ void log_manager_counts(struct log_manager *m, struct log_manager_counts *out)
 // ---------------------------------------------------------------- checkpoints
 
 enum { RECOVERY_POINTS, LOG_STARTS, WATERMARKS, CLEANED, FLUSHED_SIZES, CHECKPOINT_KINDS };
+#define ALL_KINDS ((1U << CHECKPOINT_KINDS) - 1)
 
 static const char *const checkpoint_names[CHECKPOINT_KINDS] = {
     CHECKPOINT_RECOVERY_POINT, CHECKPOINT_LOG_START, CHECKPOINT_HIGH_WATERMARK, CHECKPOINT_CLEANER,
@@ -295,6 +322,44 @@ static void add_lines(struct checkpoint_writer w[CHECKPOINT_KINDS], const struct
         checkpoint_writer_add(&w[FLUSHED_SIZES], log->topic, log->partition, flushed_size);
 }
 
+static void move_names(struct name_set *to, struct name_set *from)
+{
+    for (size_t i = 0; i < NAME_SET_WORDS; i++)
+        to->words[i] |= from->words[i];
+    *from = (struct name_set){{0}};
+}
+
+// Those that are gone are in none of the files once all of these are written.
+static void collect_lines(struct log_manager *m, size_t dir, unsigned kinds,
+                          struct checkpoint_writer w[CHECKPOINT_KINDS])
+{
+    struct managed_dir *d = &m->dirs[dir];
+    pthread_mutex_lock(&m->lock);
+    if (kinds == ALL_KINDS)
+        move_names(&d->going, &d->gone);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->logs[i]->dir == dir)
+            add_lines(w, m->logs[i]);
+    pthread_mutex_unlock(&m->lock);
+    for (struct list *n = list_first(&m->moving.arrivals), *next; list_each(&m->moving.arrivals, n, next);
+         n = next) {
+        const struct arrival *a = container_of(n, struct arrival, node);
+        if (a->dir == dir && !atomic_load(&a->over))
+            add_arrival(w, a);
+    }
+}
+
+static void settle_gone(struct log_manager *m, size_t dir, bool written)
+{
+    struct managed_dir *d = &m->dirs[dir];
+    pthread_mutex_lock(&m->lock);
+    if (written)
+        d->going = (struct name_set){{0}};
+    else
+        move_names(&d->gone, &d->going);
+    pthread_mutex_unlock(&m->lock);
+}
+
 // The flushed sizes come last, and only behind the others: a file of that size is taken for one that ends at
 // its recovery point. [checkpoint_lock]
 static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
@@ -302,15 +367,7 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
     struct checkpoint_writer w[CHECKPOINT_KINDS] = {0};
     struct dir_health *health = &m->dirs[dir].dir->health;
     int rc = 0;
-    pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->count; i++)
-        if (m->logs[i]->dir == dir)
-            add_lines(w, m->logs[i]);
-    pthread_mutex_unlock(&m->lock);
-    for (struct list *n = list_first(&m->moving.arrivals), *next; list_each(&m->moving.arrivals, n, next);
-         n = next)
-        if (container_of(n, struct arrival, node)->dir == dir)
-            add_arrival(w, container_of(n, struct arrival, node));
+    collect_lines(m, dir, kinds, w);
     for (int kind = 0; kind < CHECKPOINT_KINDS; kind++) {
         uint64_t hash = hash_bytes(w[kind].lines.data, w[kind].lines.size) | 1;
         bool wanted = kinds & 1U << kind && hash != m->dirs[dir].written[kind];
@@ -326,6 +383,8 @@ static int write_checkpoints(struct log_manager *m, size_t dir, unsigned kinds)
             m->dirs[dir].written[kind] = hash;
         rc = rc ? rc : one;
     }
+    if (kinds == ALL_KINDS)
+        settle_gone(m, dir, rc == 0 && !dir_health_failed(health));
     return rc;
 }
 
@@ -343,7 +402,7 @@ static int write_everywhere(struct log_manager *m, unsigned kinds)
 
 int log_manager_checkpoint_arrivals(struct log_manager *m, size_t dir)
 {
-    int rc = write_checkpoints(m, dir, ~0U);
+    int rc = write_checkpoints(m, dir, ALL_KINDS);
     for (struct list *n = list_first(&m->moving.arrivals), *next;
          rc == 0 && list_each(&m->moving.arrivals, n, next); n = next)
         container_of(n, struct arrival, node)->written |= container_of(n, struct arrival, node)->dir == dir;
@@ -352,12 +411,35 @@ int log_manager_checkpoint_arrivals(struct log_manager *m, size_t dir)
 
 int log_manager_checkpoint(struct log_manager *m)
 {
-    return write_everywhere(m, ~0U);
+    return write_everywhere(m, ALL_KINDS);
 }
 
 int log_manager_checkpoint_starts(struct log_manager *m)
 {
     return write_everywhere(m, 1U << LOG_STARTS);
+}
+
+static bool may_be_named(struct log_manager *m, size_t dir, const char *name)
+{
+    size_t word;
+    uint64_t bit = bit_of(name, &word);
+    pthread_mutex_lock(&m->lock);
+    bool named = (m->dirs[dir].gone.words[word] | m->dirs[dir].going.words[word]) & bit;
+    pthread_mutex_unlock(&m->lock);
+    return named;
+}
+
+int log_manager_forget_lines(struct log_manager *m, size_t dir, const char *topic, int32_t partition)
+{
+    char name[NAME_BYTES];
+    int rc = name_of(topic, partition, name);
+    if (rc || !may_be_named(m, dir, name))
+        return rc;
+    pthread_mutex_lock(&m->checkpoint_lock);
+    if (may_be_named(m, dir, name)) // still
+        rc = write_checkpoints(m, dir, ALL_KINDS);
+    pthread_mutex_unlock(&m->checkpoint_lock);
+    return rc;
 }
 
 // ---------------------------------------------------------------- open

@@ -214,6 +214,9 @@ static int make(struct log_manager *m, const struct log_creation *c, struct mana
         rc = place(m, c, managed, params);
         if (rc)
             return rc;
+        rc = log_manager_forget_lines(m, managed->dir, c->topic, c->partition);
+        if (rc)
+            continue;
         rc = log_open(params, &managed->log, message, sizeof message);
         if (rc)
             log_limited(LOG_LEVEL_ERROR, "storage", "%s", message[0] ? message : err_text(rc));

@@ -207,6 +207,16 @@ static int read_cleaned(struct load *l)
     return rc == ERR_CORRUPT ? 0 : rc;
 }
 
+// The files may have lines of any name until they are written anew.
+static void note_all_gone(struct load *l)
+{
+    const struct checkpoint *files[] = {&l->recovery, &l->start, &l->watermark, &l->cleaned,
+                                        &l->flushed_size};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i]->count)
+            memset(&l->m->dirs[l->dir].gone, 0xff, sizeof l->m->dirs[l->dir].gone);
+}
+
 static void run_threads(struct load *l)
 {
     struct thread threads[8];
@@ -243,6 +253,7 @@ int log_manager_load_dir(struct log_manager *m, size_t dir, int64_t now_ms, char
         rc = read_cleaned(&l);
     if (rc == 0)
         rc = read_checkpoint(&l, CHECKPOINT_FLUSHED_SIZE, &l.flushed_size);
+    note_all_gone(&l);
     if (rc == 0)
         rc = file_list(d->path, note_name, &l);
     if (rc == 0) {

@@ -238,12 +238,18 @@ int log_manager_move(struct log_manager *m, const struct uuid *topic_id, int32_t
     return wish.rc;
 }
 
+// What the checkpoints say of its arrival is the log's, not of one that is made anew with its name.
 void log_manager_forget_move(struct log_manager *m, const uint8_t key[MANAGED_KEY_BYTES])
 {
     pthread_mutex_lock(&m->moving.lock);
-    for (struct log_move *move = map_get(&m->moving.by_key, key_of(key)); move; move = move->older)
+    for (struct log_move *move = map_get(&m->moving.by_key, key_of(key)); move; move = move->older) {
+        atomic_store(&move->arrival.over, true);
+        pthread_mutex_lock(&m->lock);
+        log_manager_note_gone(m, move->dir, move->name);
+        pthread_mutex_unlock(&m->lock);
         if (!atomic_load(&move->cancelled))
             (void)call_off(m, move);
+    }
     pthread_mutex_unlock(&m->moving.lock);
 }
 

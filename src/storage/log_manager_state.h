@@ -31,12 +31,22 @@ struct managed_log {
     int64_t recovery_point, log_start, cleaned_to;
 };
 
+// Names, by a bit of their hash each.
+#define NAME_SET_WORDS 64
+
+struct name_set {
+    uint64_t words[NAME_SET_WORDS];
+};
+
 struct managed_dir {
     struct log_dir *dir;
     size_t logs, failed;
     bool was_clean;
     atomic_bool renamed; // directories of logs that went, since it was synced
     uint64_t written[5]; // hashes of the checkpoint files as last written
+    // Logs that are not there (any more), of which the checkpoint files may still have lines; and those of
+    // which they will have none once they are written. Guarded by the manager's lock.
+    struct name_set gone, going;
 };
 
 struct cleaning {                // log_manager_clean.c
@@ -84,7 +94,8 @@ struct arrival {
     int32_t partition;
     size_t dir;
     int64_t recovery_point, log_start, watermark, cleaned_to;
-    bool written; // since these are its numbers
+    bool written;     // since these are its numbers
+    atomic_bool over; // the log is deleted: nothing is said of it any more
 };
 
 struct moving { // log_manager_move.c
@@ -137,7 +148,7 @@ void managed_key(const struct uuid *topic_id, int32_t partition, uint8_t key[MAN
 // Adds a log to the set; the manager's lock is not held. ERR_EXISTS when the key is there.
 int log_manager_add(struct log_manager *m, struct managed_log *log);
 
-// Takes it out of the list. Under the lock.
+// Takes it out of the list, for good. Under the lock.
 void log_manager_take_out(struct log_manager *m, const struct managed_log *managed);
 
 // Calls fn for every loaded log while it is marked busy. fn returns false to stop.
@@ -167,6 +178,13 @@ void log_manager_let_go(struct log_manager *m, struct managed_log *managed);
 // log_manager.c. [checkpoint_lock] The checkpoints of a directory, with the lines of all arrivals; these are
 // written afterwards.
 int log_manager_checkpoint_arrivals(struct log_manager *m, size_t dir);
+
+// The checkpoint files of the directory may have lines of a log of that name, which is not there (any more).
+// [the manager's lock]
+void log_manager_note_gone(struct log_manager *m, size_t dir, const char *name);
+// Before a log is made: none of the directory's checkpoint files has a line of another one with its name,
+// which a start after a crash would take for this one's.
+int log_manager_forget_lines(struct log_manager *m, size_t dir, const char *topic, int32_t partition);
 
 // log_manager_create.c
 void log_manager_free_preferred(struct log_manager *m);

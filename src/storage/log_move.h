@@ -13,7 +13,7 @@
 //   anew.
 // - What was durable stays so: at the swap the copy's recovery point is not below the log's, and the
 //   checkpoints of its directory have the log's lines, with the start that DeleteRecords gave it. They keep
-//   them for as long as the copy may be the log (struct arrival).
+//   them for as long as the copy may be the log (struct arrival), and lose them with the log that is deleted.
 // - A swap that stopped between the two names leaves log and copy as they are, for a start, unless the log is
 //   deleted. A start that cannot see all directories leaves them, too.
 // - What is answered outlasts a crash: the copy's directory is there before a move is said to be under way,

@@ -57,9 +57,18 @@ static void set_copy(struct log_manager *m, struct log_move *move, struct log *c
     move->producers = 0;
 }
 
-// [checkpoint_lock]
-static void forget_arrival(struct log_move *move)
+static void note_gone(struct log_manager *m, size_t dir, const char *name)
 {
+    pthread_mutex_lock(&m->lock);
+    log_manager_note_gone(m, dir, name);
+    pthread_mutex_unlock(&m->lock);
+}
+
+// [checkpoint_lock]
+static void forget_arrival(struct log_manager *m, struct log_move *move)
+{
+    if (move->announced)
+        note_gone(m, move->dir, move->name);
     list_remove(&move->arrival.node);
     move->announced = move->arrival.written = false;
 }
@@ -81,7 +90,7 @@ static void discard_copy(struct log_manager *m, struct log_move *move, const cha
 {
     struct log *copy = move->copy;
     pthread_mutex_lock(&m->checkpoint_lock);
-    forget_arrival(move);
+    forget_arrival(m, move);
     pthread_mutex_unlock(&m->checkpoint_lock);
     if (copy) {
         set_copy(m, move, NULL);
@@ -161,15 +170,20 @@ static size_t piece_limit(struct log_manager *m)
 
 // ---------------------------------------------------------------- the swap
 
-static int note_whole(struct log_move *move, const char *root)
+// ERR_EXISTS: the other directory has a log that could not be loaded, or somebody's.
+static int check_name(const struct log_move *move, const char *root)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/%s", root, move->name) >= (int)sizeof path)
         return ERR_INVALID;
-    if (file_exists(path)) // of a log that could not be loaded, or somebody's
-        return ERR_EXISTS;
-    int rc = move->noted ? 0 : file_replace(move->copy->place->dir, MOVED_FILE, "", 0);
-    move->noted = rc == 0;
+    return file_exists(path) ? ERR_EXISTS : 0;
+}
+
+static int note_whole(struct log_move *move, const char *root)
+{
+    int rc = check_name(move, root);
+    rc = rc || move->noted ? rc : file_replace(move->copy->place->dir, MOVED_FILE, "", 0);
+    move->noted |= rc == 0;
     return rc;
 }
 
@@ -241,6 +255,7 @@ static void settle_dir(struct log_manager *m, struct log_move *move, struct mana
     while (managed->busy > 1)
         pthread_cond_wait(&m->idle, &m->lock);
     m->dirs[managed->dir].logs--;
+    log_manager_note_gone(m, managed->dir, move->name);
     m->dirs[move->dir].logs++;
     managed->dir = move->dir;
     pthread_mutex_unlock(&m->lock);
@@ -286,7 +301,7 @@ static int commit(struct move_thread *t, struct log_move *move, struct managed_l
         return rc;
     atomic_fetch_add(&m->moving.done, 1); // before anybody finds the log there
     settle_dir(m, move, managed);
-    forget_arrival(move);
+    forget_arrival(m, move);
     return 0;
 }
 
@@ -307,12 +322,16 @@ static int swap(struct move_thread *t, struct log_move *move, struct managed_log
 }
 
 // The first time the log is to be swapped, others may be, too.
-static void settle(struct log_manager *m, struct log_move *move, struct log *log)
+static int settle(struct log_manager *m, struct log_move *move, struct log *log)
 {
+    int rc = check_name(move, m->dirs[move->dir].dir->path); // its lines in the checkpoints are another's
+    if (rc)
+        return rc;
     pthread_mutex_lock(&m->checkpoint_lock);
     announce(m, move, log);
     pthread_mutex_unlock(&m->checkpoint_lock);
     move->near = false; // what comes meanwhile is not left to the swap
+    return 0;
 }
 
 // ---------------------------------------------------------------- one step
@@ -368,8 +387,7 @@ static int act(struct move_thread *t, struct log_move *move, struct managed_log 
         move->flushes++;
         return rc;
     case LOG_MOVE_SETTLE:
-        settle(t->m, move, managed->log);
-        return 0;
+        return settle(t->m, move, managed->log);
     case LOG_MOVE_SWAP:
         rc = swap(t, move, managed);
         if (rc == ERR_AGAIN)
@@ -423,8 +441,8 @@ bool log_move_step(struct move_thread *t, struct log_move *move, struct log_move
     }
     int rc = act(t, move, managed, &v, action, &copied);
     bool swapped = action == LOG_MOVE_SWAP && rc == 0, over = action == LOG_MOVE_DROP || swapped;
-    *rest =
-        (struct log_move_rest){.move_us = say(m, move, &v, action, rc), .settles = action == LOG_MOVE_SETTLE};
+    *rest = (struct log_move_rest){.move_us = say(m, move, &v, action, rc),
+                                   .settles = action == LOG_MOVE_SETTLE && rc == 0};
     if (over && managed)
         atomic_store(&managed->moving, false);
     if (managed)

@@ -338,10 +338,11 @@ int log_rename_away(struct log *log, const char *suffix)
 
 static int move_away(struct log *log, const char *suffix)
 {
+    atomic_store(&log->deleted, true); // a long flush ends at its next piece
     pthread_mutex_lock(&log->flush_lock);
     int rc = log_rename_away(log, suffix);
-    if (rc == 0)
-        atomic_store(&log->deleted, true);
+    if (rc)
+        atomic_store(&log->deleted, false);
     pthread_mutex_unlock(&log->flush_lock);
     return rc;
 }

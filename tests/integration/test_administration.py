@@ -21,6 +21,27 @@ def start_offset(connection, topic, partition=0):
     return end_offset(connection, topic, partition, EARLIEST)["Offset"]
 
 
+def test_a_topic_made_anew_is_not_taken_for_the_one_before(brokers):
+    """Its name is that of a topic whose records had been deleted; the broker dies before it writes its checkpoints again."""
+    broker = brokers.start()
+    with connect(broker) as connection:
+        for records, start in ((10, 8), (3, 0)):
+            create_topic(broker, "again")
+            for number in range(records):
+                assert error(produce(connection, "again", [(b"k", b"%d" % number)])) == 0
+            if start:
+                assert delete_records(connection, "again", (0, start)) == {0: (0, start)}
+                answer = connection.call("DeleteTopics", 6, {"Topics": [{"Name": "again"}], "TimeoutMs": 20000})
+                assert error(answer["Responses"][0]) == 0
+    broker.kill()
+    broker.start()
+    with connect(broker) as connection:
+        wait_until(lambda: error(end_offset(connection, "again")) == 0, 20, "a leader")
+        assert start_offset(connection, "again") == 0
+        code, batches = fetch(connection, "again")
+        assert code == 0 and values(batches) == [b"0", b"1", b"2"]
+
+
 def test_topics_that_must_not_be_deleted_stay(brokers):
     """delete.topic.enable=false, as Kafka answers it in each version of the request."""
     broker = brokers.start(settings={"delete.topic.enable": "false"})

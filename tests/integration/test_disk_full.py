@@ -1,12 +1,17 @@
 """A disk that fills: producing is refused before it is full, the rest goes on, and it lifts by itself."""
 
+import threading
+import time
+
 import pytest
 
 from harness.batch import batch
 from harness.compaction import COMPACTED, EAGER, bases, last_values, records, wait_compacted
 from harness.load import Load, read_partition
+from harness.members import await_group, committed
 from harness.process import wait_until
 from harness.requests import TOPIC, alter, connect, create_topic, delete_records, end_offset, error, fetch, now_ms, produce, values
+from harness.transactions import Producer, Refused, is_settled, read
 
 MB = 1 << 20
 STORAGE_ERROR = 56
@@ -113,6 +118,127 @@ def test_a_disk_without_any_room_loses_nothing(brokers, disks, flush):
     for i, count in enumerate(acknowledged):
         found = [int(value.split()[1]) for value in values(read_partition(broker.port, "t", i))]
         assert found == list(range(count))
+
+
+class Work(threading.Thread):
+    """do(number) again and again, for 1, 2, 3 ...; one that is refused is done again, or not, as `again` says."""
+
+    def __init__(self, do, again=True):
+        super().__init__(daemon=True)
+        self.do, self.again = do, again
+        self.done, self.maybe, self.refusals, self.problem = [], set(), 0, None
+        self.ending = threading.Event()
+        self.start()
+
+    def run(self):
+        number = 1
+        while not self.ending.is_set():
+            try:
+                self.do(number)
+                self.done.append(number)
+                number += 1
+            except (Refused, OSError, EOFError):
+                self.refusals += 1
+                if not self.again:
+                    self.maybe.add(number)
+                    number += 1
+                time.sleep(0.01)
+            except Exception as problem:
+                self.problem = problem
+                return
+
+    def finish(self):
+        self.ending.set()
+        self.join(60)
+        assert not self.is_alive() and self.problem is None, self.problem
+        return self.done
+
+
+def refused_unless_done(answer):
+    if error(answer):
+        raise Refused("", error(answer))
+
+
+def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
+    """Producers, offsets, transactions, new topics, settings and compaction, while somebody else fills the disk and makes room."""
+    disk = disks.small(192 * MB)
+    settings = {**EAGER, "storage.min.free.bytes": "0", "log.segment.bytes": str(MB), "transaction.state.log.num.partitions": "1",
+                "offsets.topic.num.partitions": "1"}  # fmt: skip
+    broker = brokers.start(data=disk.path, settings=settings)
+    create_topic(broker, "t", retention_ms="-1")
+    create_topic(broker, "both", partitions=2, retention_ms="-1")
+    create_topic(broker, "keyed", **COMPACTED, retention_ms="-1")
+    await_group(broker.port, "g")
+    transacting, anew = Producer(broker.port, "x").init(), []
+
+    def offset(number):
+        with connect(broker) as connection:
+            body = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1}
+            listed = [{"PartitionIndex": 0, "CommittedOffset": number, "CommittedMetadata": "m" * 1000}]
+            answer = connection.call("OffsetCommit", 9, {**body, "Topics": [{"Name": "t", "Partitions": listed}]})
+            refused_unless_done(answer["Topics"][0]["Partitions"][0])
+
+    def transaction(number):
+        while anew:
+            transacting.init()
+            anew.pop()
+        anew.append("unless it succeeds")
+        for partition in range(2):
+            transacting.produce("both", partition, b"%d" % number, b"x" * 2000)
+        transacting.end(True)
+        anew.pop()
+
+    def topic(number):
+        with connect(broker) as connection:
+            wanted = {"Name": f"made-{number}", "NumPartitions": 1, "ReplicationFactor": 1}
+            answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 5000})["Topics"][0]
+            if error(answer) != 36:  # it was made, and that not answered
+                refused_unless_done(answer)
+        time.sleep(0.05)
+
+    def keyed(number):
+        with connect(broker) as connection:
+            refused_unless_done(produce(connection, "keyed", [(b"key %d" % (number % 7), b"%d " % number * 2000)]))
+        time.sleep(0.01)
+
+    load = Load(broker.port, "p", "t", 0, seed=1)
+    load.start()
+    works = {"offset": Work(offset), "transaction": Work(transaction, again=False), "topic": Work(topic), "keyed": Work(keyed)}
+    for _ in range(2):
+        before = {name: len(work.done) for name, work in works.items()}
+        wait_until(lambda: all(len(work.done) > before[name] + 3 for name, work in works.items()), 60, "all to go on")  # noqa: B023
+        refusals = {name: work.refusals for name, work in works.items()}
+        wait_until(
+            lambda: disk.fill() or all(works[name].refusals > refusals[name] for name in ("offset", "keyed")),  # noqa: B023
+            60,
+            "what writes records to be refused",
+        )
+        disk.room()
+    acknowledged, done = load.finish(), {name: work.finish() for name, work in works.items()}
+    print({name: (len(work.done), work.refusals) for name, work in works.items()})
+    for name, work in works.items():
+        assert work.refusals or name == "topic", "never refused: " + name
+    assert broker.process.returncode is None and "compacted keyed-0 from" in broker.log_text()
+    for after in ("living", "killed"):
+        if after == "killed":
+            broker.kill()
+            broker.start()
+            await_group(broker.port, "g")
+            transacting.reconnect(broker.port)
+            transacting.init()
+            wait_until(lambda: is_settled(broker.port, "both", range(2)), 60, "transactions to end")
+        found = [int(value.split()[1]) for value in values(read_partition(broker.port, "t", 0))]
+        assert found == list(range(acknowledged)), after
+        assert committed(broker.port, "g") in ({0: done["offset"][-1]}, {0: done["offset"][-1] + 1}), after
+        both = [[int(value) for value in read(broker.port, "both", i) if not value.startswith(b"x")] for i in range(2)]
+        assert both[0] == both[1] and set(done["transaction"]) <= set(both[0]), after
+        assert set(both[0]) - set(done["transaction"]) <= works["transaction"].maybe and len(set(both[0])) == len(both[0]), after
+        with connect(broker) as connection:
+            there = {one["Name"] for one in connection.call("Metadata", 12, {"Topics": None})["Topics"]}
+        assert there >= {f"made-{number}" for number in done["topic"]}, after
+        last = {bytes.fromhex(key): int(bytes.fromhex(value).split()[0]) for key, value in last_values(records(broker, "keyed")).items()}
+        for number in done["keyed"][-7:]:
+            assert last[b"key %d" % (number % 7)] in (number, number + 7), after  # the second one was not answered
 
 
 def test_topics_can_be_deleted_on_a_disk_without_any_room(brokers, disks):

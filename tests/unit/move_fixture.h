@@ -26,6 +26,7 @@ struct world {
     struct log *log;
     int count;         // of directories, at the next start
     bool failed[DIRS]; // the same
+    int threads;       // for moves; 0: one a directory
 };
 
 static inline void config_of(void *arg, const char *name, struct log_config *out)
@@ -53,6 +54,7 @@ static inline void start(struct world *w, double rate)
                                         .dir_count = (size_t)w->count,
                                         .config_of = config_of,
                                         .move_bytes_per_second = rate,
+                                        .move_threads = w->threads,
                                         .arg = &w->f.config};
     if (log_manager_open(&params, &w->manager, message, sizeof message))
         fail_msg("no start: %s", message);

@@ -197,6 +197,76 @@ static void an_open_transaction_is_known_after_a_crash(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+// A log that begins at offset 8, as its checkpoints say, is deleted. No stop follows.
+static struct log_manager *live_and_delete(const char *root)
+{
+    struct log *log;
+    struct uuid id = {{8}};
+    struct log_manager *m = start(root, NULL);
+    assert_int_equal(create_log(m, "t", &id, 0, &log), 0);
+    append_ok(log, BATCH_SPEC(.records = 10), 0);
+    set_watermark(log, 10);
+    log_lock(log);
+    assert_int_equal(log_set_start_offset(log, 8), 0);
+    log_unlock(log);
+    assert_int_equal(log_flush(log, 10), 0);
+    assert_int_equal(log_manager_checkpoint(m), 0);
+    assert_int_equal(log_manager_remove(m, log, LOG_REMOVE_DELETE), 0);
+    return m;
+}
+
+static void make_anew(struct log_manager *m, const struct uuid *id)
+{
+    struct log *log;
+    assert_int_equal(create_log(m, "t", id, 0, &log), 0);
+    append_ok(log, BATCH_SPEC(.records = 3), 0);
+}
+
+static void await_death(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+// What the checkpoints say of a log is not believed of one that is made with its name: whether the broker
+// lived on or died in between.
+static void a_log_made_anew_is_not_taken_for_the_one_before(void **state)
+{
+    struct uuid id = {{9}};
+    (void)state;
+    for (int died = 0; died < 2; died++) {
+        char root[] = "/tmp/odradek-manager-XXXXXX";
+        assert_non_null(mkdtemp(root));
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct log_manager *m = live_and_delete(root);
+            if (!died)
+                make_anew(m, &id);
+            _exit(0);
+        }
+        await_death(child);
+        child = died ? fork() : 0;
+        assert_true(child >= 0);
+        if (died && child == 0) {
+            make_anew(start(root, NULL), &id);
+            _exit(0);
+        }
+        if (died)
+            await_death(child);
+        struct log_manager *m = start(root, NULL);
+        struct log *log = log_manager_get(m, &id, 0);
+        struct log_offsets o;
+        log_offsets(log, &o);
+        assert_int_equal(o.log_start_offset, 0);
+        assert_int_equal(o.end_offset, 3);
+        assert_int_equal(read_all(log, 0), 3);
+        assert_int_equal(log_manager_close(m, -1), 0);
+        assert_int_equal(file_remove_tree(root), 0);
+    }
+}
+
 static void a_directory_is_locked(void **state)
 {
     char root[] = "/tmp/odradek-manager-XXXXXX", message[256];
@@ -376,6 +446,7 @@ int main(void)
         cmocka_unit_test(a_crash_loses_nothing_of_the_page_cache),
         cmocka_unit_test(flushed_logs_stay_cold_after_a_crash),
         cmocka_unit_test(an_open_transaction_is_known_after_a_crash),
+        cmocka_unit_test(a_log_made_anew_is_not_taken_for_the_one_before),
         cmocka_unit_test(a_directory_is_locked),
         cmocka_unit_test(a_failed_start_keeps_its_directories),
         cmocka_unit_test(a_log_that_failed_is_tried_again_where_it_lies),

@@ -243,11 +243,10 @@ static struct log *copy_of(struct world *w)
     return copy;
 }
 
-// An entry of the index leads past two batches, between two pieces.
+// An entry of the index leads past two batches, between two pieces, and readers with it until then.
 static void an_index_that_leads_past_batches_loses_none(void **state)
 {
     struct world w;
-    struct log_manager_counts counts;
     struct log_slice slice;
     char path[PATH_MAX];
     uint8_t entry[8];
@@ -274,11 +273,8 @@ static void an_index_that_leads_past_batches_loses_none(void **state)
     assert_int_equal(move(&w, 1), 0);
     await_copied(&w, 3 * size);
     log_manager_set_move_rate(w.manager, FAST);
-    for (int64_t until = clock_monotonic_ms() + 300; clock_monotonic_ms() < until;) {
-        log_manager_counts(w.manager, &counts);
-        assert_int_equal(counts.moves_done, 0);
-    }
-    assert_int_equal(where(&w), 0);
+    await_moved(&w, 1); // the index is made anew
+    check(&w, 0, 20, 20);
     tear_down(&w);
 }
 
@@ -288,6 +284,7 @@ static void an_index_that_leads_past_batches_loses_none(void **state)
 struct hold_up {
     const char *words[2];
     atomic_bool holds, let_go;
+    atomic_int seen;
 };
 
 static struct file_fault hold_up_syncs(void *arg, enum file_call call, int fd, const char *path, size_t size)
@@ -300,6 +297,7 @@ static struct file_fault hold_up_syncs(void *arg, enum file_call call, int fd, c
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     if (readlink(link, name, sizeof name - 1) < 0 || !strstr(name, h->words[0]) || !strstr(name, h->words[1]))
         return (struct file_fault){0};
+    atomic_fetch_add(&h->seen, 1);
     atomic_store(&h->holds, true);
     for (int64_t until = clock_monotonic_ms() + 20000; !atomic_load(&h->let_go);) {
         if (clock_monotonic_ms() > until)
@@ -379,6 +377,43 @@ static void flush_all(void *arg)
     assert_int_equal(log_flush(w->log, log_end_offset(w->log)), 0);
 }
 
+static void flush_in_vain(void *arg)
+{
+    struct world *w = arg;
+    assert_int_equal(log_flush(w->log, log_end_offset(w->log)), ERR_CLOSED);
+}
+
+static void delete_log(void *arg)
+{
+    struct world *w = arg;
+    assert_int_equal(log_manager_remove(w->manager, w->log, LOG_REMOVE_DELETE), 0);
+}
+
+// It waits for one piece of it: the metadata's thread does this.
+static void who_deletes_a_log_does_not_wait_for_a_large_flush_of_it(void **state)
+{
+    struct world w;
+    struct thread flushing, deleting;
+    struct hold_up h = {.words = {"/t-0/", SEGMENT_LOG_SUFFIX}};
+    (void)state;
+    set_up_filled(&w, FAST);
+    for (int i = 0; i < 40; i++)
+        append_ok(w.log, BATCH_SPEC(.value_bytes = 1 << 20), 20 + i);
+    file_set_fault(hold_up_syncs, &h);
+    assert_int_equal(thread_start(&flushing, "flush", flush_in_vain, &w), 0);
+    AWAIT(atomic_load(&h.holds));
+    assert_int_equal(thread_start(&deleting, "delete", delete_log, &w), 0);
+    AWAIT(atomic_load(&w.log->deleted));
+    atomic_store(&h.let_go, true);
+    thread_join(&flushing);
+    thread_join(&deleting);
+    assert_int_equal(atomic_load(&h.seen), 1);
+    file_set_fault(NULL, NULL);
+    assert_false(log_is_offline(w.log));
+    log_close(w.log, false);
+    tear_down(&w);
+}
+
 // The swap would wait for it with the log's lock.
 static void a_long_flush_of_a_log_is_seen(void **state)
 {
@@ -396,6 +431,96 @@ static void a_long_flush_of_a_log_is_seen(void **state)
     assert_false(log_is_flushing(w.log));
     stop(&w);
     file_set_fault(NULL, NULL);
+    tear_down(&w);
+}
+
+// ---------------------------------------------------------------- what the checkpoints say
+
+static int64_t checkpointed(const struct world *w, int dir, const char *file)
+{
+    struct checkpoint c;
+    assert_int_equal(checkpoint_read(w->dirs[dir], file, &c), 0);
+    int64_t offset = checkpoint_get(&c, STR("t-0"), -1);
+    checkpoint_free(&c);
+    return offset;
+}
+
+// No log gets or loses its name, for want of room; and the thread may be kept in the flush of a copy.
+struct obstacles {
+    atomic_bool refuses;
+    struct hold_up hold_up;
+};
+
+static struct file_fault obstruct(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    struct obstacles *o = arg;
+    bool refused = atomic_load(&o->refuses) && call == FILE_CALL_RENAME && path &&
+                   strcmp(strrchr(path, '/'), "/t-0") == 0;
+    return refused ? (struct file_fault){.error = ENOSPC} : hold_up_syncs(&o->hold_up, call, fd, path, size);
+}
+
+// They say beforehand what will be true of the log where it goes. Once it is deleted that is said of nobody,
+// least of all of one with its name: also while the thread that gives the move up has no time for it.
+static void what_was_said_of_a_move_goes_with_the_log(void **state)
+{
+    struct world w;
+    struct obstacles o = {.refuses = true, .hold_up = {.words = {"/u-0.", SEGMENT_LOG_SUFFIX}}};
+    struct log_creation anew = {.topic = "t", .topic_id = {{9}}, .directory_id = directory_id(1)};
+    struct log_creation another = {.topic = "u", .topic_id = {{8}}, .directory_id = directory_id(0)};
+    struct log *other;
+    (void)state;
+    set_up(&w);
+    w.threads = 1;
+    start(&w, FAST);
+    create(&w, 0);
+    fill(&w, 0, 20);
+    log_lock(w.log);
+    assert_int_equal(log_set_start_offset(w.log, 8), 0);
+    log_unlock(w.log);
+    assert_int_equal(log_manager_create(w.manager, &another, &other), 0);
+    append_ok(other, BATCH_SPEC(0), 0);
+    file_set_fault(obstruct, &o);
+    assert_int_equal(move(&w, 1), 0);
+    AWAIT(checkpointed(&w, 1, CHECKPOINT_LOG_START) == 8);
+    assert_int_equal(log_manager_move(w.manager, &another.topic_id, 0, 1), 0);
+    AWAIT(atomic_load(&o.hold_up.holds));
+    struct log *old = w.log;
+    atomic_store(&o.refuses, false);
+    assert_int_equal(log_manager_remove(w.manager, old, LOG_REMOVE_DELETE), 0);
+    assert_int_equal(log_manager_create(w.manager, &anew, &w.log), 0);
+    assert_int_equal(checkpointed(&w, 1, CHECKPOINT_LOG_START), -1);
+    assert_true(checkpointed(&w, 1, CHECKPOINT_RECOVERY_POINT) <= 0);
+    atomic_store(&o.hold_up.let_go, true);
+    log_close(old, false);
+    fill(&w, 0, 3);
+    stop(&w);
+    file_set_fault(NULL, NULL);
+    tear_down(&w);
+}
+
+static bool waits_for_its_name(struct world *w)
+{
+    pthread_mutex_lock(&w->manager->moving.lock);
+    const struct log_move *first = container_of(list_first(&w->manager->moving.moves), struct log_move, node);
+    bool waits = !first->busy && first->flushed && first->rests_until_us > 0;
+    pthread_mutex_unlock(&w->manager->moving.lock);
+    return waits;
+}
+
+static void nothing_is_said_of_a_move_to_where_its_name_is_taken(void **state)
+{
+    struct world w;
+    char taken[PATH_MAX];
+    (void)state;
+    set_up_filled(&w, FAST);
+    snprintf(taken, sizeof taken, "%s/t-0", w.dirs[1]);
+    assert_int_equal(file_make_dir(taken), 0);
+    assert_int_equal(move(&w, 1), 0);
+    AWAIT(waits_for_its_name(&w));
+    assert_int_equal(log_manager_checkpoint(w.manager), 0);
+    assert_int_equal(checkpointed(&w, 1, CHECKPOINT_RECOVERY_POINT), -1);
+    assert_int_equal(file_remove_tree(taken), 0);
+    await_moved(&w, 1);
     tear_down(&w);
 }
 
@@ -485,7 +610,10 @@ int main(void)
         cmocka_unit_test(an_index_that_leads_past_batches_loses_none),
         cmocka_unit_test(a_copy_remembers_no_more_than_a_log),
         cmocka_unit_test(who_deletes_a_log_does_not_wait_for_the_flush_of_its_copy),
+        cmocka_unit_test(who_deletes_a_log_does_not_wait_for_a_large_flush_of_it),
         cmocka_unit_test(a_long_flush_of_a_log_is_seen),
+        cmocka_unit_test(what_was_said_of_a_move_goes_with_the_log),
+        cmocka_unit_test(nothing_is_said_of_a_move_to_where_its_name_is_taken),
         cmocka_unit_test(many_moves_share_what_they_write),
     };
     logger_set_level(LOG_LEVEL_OFF);
