@@ -14,8 +14,7 @@ struct verifying {
     size_t count, capacity;
     int64_t start, end; // offsets of the first batch and behind the last one
     int32_t latest_epoch;
-    int64_t
-        checked_from; // byte of the segment from which on a start checks CRCs (INT64_MAX: it reads nothing)
+    int64_t checked_from;      // where in the segment a start begins to check CRCs; INT64_MAX: nowhere
     struct epoch_cache epochs; // of the file
     int epochs_rc;             // of reading it
     int64_t other_epoch_at;    // the first batch that it says another epoch of; -1: none

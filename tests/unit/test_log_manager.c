@@ -87,6 +87,13 @@ static void logs_survive_a_clean_stop(void **state)
     assert_int_equal(file_remove_tree(root), 0);
 }
 
+static void await_death(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void a_crash_loses_nothing_of_the_page_cache(void **state)
 {
     char root[] = "/tmp/odradek-manager-XXXXXX";
@@ -104,9 +111,7 @@ static void a_crash_loses_nothing_of_the_page_cache(void **state)
             append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = i), i);
         _exit(0); // no stop
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    await_death(child);
     struct log_manager *m = start(root, NULL);
     struct log *log = log_manager_get(m, &id, 0);
     assert_non_null(log);
@@ -143,9 +148,7 @@ static void flushed_logs_stay_cold_after_a_crash(void **state)
                 append_ok(log, BATCH_SPEC(.producer_id = 5, .sequence = 10), 10);
             _exit(0); // no stop
         }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_int_equal(status, 0);
+        await_death(child);
         struct log_manager *m = start(root, NULL);
         struct log_manager_counts counts;
         log_manager_counts(m, &counts);
@@ -180,9 +183,7 @@ static void an_open_transaction_is_known_after_a_crash(void **state)
         set_watermark(log, 2);
         _exit(log_flush(log, 2) || log_manager_checkpoint(m)); // everything is flushed, and no stop
     }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    await_death(child);
     struct log_manager *m = start(root, &config);
     struct log *log = log_manager_get(m, &id, 0);
     struct log_offsets o;
@@ -220,13 +221,6 @@ static void make_anew(struct log_manager *m, const struct uuid *id)
     struct log *log;
     assert_int_equal(create_log(m, "t", id, 0, &log), 0);
     append_ok(log, BATCH_SPEC(.records = 3), 0);
-}
-
-static void await_death(pid_t child)
-{
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
 }
 
 // What the checkpoints say of a log is not believed of one that is made with its name: whether the broker

@@ -221,18 +221,24 @@ static void old_magic_in_what_a_start_does_not_read_stops_the_log(void **state)
     fixture_stop(&f);
 }
 
+// 100 batches in several segments, whose indexes have many entries; closed.
+static void fixture_with_indexes(struct log_fixture *f)
+{
+    fixture_start(f);
+    f->config.segment_bytes = 3000;
+    f->config.index_interval_bytes = 100;
+    fixture_open(f, true, 0);
+    for (int i = 0; i < 100; i++)
+        append_ok(f->log, BATCH_SPEC(.timestamp_ms = 1000 + i), i);
+    assert_int_equal(log_close(f->log, true), 0);
+}
+
 static void missing_and_damaged_indexes_are_rebuilt(void **state)
 {
     static const char *const suffixes[] = {".index", ".timeindex"};
     struct log_fixture f;
     (void)state;
-    fixture_start(&f);
-    f.config.segment_bytes = 3000;
-    f.config.index_interval_bytes = 100;
-    fixture_open(&f, true, 0);
-    for (int i = 0; i < 100; i++)
-        append_ok(f.log, BATCH_SPEC(.timestamp_ms = 1000 + i), i);
-    assert_int_equal(log_close(f.log, true), 0);
+    fixture_with_indexes(&f);
     for (int how = 0; how < 3; how++) {
         for (size_t k = 0; k < 2; k++) {
             char path[128];
@@ -275,13 +281,7 @@ static void an_index_that_leads_astray_is_rebuilt(void **state)
     struct buffer before = BUFFER_INIT, after = BUFFER_INIT;
     char path[128];
     (void)state;
-    fixture_start(&f);
-    f.config.segment_bytes = 3000;
-    f.config.index_interval_bytes = 100;
-    fixture_open(&f, true, 0);
-    for (int i = 0; i < 100; i++)
-        append_ok(f.log, BATCH_SPEC(0), i);
-    assert_int_equal(log_close(f.log, true), 0);
+    fixture_with_indexes(&f);
     snprintf(path, sizeof path, "%s/t-0/00000000000000000000.index", f.root);
     assert_int_equal(file_read_whole(path, 1 << 20, &before), 0);
     uint8_t position[4];
