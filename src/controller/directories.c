@@ -55,9 +55,11 @@ static bool already_there(const struct image_partition *p, uint32_t at, const st
     return uuid_equal(&p->directories[at], directory);
 }
 
-static void emit_assignment(const struct assigning *a, const struct image_topic *topic,
-                            const struct image_partition *p, uint32_t at)
+// The partition with its replica there.
+static struct image_partition emit_assignment(const struct assigning *a, const struct image_topic *topic,
+                                              const struct image_partition *p, uint32_t at)
 {
+    struct image_partition moved = *p;
     struct step *s = a->step;
     struct partition_change_record r = partition_change_record_default;
     r.topic_id = topic->id;
@@ -65,13 +67,15 @@ static void emit_assignment(const struct assigning *a, const struct image_topic 
     r.directories = arena_alloc(&s->event->arena, p->replicas_count * sizeof *r.directories);
     if (!r.directories) {
         s->effects->error = ERR_NOMEM;
-        return;
+        return moved;
     }
     r.directories_count = (int32_t)p->replicas_count;
     memcpy(r.directories, p->directories, p->replicas_count * sizeof *r.directories);
     r.directories[at] = *a->directory;
     step_emit(s, &partition_change_record_type,
               metadata_partition_change_version(s->c->image->metadata_version), &r);
+    moved.directories = r.directories;
+    return moved;
 }
 
 static int16_t assign(const struct assigning *a, const struct image_topic *topic, int32_t index)
@@ -86,12 +90,14 @@ static int16_t assign(const struct assigning *a, const struct image_topic *topic
         at++;
     if (at == p->replicas_count)
         return E_NOT_LEADER_OR_FOLLOWER;
-    if (!already_there(p, at, a->directory))
-        emit_assignment(a, topic, p, at);
-    if (!image_directory_online(a->broker, a->directory)) { // it lies where nobody reaches it
-        struct broker_change change = {.remove = a->broker->id, .add = NO_BROKER, .unclean = NO_BROKER};
-        partition_follow(a->step, &change, topic, p);
-    }
+    struct image_partition moved = already_there(p, at, a->directory) ? *p : emit_assignment(a, topic, p, at);
+    struct broker_change change = {.remove = NO_BROKER, .add = NO_BROKER, .unclean = NO_BROKER};
+    bool online = image_directory_online(a->broker, a->directory);
+    if (!online) // it lies where nobody reaches it
+        change.remove = a->broker->id;
+    // Without a leader: the directory that it left went off line before the controller heard that it had.
+    if (!online || p->leader == IMAGE_NO_LEADER)
+        partition_follow(a->step, &change, topic, &moved);
     return E_NONE;
 }
 

@@ -142,6 +142,31 @@ static void a_directory_goes_and_comes_back(void **state)
     teardown(&f);
 }
 
+// It lies in another one by then, and the controller hears so afterwards.
+static void a_replica_that_left_its_directory_in_time_is_led_again(void **state)
+{
+    (void)state;
+    const struct uuid both[] = {first, second};
+    struct fixture f;
+    int16_t whole;
+    setup(&f);
+    int64_t epoch = join_with(&f, both, 2, 1);
+    beat_without(&f, epoch, NULL, 0);
+    create(&f, "t", 2, 1);
+    const struct uuid id = image_topic(f.image, STR("t"))->id;
+    assert_int_equal(assign(&f, epoch, &id, 0, &first, &whole), E_NONE);
+    assert_int_equal(assign(&f, epoch, &id, 1, &first, &whole), E_NONE);
+    beat_without(&f, epoch, &first, 1);
+    assert_int_equal(partition(&f, 0)->leader, IMAGE_NO_LEADER);
+    assert_int_equal(assign(&f, epoch, &id, 0, &second, &whole), E_NONE);
+    assert_true(uuid_equal(&partition(&f, 0)->directories[0], &second));
+    assert_int_equal(partition(&f, 0)->leader, BROKER);
+    assert_int_equal(partition(&f, 0)->isr_count, 1);
+    assert_int_equal(assign(&f, epoch, &id, 1, &first, &whole), E_NONE); // still there
+    assert_int_equal(partition(&f, 1)->leader, IMAGE_NO_LEADER);
+    teardown(&f);
+}
+
 static void beat_cordoned(struct fixture *f, int64_t epoch, const struct uuid *dirs, int32_t count)
 {
     struct controller_event e;
@@ -206,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replicas_lie_where_their_broker_says),
         cmocka_unit_test(a_directory_goes_and_comes_back),
+        cmocka_unit_test(a_replica_that_left_its_directory_in_time_is_led_again),
         cmocka_unit_test(a_broker_without_an_open_directory_takes_no_partitions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
