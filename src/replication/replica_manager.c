@@ -22,6 +22,7 @@ struct replica_manager {
     pthread_rwlock_t lock; // guards the map and its topics; the controller's thread alone writes
     struct map topics;     // hosted_topic by id
     size_t partitions_count;
+    struct image *followed; // the last one; it may not have been published yet
     atomic_bool misplaced;  // some lie in another directory than the metadata says
     atomic_size_t unhosted; // that could not be, for want of room or memory: to be tried again
 };
@@ -62,6 +63,7 @@ void replica_manager_free(struct replica_manager *m)
         free(t);
     }
     map_free(&m->topics);
+    image_unref(m->followed);
     pthread_rwlock_destroy(&m->lock);
     free(m);
 }
@@ -109,6 +111,12 @@ static struct uuid directory_of(const struct replica_manager *m, const struct im
     return (struct uuid){{0}};
 }
 
+static bool is_no_directory(const struct uuid *id)
+{
+    return uuid_equal(id, &DIRECTORY_UNASSIGNED) || uuid_equal(id, &DIRECTORY_MIGRATING) ||
+           uuid_equal(id, &DIRECTORY_LOST);
+}
+
 // known: the replica was there before this change of the metadata.
 static int open_log(struct replica_manager *m, const struct image_topic *topic,
                     const struct image_partition *p, bool known, struct log **out)
@@ -121,12 +129,18 @@ static int open_log(struct replica_manager *m, const struct image_topic *topic,
         return ERR_INVALID;
     memcpy(name, topic->name.data, topic->name.size);
     name[topic->name.size] = 0;
+    struct uuid said = directory_of(m, p);
     struct log_creation creation = {.topic = name,
                                     .topic_id = topic->id,
                                     .partition = p->id,
-                                    .directory_id = directory_of(m, p),
+                                    .directory_id = is_no_directory(&said) ? (struct uuid){{0}} : said,
                                     .known = known};
     int rc = log_manager_create(m->params.logs, &creation, out);
+    if (rc == 0 && uuid_equal(&said, &DIRECTORY_LOST))
+        log_warn("replication",
+                 "%s lay in a log directory that was off line and is not among log.dirs any more: it begins "
+                 "anew, empty",
+                 log_name(*out));
     return rc == ERR_EXISTS ? 0 : rc;
 }
 
@@ -137,6 +151,22 @@ static bool is_misplaced(const struct replica_manager *m, const struct partition
     if (actual)
         *actual = id;
     return !uuid_is_zero(&id) && !uuid_equal(&id, &p->said_directory);
+}
+
+// Whether the metadata has the replica, whose log is in no directory that works, where it could be reached:
+// the broker ended before the controller heard of the directory that is off line now.
+static bool is_lost(const struct replica_manager *m, const struct image_partition *p)
+{
+    struct uuid said = directory_of(m, p);
+    return uuid_equal(&said, &DIRECTORY_UNASSIGNED) || uuid_equal(&said, &DIRECTORY_MIGRATING) ||
+           log_manager_dir_works(m->params.logs, &said);
+}
+
+static void note_misplaced(struct replica_manager *m, const struct image *image)
+{
+    if (image->metadata_version >= METADATA_VERSION_DIRECTORIES && !atomic_exchange(&m->misplaced, true) &&
+        m->params.want_settling)
+        m->params.want_settling(m->params.arg);
 }
 
 // Hosts one partition, or brings its leadership up to date.
@@ -164,9 +194,8 @@ static int host(struct replica_manager *m, const struct image *image, const stru
     }
     partition_set_replicas(hosted, (int32_t)p->replicas_count);
     hosted->said_directory = directory_of(m, p);
-    if (image->metadata_version >= METADATA_VERSION_DIRECTORIES && is_misplaced(m, hosted, NULL) &&
-        !atomic_exchange(&m->misplaced, true) && m->params.want_settling)
-        m->params.want_settling(m->params.arg);
+    if (is_misplaced(m, hosted, NULL))
+        note_misplaced(m, image);
     return partition_set_leader(hosted, p->leader, p->leader_epoch, (int32_t)p->isr_count);
 }
 
@@ -186,6 +215,8 @@ static int host_topic(struct replica_manager *m, const struct image *image, cons
         // not it.
         bool is_known = known || (was_there && hosted_here(m, before->partitions[i]));
         int one = host(m, image, topic, t, topic->partitions[i], is_known);
+        if (one == ERR_CLOSED && is_lost(m, topic->partitions[i]))
+            note_misplaced(m, image);
         if (one == 0 || one == ERR_CLOSED) // off line with its directory, which has been said
             continue;
         atomic_fetch_add(&m->unhosted, 1);
@@ -246,9 +277,16 @@ static void set_aside_if_unknown(void *arg, struct log *log)
     log_close(log, false);
 }
 
+static void follow(struct replica_manager *m, const struct image *image)
+{
+    image_unref(m->followed);
+    m->followed = image_ref(image);
+}
+
 int replica_manager_load(struct replica_manager *m, const struct image *image)
 {
     int rc = 0;
+    follow(m, image);
     // Strays first: one may lie where a topic of the same name has its place.
     log_manager_each(m->params.logs, set_aside_if_unknown, &(struct strays){m, image});
     log_manager_sync_removals(m->params.logs);
@@ -345,6 +383,7 @@ void replica_manager_apply(struct replica_manager *m, const struct image_changes
                            bool defaults_changed)
 {
     bool dropped = false;
+    follow(m, changes->after);
     for (uint32_t i = 0; i < changes->topics_count; i++) {
         if (changes->topics[i].change == IMAGE_TOPIC_DELETED)
             drop_topic(m, changes->topics[i].before);
@@ -385,6 +424,16 @@ void replica_manager_try_again(struct replica_manager *m, const struct image *im
     }
 }
 
+// Whether the controller is to hear where the replica is, and where.
+static bool is_to_be_said(const struct replica_manager *m, const struct partition *hosted,
+                          const struct image_partition *p, struct uuid *where)
+{
+    if (hosted)
+        return is_misplaced(m, hosted, where);
+    *where = DIRECTORY_LOST;
+    return hosted_here(m, p) && !log_manager_all_dirs_work(m->params.logs) && is_lost(m, p);
+}
+
 bool replica_manager_misplaced(struct replica_manager *m,
                                void (*fn)(void *arg, const struct replica_place *place), void *arg)
 {
@@ -393,9 +442,10 @@ bool replica_manager_misplaced(struct replica_manager *m,
         return false;
     for (size_t i = 0; (e = map_next(&m->topics, &i));) {
         const struct hosted_topic *t = e->value;
-        for (int32_t k = 0; k < t->count; k++) {
+        const struct image_topic *topic = image_topic_by_id(m->followed, &t->id);
+        for (int32_t k = 0; topic && k < t->count && k < (int32_t)topic->partitions_count; k++) {
             struct replica_place place = {.topic_id = t->id, .partition = k};
-            if (t->partitions[k] && is_misplaced(m, t->partitions[k], &place.directory_id))
+            if (is_to_be_said(m, t->partitions[k], topic->partitions[k], &place.directory_id))
                 fn(arg, &place);
         }
     }

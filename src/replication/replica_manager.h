@@ -45,12 +45,13 @@ void replica_manager_try_again(struct replica_manager *m, const struct image *im
 struct replica_place {
     struct uuid topic_id;
     int32_t partition;
-    struct uuid directory_id; // that its log lies in
+    struct uuid directory_id; // that its log lies in, or DIRECTORY_LOST
 };
 
 // Calls fn for every partition whose log lies in another directory than the metadata says, which the
-// controller is to be told (KIP-858). False, at no cost, when nothing of the kind has come up since the last
-// call. By whoever may apply changes.
+// controller is to be told (KIP-858). So is one whose log is in none while one is off line, though the
+// metadata has it where it could be reached. False, at no cost, when nothing of the kind has come up since
+// the last call. By whoever may apply changes.
 bool replica_manager_misplaced(struct replica_manager *m,
                                void (*fn)(void *arg, const struct replica_place *place), void *arg);
 

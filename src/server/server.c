@@ -332,10 +332,29 @@ static int start(struct server *s)
 
 // Stop, in reverse. Every part may be missing.
 
+// The controller hears where those replicas lie that it has elsewhere.
+static void tell_places(struct server *s)
+{
+    struct assignments a = {0};
+    qsbr_online(&s->main_thread);
+    pthread_mutex_lock(&s->following);
+    if (atomic_exchange(&s->moved, false))
+        replica_manager_place_again(s->broker.replicas);
+    bool any = replica_manager_misplaced(s->broker.replicas, assignments_add, &a);
+    pthread_mutex_unlock(&s->following);
+    qsbr_offline(&s->main_thread);
+    if (any && !assignments_send(&a, &s->broker, s->registration.broker_epoch))
+        replica_manager_place_again(s->broker.replicas);
+    assignments_free(&a);
+}
+
 static void leave_cluster(struct server *s)
 {
     bool granted = false;
-    if (s->registration.broker_epoch < 0 || !s->config->controlled_shutdown)
+    if (s->registration.broker_epoch < 0)
+        return;
+    tell_places(s); // the next start may be without a directory
+    if (!s->config->controlled_shutdown)
         return;
     // First the controller moves the leaders away, then it lets the broker go.
     for (int tries = 0; tries < LEAVE_TRIES && !granted; tries++)
@@ -375,24 +394,17 @@ static int stop(struct server *s)
     return rc;
 }
 
-// Partitions that were refused room on the disk may find it now; and the controller hears where those lie
-// that it has elsewhere.
+// Partitions that were refused room on the disk may find it now.
 static void settle_replicas(struct server *s)
 {
-    struct assignments a = {0};
     if (!s->config->is_broker)
         return;
     qsbr_online(&s->main_thread);
     pthread_mutex_lock(&s->following);
     replica_manager_try_again(s->broker.replicas, image_current());
-    if (atomic_exchange(&s->moved, false))
-        replica_manager_place_again(s->broker.replicas);
-    bool any = replica_manager_misplaced(s->broker.replicas, assignments_add, &a);
     pthread_mutex_unlock(&s->following);
     qsbr_offline(&s->main_thread);
-    if (any && !assignments_send(&a, &s->broker, s->registration.broker_epoch))
-        replica_manager_place_again(s->broker.replicas);
-    assignments_free(&a);
+    tell_places(s);
 }
 
 static void beat(struct server *s)

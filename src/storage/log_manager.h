@@ -161,6 +161,10 @@ struct log_manager_dir {
     bool failed, cordoned;
 };
 
+// Whether no directory is off line; whether the one with this id is among them and works. Any thread.
+bool log_manager_all_dirs_work(const struct log_manager *manager);
+bool log_manager_dir_works(const struct log_manager *manager, const struct uuid *id);
+
 size_t log_manager_dir_count(const struct log_manager *manager);
 void log_manager_dir(const struct log_manager *manager, size_t dir, struct log_manager_dir *out);
 

@@ -11,6 +11,30 @@
 
 #define NO_DIR SIZE_MAX
 
+// The directory with the id, if it works.
+static size_t working_dir(const struct log_manager *m, const struct uuid *id)
+{
+    for (size_t i = 0; i < m->params.dir_count; i++) {
+        const struct log_dir *d = m->dirs[i].dir;
+        if (!dir_health_failed(&d->health) && d->has_meta && uuid_equal(&d->meta.directory_id, id))
+            return i;
+    }
+    return NO_DIR;
+}
+
+bool log_manager_dir_works(const struct log_manager *m, const struct uuid *id)
+{
+    return working_dir(m, id) != NO_DIR;
+}
+
+bool log_manager_all_dirs_work(const struct log_manager *m)
+{
+    for (size_t i = 0; i < m->params.dir_count; i++)
+        if (dir_health_failed(&m->dirs[i].dir->health))
+            return false;
+    return true;
+}
+
 // Where a new log goes: the directory with the fewest, of those that work; one that is cordoned (KIP-1066) or
 // full only where there is no other.
 static size_t emptiest_dir(struct log_manager *m)
@@ -98,16 +122,8 @@ void log_manager_free_preferred(struct log_manager *m)
 // line, a log that is not there may lie in it, moved when the broker ended.
 static size_t wanted_dir(struct log_manager *m, const struct log_creation *c)
 {
-    size_t named = NO_DIR;
-    bool all_work = true;
-    for (size_t i = 0; i < m->params.dir_count; i++) {
-        const struct log_dir *d = m->dirs[i].dir;
-        bool failed = dir_health_failed(&d->health);
-        if (!failed && d->has_meta && uuid_equal(&d->meta.directory_id, &c->directory_id))
-            named = i;
-        all_work &= !failed;
-    }
-    if (c->known && !all_work)
+    size_t named = working_dir(m, &c->directory_id);
+    if (c->known && !log_manager_all_dirs_work(m))
         return NO_DIR;
     if (named != NO_DIR)
         return named;

@@ -70,14 +70,6 @@ static int look(void *arg, const char *name)
     return strchr(name, '.') && ends_in(name, FUTURE_SUFFIX) ? note_future(f->m, f->dir, name) : 0;
 }
 
-bool log_manager_all_dirs_work(const struct log_manager *m)
-{
-    for (size_t i = 0; i < m->params.dir_count; i++)
-        if (dir_health_failed(&m->dirs[i].dir->health))
-            return false;
-    return true;
-}
-
 // A directory that does not say what it holds, or take a name, is off line; the others may work.
 static void fail_dir(struct log_manager *m, size_t dir, const char *name, int rc)
 {

@@ -136,14 +136,6 @@ static uint64_t call_off(struct log_manager *m, struct log_move *move)
     return move->id;
 }
 
-static bool any_failed(const struct log_manager *m)
-{
-    for (size_t i = 0; i < m->params.dir_count; i++)
-        if (dir_health_failed(&m->dirs[i].dir->health))
-            return true;
-    return false;
-}
-
 // ---------------------------------------------------------------- asking for moves
 
 static void in_us(int64_t us, struct timespec *out)
@@ -173,7 +165,7 @@ static void decide(struct log_manager *m, struct log_wish *wish)
     if (move && !wanted)
         wish->called_off = call_off(m, move);
     if (managed && !wanted && wish->dir != settles_in(m, managed)) {
-        wish->rc = any_failed(m) || log_is_offline(managed->log) ? ERR_CLOSED : 0;
+        wish->rc = !log_manager_all_dirs_work(m) || log_is_offline(managed->log) ? ERR_CLOSED : 0;
         wish->fresh = wish->rc ? NULL : add_move(m, managed->log, key, wish->dir);
         wish->rc = wish->rc || wish->fresh ? wish->rc : ERR_NOMEM;
     }

@@ -191,9 +191,6 @@ void log_manager_free_preferred(struct log_manager *m);
 
 // log_manager_mend.c: before the logs are loaded, and when all are
 int log_manager_mend_moves(struct log_manager *m);
-
-// Whether no directory is off line.
-bool log_manager_all_dirs_work(const struct log_manager *m);
 void log_manager_go_on_moving(struct log_manager *m);
 void log_manager_free_left(struct log_manager *m);
 // A copy's directory goes: at once under a name that no start takes for a copy, in the background for good.

@@ -1,7 +1,9 @@
-// Which replicas get a log while a log directory is off line.
+// Which replicas get a log while a log directory is off line, and what the controller hears of them.
 #include "move_fixture.h"
 
 #include "base/logger.h"
+#include "metadata/record.h"
+#include "protocol/messages.h"
 #include "replication/replica_manager.h"
 
 #define BROKER 1
@@ -58,18 +60,115 @@ static void a_replica_that_comes_is_new(void **state)
         struct replica_manager *replicas = replica_manager_new(&params);
         on(&before, 1, &cases[i].before);
         on(&after, 2, (int32_t[]){OTHER, BROKER});
-        struct image image = {0};
+        struct image *image = image_new();
         struct image_topic_delta delta = {.change =
                                               cases[i].was_there ? IMAGE_TOPIC_CHANGED : IMAGE_TOPIC_CREATED,
                                           .before = cases[i].was_there ? &before.topic : NULL,
                                           .after = &after.topic};
-        struct image_changes changes = {.after = &image, .topics = &delta, .topics_count = 1};
+        struct image_changes changes = {.after = image, .topics = &delta, .topics_count = 1};
         replica_manager_apply(replicas, &changes, false);
         struct partition *p = replica_manager_get(replicas, &after.topic.id, 0);
         if ((p != NULL) != cases[i].hosted)
             fail_msg("%s: hosted: %d", cases[i].what, p != NULL);
         partition_unref(p);
         replica_manager_free(replicas);
+        image_unref(image);
+        (void)log_manager_close(w.manager, -1);
+        w.manager = NULL;
+        tear_down(&w);
+    }
+}
+
+// An image with one topic of one partition, which is here, in that directory.
+static struct image *image_with(const struct uuid *topic_id, struct uuid directory)
+{
+    int32_t broker = BROKER;
+    struct topic_record topic = {.name = STR("t"), .topic_id = *topic_id};
+    struct partition_record partition = partition_record_default;
+    struct buffer values[2] = {BUFFER_INIT, BUFFER_INIT};
+    struct image *image, *before = image_new();
+    partition.topic_id = *topic_id;
+    partition.partition_id = 0;
+    partition.leader = BROKER;
+    partition.replicas_count = partition.isr_count = 1;
+    partition.replicas = partition.isr = &broker;
+    partition.directories_count = 1;
+    partition.directories = &directory;
+    assert_int_equal(metadata_record_append(&values[0], &topic_record_type, 0, &topic), 0);
+    assert_int_equal(metadata_record_append(&values[1], &partition_record_type, 1, &partition), 0);
+    const struct image_record records[] = {{0, 1, 0, {values[0].data, values[0].size}},
+                                           {1, 1, 0, {values[1].data, values[1].size}}};
+    before->metadata_version = METADATA_VERSION_DIRECTORIES;
+    assert_int_equal(image_apply(before, records, 2, &image, NULL, NULL), 0);
+    image_unref(before);
+    buffer_free(&values[0]);
+    buffer_free(&values[1]);
+    return image;
+}
+
+struct told {
+    int count, wanted;
+    struct replica_place place;
+};
+
+static void note_wanted(void *arg)
+{
+    ((struct told *)arg)->wanted++;
+}
+
+static void note_place(void *arg, const struct replica_place *place)
+{
+    struct told *told = arg;
+    told->count++;
+    told->place = *place;
+}
+
+// A log that is nowhere may lie in the directory that is off line. The controller takes it for reachable
+// where the broker ended before it could say in which one it was made, or moved to.
+static void the_controller_hears_what_is_lost(void **state)
+{
+    const struct uuid foreign = {{9, 9}}, nowhere = {{0}};
+    const struct {
+        const char *what;
+        bool off_line; // the second directory
+        struct uuid said, told;
+    } cases[] = {
+        {"unassigned", true, DIRECTORY_UNASSIGNED, DIRECTORY_LOST},
+        {"migrating", true, DIRECTORY_MIGRATING, DIRECTORY_LOST},
+        {"in one that works", true, directory_id(0), DIRECTORY_LOST},
+        {"in the one that is off line", true, directory_id(1), nowhere},
+        {"in one that is none of ours", true, foreign, nowhere},
+        {"lost, as was said", true, DIRECTORY_LOST, nowhere},
+        {"unassigned, all work", false, DIRECTORY_UNASSIGNED, directory_id(0)},
+        {"lost, all work", false, DIRECTORY_LOST, directory_id(0)},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        struct told told = {0};
+        const struct uuid id = {{5}};
+        set_up(&w);
+        w.count = 2;
+        w.failed[1] = cases[i].off_line;
+        start(&w, FAST);
+        const struct replica_manager_params params = {.broker_id = BROKER,
+                                                      .logs = w.manager,
+                                                      .config_of = topic_config,
+                                                      .want_settling = note_wanted,
+                                                      .arg = &told};
+        struct replica_manager *replicas = replica_manager_new(&params);
+        struct image *image = image_with(&id, cases[i].said);
+        assert_int_equal(replica_manager_load(replicas, image), 0);
+        (void)replica_manager_misplaced(replicas, note_place, &told);
+        bool any = !uuid_is_zero(&cases[i].told);
+        if (told.count != any || told.wanted != any)
+            fail_msg("%s: told %d, wanted %d", cases[i].what, told.count, told.wanted);
+        if (any && (!uuid_equal(&told.place.directory_id, &cases[i].told) || told.place.partition != 0 ||
+                    !uuid_equal(&told.place.topic_id, &id)))
+            fail_msg("%s: another place", cases[i].what);
+        assert_false(replica_manager_misplaced(replicas, note_place, &told)); // once
+        replica_manager_free(replicas);
+        image_unref(image);
         (void)log_manager_close(w.manager, -1);
         w.manager = NULL;
         tear_down(&w);
@@ -80,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replica_that_comes_is_new),
+        cmocka_unit_test(the_controller_hears_what_is_lost),
     };
     logger_set_level(LOG_LEVEL_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);
