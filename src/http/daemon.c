@@ -19,6 +19,8 @@
 
 #define BACKLOG        64
 #define IDLE_TIMEOUT_S 60
+#define BODY_SILENT_S  10         // of a client whose body has begun
+#define BODY_MS        30000      // from a request's headers to the end of its body
 #define THREAD_STACK   (1 << 20)  // a JSON text may be nested 2048 deep
 #define MEMORY_LIMIT   (32 << 10) // a connection's headers
 #define MOST_LISTENERS 8
@@ -57,6 +59,7 @@ struct http {
 struct pending {
     struct http_request request;
     struct guest *guest; // its connection
+    int64_t since_ms;    // when its headers were there
     char *body;
     size_t body_bytes;
     bool too_large;
@@ -330,6 +333,7 @@ static struct pending *pending_new(struct http *h, const char *path)
                                        .streams = &h->streams,
                                        .scans = &h->scans};
     arena_init(&p->request.arena, 0);
+    p->since_ms = clock_monotonic_ms();
     return p;
 }
 
@@ -388,6 +392,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!p) {
         const char *wrong = what_is_ambiguous(connection, version);
         *state = p = pending_new(context, path);
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)BODY_SILENT_S);
         if (!p || !wrong)
             return p ? MHD_YES : MHD_NO;
         http_fail(&p->request, 400, "INVALID_REQUEST", "%s", wrong);
@@ -397,14 +402,14 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (*size > 0) {
         take_body(p, data, *size);
         *size = 0;
-        return MHD_YES;
+        return clock_monotonic_ms() - p->since_ms < BODY_MS ? MHD_YES : MHD_NO;
     }
     struct http *h = context;
     p->guest = guest_of(connection);
     guests_serve(&h->guests, p->guest, true, clock_monotonic_ms());
     answer(p, connection, method);
-    if (p->request.stream)
-        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)STREAM_LOST_S);
+    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                              (unsigned)(p->request.stream ? STREAM_LOST_S : IDLE_TIMEOUT_S));
     return send_answer(connection, &p->request);
 }
 

@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import select
+import socket
 import threading
 import time
 
@@ -317,8 +319,24 @@ def readers_of(broker):
     return threads_of(broker.process.pid).count("MHD-connection")
 
 
-def test_a_reader_that_does_not_read_is_ended(brokers):
-    """It gets no more memory than its socket has. One that comes back is told; one that does not gives its place up."""
+def begin_body(port):
+    one = socket.create_connection(("127.0.0.1", port), 5)
+    one.sendall(b"POST /api/v1/topics HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Odradek: 1\r\nContent-Length: 100000\r\n\r\n{")
+    return one
+
+
+def add_to_body(one):
+    """False where nobody takes it any more."""
+    try:
+        one.sendall(b" ")
+        return not select.select([one], [], [], 0)[0]
+    except OSError:
+        return False
+
+
+def test_a_client_that_holds_its_connection_up_loses_it(brokers):
+    """Who does not read gets no more memory than its socket has. One that comes back is told; one that does not gives its place up. Who does
+    not write what it said it would has less time: ten seconds of silence, thirty for all of it."""
     broker = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
     port = port_of(broker)
     create_topic(broker, "big", partitions=1)
@@ -328,7 +346,14 @@ def test_a_reader_that_does_not_read_is_ended(brokers):
     path = "/api/v1/topics/big/tail?from=earliest&maxBytes=900000"
     late, never = (Http(port).stream(path, buffer_bytes=4096) for _ in range(2))
     assert late.status == never.status == 200 and readers_of(broker) == 2
-    time.sleep(20)  # the time is what counts: ten seconds are slow, from when the socket is full
+    silent, slow = begin_body(port), begin_body(port)
+    for _ in range(20):  # the time is what counts: ten seconds are slow, from when the socket is full
+        assert add_to_body(slow)
+        time.sleep(1)
+    assert silent.recv(1) == b""
     assert late.next("end")["reason"] == "slow"
+    wait_until(lambda: not add_to_body(slow), 30, "a body in small pieces to be refused")
     wait_until(lambda: readers_of(broker) == 0, 120, "both readers' threads to end")
+    silent.close()
+    slow.close()
     never.close()
