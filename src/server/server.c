@@ -21,7 +21,6 @@
 #include "telemetry/telemetry.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -434,8 +433,7 @@ static int serve(struct server *s, const sigset_t *signals)
         int signal = sigtimedwait(signals, NULL, &wait);
         if (signal > 0 && signal != WAKE_SIGNAL)
             return signal;
-        if (signal < 0 && errno != EAGAIN)
-            continue; // interrupted by something else
+        // Else the time is over, or the wait was cut short (SIGCONT): a beat too early does no harm.
         if (fatal(s))
             return 0;
         if (signal == WAKE_SIGNAL)

@@ -367,6 +367,21 @@ def test_a_controller_is_no_broker(tmp_path):
 
 
 @ours
+def test_a_process_that_is_stopped_again_and_again_is_still_heard_of(brokers):
+    """Each time it goes on its wait is cut short: the controller hears of it all the same, and clients are sent to it."""
+    broker = brokers.start(settings={"broker.heartbeat.interval.ms": "200", "broker.session.timeout.ms": "500"})
+    began = time.monotonic()
+    with connect(broker) as connection:
+
+        def is_known():
+            for number in (signal.SIGSTOP, signal.SIGCONT):
+                broker.process.signal(number)
+            return connection.call("Metadata", 12, {"Topics": []})["Brokers"] and time.monotonic() - began > 1.5
+
+        wait_until(is_known, 20, "the broker to be known when its session would be over")
+
+
+@ours
 def test_sigint_stops_it_too(brokers):
     broker = brokers.start()
     broker.process.signal(signal.SIGINT)
