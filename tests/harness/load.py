@@ -18,11 +18,12 @@ Sent = collections.namedtuple("Sent", "sequence first count raw")
 
 
 class Load(threading.Thread):
-    """Writes b'<name> <counter> <padding>' to one partition, counting up; finish() returns how many are acknowledged."""
+    """Writes b'<name> <counter> <padding>' to one partition, counting up, in batches of up to `most` records; finish() returns how many
+    are acknowledged."""
 
-    def __init__(self, port, name, topic, partition, seed):
+    def __init__(self, port, name, topic, partition, seed, most=20):
         super().__init__(name=f"load-{name}", daemon=True)
-        self.port, self.label, self.topic, self.partition = port, name, topic, partition
+        self.port, self.label, self.topic, self.partition, self.most = port, name, topic, partition, most
         self.random = random.Random(seed)
         self.producer_id = None
         self.counter = self.sequence = self.acknowledged = 0
@@ -67,7 +68,7 @@ class Load(threading.Thread):
             on_the_way, limit = max(on_the_way - 1, 0), IN_FLIGHT
 
     def _make(self):
-        count = self.random.randint(1, 20)
+        count = self.random.randint(1, self.most)
         padding = "x" * self.random.choice((0, 10, 1000))
         records = [(b"k", f"{self.label} {self.counter + i} {padding}".encode()) for i in range(count)]
         raw = batch(

@@ -47,7 +47,7 @@ def test_every_acknowledged_record_comes_back(brokers, pytestconfig):
     rnd = random.Random(kills)
     broker = brokers.start()
     ids = {TOPIC: create_topic(broker.port, TOPIC, PRODUCERS, **{"segment.bytes": "1048576"})}
-    producers = [Load(broker.port, f"p{i}", TOPIC, i, seed=i) for i in range(PRODUCERS)]
+    producers = [Load(broker.port, f"p{i}", TOPIC, i, seed=i, most=3) for i in range(PRODUCERS)]  # each record is looked at in the end
     for producer in producers:
         producer.start()
     seen_producer_ids = set()

@@ -351,7 +351,8 @@ def test_a_client_that_holds_its_connection_up_loses_it(brokers):
         assert add_to_body(slow)
         time.sleep(1)
     assert silent.recv(1) == b""
-    assert late.next("end")["reason"] == "slow"
+    assert late.next("end")["reason"] == "slow" and list(late) == []
+    late.close()
     wait_until(lambda: not add_to_body(slow), 30, "a body in small pieces to be refused")
     wait_until(lambda: readers_of(broker) == 0, 120, "both readers' threads to end")
     silent.close()
