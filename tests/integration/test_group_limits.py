@@ -194,8 +194,9 @@ def test_one_large_group_named_again_and_again(brokers, linger_ms):
     broker = brokers.start(settings={"group.coordinator.append.linger.ms": linger_ms})
     create_topic(broker, "t")
     await_group(broker.port, "g")
-    join = {"GroupId": "g", "SessionTimeoutMs": 60000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
-    with connect(broker, 240) as connection, connect(broker) as witness:
+    # However long the broker gathers, the member's session is not over by then.
+    join = {"GroupId": "g", "SessionTimeoutMs": 1_800_000, "RebalanceTimeoutMs": 60000, "ProtocolType": "consumer"}
+    with connect(broker, 240) as connection, connect(broker, 240) as witness:
         joined = connection.call("JoinGroup", 3, {**join, "Protocols": [{"Name": "range", "Metadata": bytes(MEMBER_BYTES)}]})
         me = {"GroupId": "g", "MemberId": joined["MemberId"], "GenerationId": joined["GenerationId"]}
         assert connection.call("SyncGroup", 2, {**me, "Assignments": []})["ErrorCode"] == 0

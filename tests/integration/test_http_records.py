@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from harness.process import wait_until
 from harness.quotas import set_quota
 from harness.requests import connect, create_topic, delete_records
+from harness.transactions import is_settled
 
 pytestmark = pytest.mark.ours
 TIME = 1_700_000_000_000
@@ -175,6 +177,7 @@ def test_aborted_transactions_are_left_out_when_asked(web, served):
             producer.produce("txns", str(n), partition=0)
         producer.flush(20)
         producer.commit_transaction(20) if commit else producer.abort_transaction(20)
+    wait_until(lambda: is_settled(served.port, "txns", [0]), 20, "the last marker")
     path = "/api/v1/topics/txns/records"
     for direction, start in (("forward", "earliest"), ("backward", "end")):
         for limit in (1, 4, 100):
@@ -212,7 +215,7 @@ def test_a_partition_that_is_not_there(web, hundred):
 
 
 def test_producing(web, served):
-    create_topic(served, "made", partitions=4)
+    create_topic(served, "made", partitions=4, retention_ms="-1")  # for one's time is old
     path = "/api/v1/topics/made/records"
     blob = bytes(range(256))
     bodies = [({"value": "plain ä"}, None, "plain ä".encode(), []),

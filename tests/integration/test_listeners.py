@@ -76,11 +76,10 @@ def test_a_listener_comes_and_goes(brokers):
 
 
 def test_a_port_that_is_taken_is_logged(brokers):
-    broker = brokers.start()
+    broker, port = brokers.start(), free_port()
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
         listeners = f"{broker.settings['listeners']},EXTRA://127.0.0.1:{port}"
         alter(broker, BROKER, "1", listeners=listeners, listener_security_protocol_map=MAP)
         wait_until(lambda: "listener EXTRA is not opened" in broker.log_text(), DEADLINE_S, "the line that says so")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness.broker import answers, free_port
+from harness.broker import answers, free_port, listens
 from harness.process import Process, wait_until
 from harness.topics import read_topic
 
@@ -26,7 +26,7 @@ class Up(Process):
         self.broker.properties_path.write_text("".join(f"{name}={value}\n" for name, value in self.broker.settings.items()))
         super().__init__("up", ["bash", TOP / "dev", "up", *words, self.broker.properties_path], self.broker.directory / "up.log")
         brokers.add(self)
-        wait_until(lambda: self.returncode is not None or answers(self.broker.port), SOON_S, "the broker to answer")
+        wait_until(lambda: self.returncode is not None or answers(self.broker.port) and listens(self.http_port), SOON_S, "the broker to answer")
         assert self.returncode is None, self.log_text()
 
     def demos(self):
