@@ -108,12 +108,12 @@ class Producer:
 
         again("AddPartitionsToTxn", ask)
 
-    def produce(self, topic, partition, *values, key=b"k", ts=None):
+    def produce(self, topic, partition, *values, key=b"k", ts=None, codec=0):
         """One batch; the offset of its first record."""
         sequence = self.sequences.get((topic, partition), 0)
         records = batch(
             [(key, value) for value in values], ts=int(time.time() * 1000) if ts is None else ts,
-            pid=self.producer_id, epoch=self.epoch, seq=sequence, attributes=TRANSACTIONAL,
+            pid=self.producer_id, epoch=self.epoch, seq=sequence, attributes=TRANSACTIONAL | codec,
         )  # fmt: skip
         data = [{"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}]
         body = {"TransactionalId": self.name, "Acks": -1, "TimeoutMs": 10000, "TopicData": data}

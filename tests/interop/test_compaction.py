@@ -5,52 +5,84 @@ import shutil
 
 import pytest
 
-from harness.compaction import COMPACTED, EAGER, Writer, bases, checkpoint, last_values, records, wait_compacted
-from harness.requests import create_topic
+from harness import transactions
+from harness.batch import CONTROL
+from harness.compaction import (
+    COMPACTED, EAGER, History, Writer, bases, batches, checkpoint, last_values, producers, records, records_of, wait_compacted,
+)  # fmt: skip
+from harness.requests import create_topic, now_ms
 from interop import disk
 
+DAY, HOUR = "86400000", "3600000"
 TOPICS = {
-    "kept": {"delete_retention_ms": "86400000"},  # tombstones stay
-    "gone": {"delete_retention_ms": "0"},
-    "small": {"delete_retention_ms": "86400000", "max_compaction_lag_ms": "3600000", "min_cleanable_dirty_ratio": "1"},
+    "kept": {"delete_retention_ms": DAY},  # tombstones and markers stay
+    "gone": {"delete_retention_ms": "0"},  # until the next round
+    "small": {"delete_retention_ms": DAY, "max_compaction_lag_ms": HOUR, "min_cleanable_dirty_ratio": "1"},
 }
+YOUNG = {"delete_retention_ms": DAY, "min_compaction_lag_ms": HOUR}  # without transactions, whose markers are of now
 
 
-def create(broker):
-    for topic, more in TOPICS.items():
-        create_topic(broker, topic, **{**COMPACTED, **more})
+def timeless(records):
+    return [(at, *rest) for at, _, *rest in records]
 
 
-def compacted(broker):
-    """What is visible of each topic. How many tombstones a horizon has taken depends on the number of rounds."""
+def compacted(broker, young=None):
+    """What there is of each topic, batch for batch, and what a consumer of committed records sees. Times of the brokers' own
+    differ: those of markers, and the horizons, which say when the cleaner ran, in the place of a batch's first time."""
+    found = {}
     for topic in TOPICS:
         wait_compacted(broker, topic)
-    found = {topic: records(broker, topic) for topic in TOPICS}
-    found["gone"] = [record for record in found["gone"] if record[3] is not None]
+        whole = list(batches(broker, topic))
+        fields = ("BaseOffset", "LastOffsetDelta", "Attributes", "LeaderEpochOfBatch", "ProducerEpoch", "BaseSequence")
+        found[topic] = [
+            (*(one[field] for field in fields), producer, timeless(records_of(one)) if one["Attributes"] & CONTROL else records_of(one))
+            for one, producer in zip(whole, producers(whole))
+        ]
+        found[topic, "committed"] = transactions.records(broker.port, topic, 0)
+    wait_compacted(broker, "young", young=young)
+    found["young"] = records(broker, "young")
     return found
 
 
 def assert_same(ours, theirs):
-    for topic in TOPICS:
+    for topic in theirs:
         for one, other in zip(ours[topic], theirs[topic]):
             assert one == other, f"{topic}: {one}, but Kafka has {other}"
         assert len(ours[topic]) == len(theirs[topic]), topic
 
 
+def count(found, topic, what):
+    return sum(what(batch, record) for batch in found[topic] for record in batch[-1])
+
+
+def is_marker(batch, _):
+    return batch[2] & CONTROL != 0
+
+
+def is_tombstone(batch, record):
+    return not batch[2] & CONTROL and record[3] is None
+
+
 def test_same_records_as_kafka(brokers):
     seed = int(os.environ.get("SEED") or os.urandom(2).hex(), 16)
     print(f"SEED={seed:x}")
-    pair = [brokers.start(kind, settings=EAGER) for kind in (brokers.kind, "kafka")]
+    settings = {**EAGER, "transaction.state.log.num.partitions": "1"}
+    pair = [brokers.start(kind, settings=settings) for kind in (brokers.kind, "kafka")]
     for broker in pair:
-        create(broker)
-    writer = Writer(seed, TOPICS)
+        for topic, more in {**TOPICS, "young": YOUNG}.items():
+            create_topic(broker, topic, **{**COMPACTED, **more})
+    writer, plain = History(seed, TOPICS), Writer(seed, ["young"])
     for _ in range(3):
         writer.write(pair, 60)
+        plain.write(pair, 20)
         ours, theirs = map(compacted, pair)
         assert_same(ours, theirs)
-        assert len(ours["kept"]) < writer.end / 2, "little was compacted"
+        kept = records(pair[0], "kept")
+        assert len(kept) < writer.end / 2, "little was compacted"
         for start in (1, writer.end // 3, writer.end - 2):  # a read begins anywhere
-            assert records(pair[0], "kept", start=start) == [record for record in ours["kept"] if record[0] >= start]
+            assert records(pair[0], "kept", start=start) == [record for record in kept if record[0] >= start]
+    for what in (is_marker, is_tombstone):  # what was passed by its horizon has gone
+        assert 0 < count(ours, "gone", what) < count(ours, "kept", what), what
     for broker in pair:
         broker.stop()
     assert disk.check_directory(pair[0].data, compacted=True) > 0
@@ -59,7 +91,10 @@ def test_same_records_as_kafka(brokers):
     theirs, ours = map(compacted, pair)
     assert_same(ours, theirs)
     writer.write(pair, 60)
-    theirs, ours = map(compacted, pair)
+    plain.ts, young = now_ms(), plain.end
+    plain.write(pair, 60)
+    theirs, ours = (compacted(broker, young) for broker in pair)
+    assert len([record for record in ours["young"] if record[0] >= young]) == plain.end - young, "younger than the lag"
     assert_same(ours, theirs)
     for broker in pair:
         broker.stop()
