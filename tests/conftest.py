@@ -16,7 +16,7 @@ def pytest_addoption(parser):
     parser.addoption("--count", type=int, default=300, help="kdiff: random requests a seed")
     parser.addoption("--only", default="", help="kdiff: random requests of these APIs alone, separated by commas")
     parser.addoption("--kills", type=int, help="crash: how often the broker is killed (200, with a sanitizer 60)")
-    parser.addoption("--seconds", type=int, default=240, help="checker: how long")
+    parser.addoption("--seconds", type=int, default=300, help="checker: how long")
     parser.addoption("--seed", type=int, help="checker: what a failure printed")
     parser.addoption("--megabytes", type=int, default=200, help="events: how much the access log holds")
     parser.addoption("--full", action="store_true", help="frameworks: all that is tested, not a slice of each")
