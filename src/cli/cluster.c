@@ -1,6 +1,7 @@
 #include "cli/cluster.h"
 
 #include "base/clock.h"
+#include "cli/waiting.h"
 #include "protocol/errors.h"
 
 #include <poll.h>
@@ -14,6 +15,7 @@ int cluster_open(struct topic_call *t, struct str host, int32_t port, struct cli
     char address[280];
     bool ipv6 = memchr(host.data, ':', host.size);
     snprintf(address, sizeof address, ipv6 ? "[%.*s]:%d" : "%.*s:%d", STR_ARG(host), port);
+    waiting_for(t->command, t->give_up_ms, "%s", address);
     if (client_open(out, address, t->client.timeout_ms) != 0)
         return cli_fail(t->command, "%s", out->error);
     return EXIT_OK;
@@ -25,6 +27,8 @@ bool cluster_again(const struct topic_call *t, int16_t error)
                   error == E_NOT_COORDINATOR || error == E_CONCURRENT_TRANSACTIONS;
     if (!passes || clock_monotonic_ms() >= t->give_up_ms)
         return false;
+    waiting_for(t->command, t->give_up_ms, "the coordinator (%s)", error_code_name(error));
+    waiting_look();
     poll(NULL, 0, ASK_AGAIN_MS);
     return true;
 }

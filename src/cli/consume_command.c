@@ -112,7 +112,7 @@ static int open_consumer(struct consume *c)
     c->queue = c->k->rd_kafka_queue_new(c->rk);
     if (!c->rkt)
         return fail(c, c->topic, c->k->rd_kafka_last_error());
-    return rdkafka_wait_for_broker(c->k, c->rk, c->servers, c->timeout_s, message, sizeof message)
+    return rdkafka_wait_for_broker(c->command, c->k, c->rk, c->servers, c->timeout_s, message, sizeof message)
                ? EXIT_OK
                : cli_fail(c->command, "%s", message);
 }

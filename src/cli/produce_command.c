@@ -1,7 +1,9 @@
 // odradek produce: records from standard input or files, over librdkafka.
+#include "base/clock.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/rdkafka_table.h"
+#include "cli/waiting.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -251,8 +253,13 @@ static int send_file(struct produce *p, const char *name)
 // Waits for what is under way, whatever came before; says how it went.
 static int finish(struct produce *p, int status)
 {
-    while (p->k->rd_kafka_flush(p->rk, 200) == RD_KAFKA_RESP_ERR__TIMED_OUT)
+    while (p->k->rd_kafka_flush(p->rk, 200) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
         progress_update(&p->progress, p->acknowledged, p->bytes);
+        waiting_for(p->command, clock_monotonic_ms() + p->timeout_s * 1000, "%s to acknowledge %llu records",
+                    p->servers, (unsigned long long)(p->records - p->acknowledged - p->failed));
+        if (!p->progress.terminal)
+            waiting_look();
+    }
     progress_end(&p->progress);
     print_json(p);
     if (p->failed)
@@ -266,7 +273,7 @@ static int finish(struct produce *p, int status)
 // Nothing is read as long as no broker was there.
 static int await_broker(struct produce *p)
 {
-    if (rdkafka_wait_for_broker(p->k, p->rk, p->servers, p->timeout_s, p->first_failure,
+    if (rdkafka_wait_for_broker(p->command, p->k, p->rk, p->servers, p->timeout_s, p->first_failure,
                                 sizeof p->first_failure))
         return EXIT_OK;
     print_json(p);

@@ -1,7 +1,7 @@
 #include "cli/rdkafka_table.h"
 
 #include "base/clock.h"
-#include "cli/cli.h"
+#include "cli/waiting.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -106,11 +106,12 @@ rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, cons
     return conf;
 }
 
-bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char *servers, int64_t timeout_s,
-                             char *message, size_t size)
+bool rdkafka_wait_for_broker(const struct command *command, const struct rdkafka *k, rd_kafka_t *rk,
+                             const char *servers, int64_t timeout_s, char *message, size_t size)
 {
     int64_t give_up_ms = clock_monotonic_ms() + timeout_s * 1000;
     char *id;
+    waiting_for(command, give_up_ms, "%s", servers);
     while (!(id = k->rd_kafka_clusterid(rk, 0))) {
         int64_t now_ms = clock_monotonic_ms();
         bool nobody = all_down_ms && now_ms - all_down_ms >= NOBODY_THERE_MS;
@@ -121,6 +122,7 @@ bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char
             return false;
         }
         k->rd_kafka_poll(rk, 5);
+        waiting_look();
     }
     k->rd_kafka_mem_free(rk, id);
     return true;

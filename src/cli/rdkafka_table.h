@@ -3,6 +3,8 @@
 #ifndef CLI_RDKAFKA_TABLE_H
 #define CLI_RDKAFKA_TABLE_H
 
+#include "cli/cli.h"
+
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,8 +71,8 @@ rd_kafka_conf_t *rdkafka_conf(const struct rdkafka *k, const char *servers, cons
 
 // Waits until a broker has told of its cluster; its callbacks run meanwhile. False, with a message: none did
 // within the time; or, as a broker that is about to start gets a moment only, nobody was there at all.
-bool rdkafka_wait_for_broker(const struct rdkafka *k, rd_kafka_t *rk, const char *servers, int64_t timeout_s,
-                             char *message, size_t size);
+bool rdkafka_wait_for_broker(const struct command *command, const struct rdkafka *k, rd_kafka_t *rk,
+                             const char *servers, int64_t timeout_s, char *message, size_t size);
 
 // The last error of a broker that librdkafka reported: what to tell when nothing works. Empty: none.
 const char *rdkafka_last_problem(void);

@@ -2,6 +2,8 @@
 #include "cli/topic.h"
 
 #include "base/clock.h"
+#include "cli/waiting.h"
+#include "os/stream.h"
 #include "protocol/errors.h"
 
 #include <stdlib.h>
@@ -62,6 +64,8 @@ bool topic_option(struct topic_call *t, const struct options *o, int option)
 int topic_connect(struct topic_call *t)
 {
     t->give_up_ms = clock_monotonic_ms() + t->timeout_s * 1000;
+    waiting_for(t->command, t->give_up_ms, "%s", t->servers);
+    stream_give_up_when(waiting_look);
     int err = client_open(&t->client, t->servers, (int)t->timeout_s * 1000);
     return err ? cli_fail(t->command, "%s" CLI_NO_BROKER, t->client.error) : EXIT_OK;
 }
@@ -124,6 +128,16 @@ static const char *what_to_do(int16_t code)
         return "; `odradek group list` lists those that there are";
     case E_TRANSACTIONAL_ID_NOT_FOUND:
         return "; `odradek txn list` lists those that there are";
+    case E_COORDINATOR_NOT_AVAILABLE:
+        return "; the broker cannot make or lead the topic that the coordinator keeps its state in: its log "
+               "says why";
+    case E_COORDINATOR_LOAD_IN_PROGRESS:
+    case E_NOT_COORDINATOR:
+    case E_CONCURRENT_TRANSACTIONS:
+        return "; it passes: try again, or wait longer with --timeout";
+    case E_NOT_CONTROLLER:
+    case E_REQUEST_TIMED_OUT:
+        return "; `odradek cluster describe` shows the controller";
     case E_TOPIC_ALREADY_EXISTS:
         return "; --if-not-exists leaves it as it is";
     default:

@@ -295,3 +295,21 @@ def test_q_ends_top_while_a_name_is_looked_up(brokers, tmp_path):
     assert status == 0 and shown.endswith("\033[?1049l")
     late = subprocess.run([*line, "--timeout", "1"], env={**os.environ, **slow}, capture_output=True, text=True, timeout=60, preexec_fn=die_with_parent)
     assert late.returncode == 1 and "no answer within 1000 ms" in late.stderr
+
+
+def test_a_long_wait_is_told(brokers):
+    """What is waited for, and until when; then what to do. Results are not touched by it."""
+    broker = brokers.start(settings={"transaction.state.log.replication.factor": "3", "offsets.topic.replication.factor": "3"})
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = f"127.0.0.1:{silent.getsockname()[1]}"
+        coordinator, log = "the coordinator (COORDINATOR_NOT_AVAILABLE)", "its log says why\n"
+        cases = [(["txn", "describe", "x"], broker.bootstrap, coordinator, log), (["txn", "abort", "x"], broker.bootstrap, coordinator, log), (["group", "delete", "x"], broker.bootstrap, coordinator, log),
+                 (["topic", "list"], nobody, nobody, "names another\n"), (["consume", "x"], nobody, nobody, "names another\n"), (["produce", "x"], nobody, nobody, "names another\n")]
+        lines = [[cli_binary(), *words, "-b", at, "--timeout", "3"] for words, at, _, _ in cases]
+        running = [subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent) for line in lines]
+        for one, (words, _, awaited, advice) in zip(running, cases):
+            name = " ".join(words).removesuffix(" x")
+            out, said = one.communicate(timeout=60)
+            told, failed = said.splitlines(keepends=True)
+            assert told == f"odradek {name}: waiting for {awaited}, for 1 s more at most (--timeout)\n", said
+            assert one.returncode == 1 and failed.endswith(advice) and not out, said
