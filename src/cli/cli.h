@@ -48,6 +48,7 @@ int cli_fail(const struct command *self, const char *format, ...) __attribute__(
 // What to do where no broker can be reached, and where a name is none.
 #define CLI_NO_BROKER "; `odradek server` starts a broker, --bootstrap names another"
 #define CLI_NO_TOPIC  "; `odradek topic list` lists those that there are"
+#define CLI_PARTITION "; `odradek topic describe` shows those that it has"
 
 // What cli_fail says is put here instead, without the command's name and cut to the size; NULL: no more. For
 // a command that goes on. One thread.

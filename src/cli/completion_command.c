@@ -60,11 +60,13 @@ static void end_case(const struct command *c, struct buffer *out)
     buffer_printf(out, "' kind=%s\n        ;;\n", kinds[c->argument]);
 }
 
+// Names are what clients chose: none is ever expanded, and one with a line's end is left out.
 static const char names_function[] =
     "_odradek_names() { # _odradek_names topic|group SERVERS [WHAT STANDS BEFORE THEM]\n"
-    "    odradek \"$1\" list --timeout 2 --bootstrap \"${2:-127.0.0.1:9092}\" 2>/dev/null | awk -v "
-    "before=\"$3\" "
-    "'NR > 1 {print before $1}'\n"
+    "    odradek \"$1\" list --json --timeout 2 --bootstrap \"${2:-127.0.0.1:9092}\" 2>/dev/null |\n"
+    "        sed -nE "
+    "'/^\\[?\\{\"[a-zA-Z]+\":\"(([^\"\\\\]|\\\\[\"\\\\])*)\".*/{s//\\1/;s/\\\\([\"\\\\])/\\1/"
+    "g;'\"s|^|$3|;p;}\"\n"
     "}\n"
     "\n";
 
@@ -72,15 +74,41 @@ static const char names_function[] =
 
 static void bash_case(const struct command *c, struct buffer *out)
 {
-    buffer_printf(out, "    '%s')\n        words='", c->name);
+    buffer_printf(out, "    '%s')\n        words=(", c->name);
     for (size_t i = 0; c->commands && c->commands[i]; i++)
-        buffer_printf(out, "%s%s", i ? " " : "", command_word(c->commands[i]));
+        buffer_printf(out, "%s ", command_word(c->commands[i]));
     for (size_t i = 0; c->options && c->options[i].name; i++)
         buffer_printf(out, "--%s ", c->options[i].name);
-    buffer_printf(out, "%s--help' values='", c->commands ? " " : "");
+    buffer_text(out, "--help) values='");
     end_case(c, out);
 }
 
+// The words of a line, without their quotes. COMP_WORDS is of no use: bash cuts it at every colon.
+static const char bash_words[] =
+    "_odradek_words() { # sets line; quote: what the last one stands within\n"
+    "    local text=$1 word='' begun='' c i\n"
+    "    line=() quote=''\n"
+    "    for ((i = 0; i < ${#text}; i++)); do\n"
+    "        c=${text:i:1}\n"
+    "        if [[ $quote ]] && [[ $c == \"$quote\" ]]; then\n"
+    "            quote=''\n"
+    "        elif [[ $c == \\\\ && $quote != \"'\" ]]; then\n"
+    "            [[ ! $quote || ${text:i + 1:1} == [\\\\\\\"\\$\\`] ]] || word+=$c\n"
+    "            word+=${text:i + 1:1} begun=1 i=$((i + 1))\n"
+    "        elif [[ ! $quote && $c == [\\\"\\'] ]]; then\n"
+    "            quote=$c begun=1\n"
+    "        elif [[ $quote || $c != [[:space:]] ]]; then\n"
+    "            word+=$c begun=1\n"
+    "        elif [[ $begun ]]; then\n"
+    "            line+=(\"$word\") word='' begun=''\n"
+    "        fi\n"
+    "    done\n"
+    "    line+=(\"$word\")\n"
+    "}\n"
+    "\n";
+
+// What is found is quoted as the word is that it takes the place of. Bash has taken what stands before the
+// last colon or equals sign for words of their own.
 static const char bash_end[] =
     "    esac\n"
     "    case \"$values\" in\n"
@@ -93,15 +121,24 @@ static const char bash_end[] =
     "        none*) ;;\n"
     "        file*) return ;;\n"
     "        'resource topic/'* | 'resource group/'*)\n"
-    "            words=$(_odradek_names \"${word%%/*}\" \"$servers\" \"${word%%/*}/\")\n"
+    "            mapfile -t words < <(_odradek_names \"${word%%/*}\" \"$servers\" \"${word%%/*}/\")\n"
     "            ;;\n"
-    "        resource*) words='topic/ broker broker/ group/ client-metrics/' && compopt -o nospace ;;\n"
-    "        *) words=$(_odradek_names $kind \"$servers\") ;;\n"
+    "        resource*) words=(topic/ broker broker/ group/ client-metrics/) && compopt -o nospace ;;\n"
+    "        *) mapfile -t words < <(_odradek_names $kind \"$servers\") ;;\n"
     "        esac\n"
     "        ;;\n"
     "    esac\n"
-    "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-    "    [[ $COMP_WORDBREAKS != *:* ]] || COMPREPLY=(\"${COMPREPLY[@]#\"${word%\"${word##*[:=]}\"}\"}\")\n"
+    "    [[ $quote || $COMP_WORDBREAKS != *:* ]] || printf -v before %q \"${word%\"${word##*[:=]}\"}\"\n"
+    "    [[ $before != \"''\" ]] || before=''\n"
+    "    for one in \"${words[@]}\"; do\n"
+    "        [[ $one == \"$word\"* ]] || continue\n"
+    "        case \"$quote\" in\n"
+    "        '') printf -v one %q \"$one\" ;;\n"
+    "        \\\") one=$(sed 's/[\\\\\"$`]/\\\\&/g' <<<\"$one\") ;;\n"
+    "        *) [[ $one != *\\'* ]] || continue ;;\n"
+    "        esac\n"
+    "        COMPREPLY+=(\"${one#\"$before\"}\")\n"
+    "    done\n"
     "}\n"
     "complete -o default -F _odradek odradek\n";
 
@@ -109,13 +146,15 @@ static void print_bash(struct buffer *out)
 {
     buffer_text(out, "# How bash completes odradek; made by `odradek completion bash`.\n");
     buffer_text(out, names_function);
-    buffer_text(out,
-                "_odradek() { # COMP_WORDS is of no use: bash cuts it at every colon\n"
-                "    local line last word named='' servers='' words='' values='' kind=none i\n"
-                "    read -ra line <<<\"${COMP_LINE:0:COMP_POINT}\"\n"
-                "    [[ ${COMP_LINE:0:COMP_POINT} != *[[:space:]] ]] || line+=('')\n"
-                "    last=$((${#line[@]} - 1))\n"
-                "    word=${line[last]}\n");
+    buffer_text(out, bash_words);
+    buffer_text(
+        out,
+        "_odradek() {\n"
+        "    local line last word quote before='' one named='' servers='' words=() values='' kind=none i\n"
+        "    _odradek_words \"${COMP_LINE:0:COMP_POINT}\"\n"
+        "    last=$((${#line[@]} - 1))\n"
+        "    word=${line[last]}\n"
+        "    COMPREPLY=()\n");
     find_command(out, "line", "1", "last");
     buffer_text(out, "    case \"$named\" in\n");
     each(&odradek_command, bash_case, out);
@@ -168,8 +207,10 @@ static const char zsh_end[] =
     "        ;;\n"
     "    *) names=(${(f)\"$(_odradek_names $kind \"$servers\")\"}) ;;\n"
     "    esac\n"
-    "    names=(${names//:/\\\\:})\n"
-    "    [ ${#names} -eq 0 ] || _describe $kind names\n"
+    "    [ ${#names} -ne 0 ] || return 0\n"
+    "    names=(\"${(@)names//\\\\/\\\\\\\\}\")\n"
+    "    names=(\"${(@)names//:/\\\\:}\")\n"
+    "    _describe $kind names\n"
     "}\n"
     "if [ \"$funcstack[1]\" = _odradek ]; then _odradek \"$@\"; else compdef _odradek odradek; fi\n";
 

@@ -139,7 +139,7 @@ static int check_wanted(struct consume *c)
         for (size_t i = 0; i < c->part_count; i++)
             there |= c->parts[i].id == id;
         if (!there)
-            return cli_fail(c->command, "%s has no partition %ld", c->topic, id);
+            return cli_fail(c->command, "%s has no partition %ld" CLI_PARTITION, c->topic, id);
     }
     return EXIT_OK;
 }

@@ -144,9 +144,13 @@ static int open_dir(struct format *f, struct str path)
     }
     int empty = log_dir_is_empty(dir);
     if (dir->has_meta)
-        cli_fail(f->command, "%s is formatted already, for cluster %s", text, dir->meta.cluster_id);
+        cli_fail(f->command, "%s is formatted already, for cluster %s; --ignore-formatted leaves it as it is",
+                 text, dir->meta.cluster_id);
     else if (empty != 1)
-        cli_fail(f->command, "%s: %s", text, empty == 0 ? "the directory is not empty" : err_text(empty));
+        cli_fail(f->command, "%s: %s", text,
+                 empty == 0
+                     ? "the directory is not empty; take away what is in it, or name another in log.dirs"
+                     : err_text(empty));
     if (dir->has_meta || empty != 1) {
         log_dir_close(dir);
         return EXIT_FAILED;

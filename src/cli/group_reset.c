@@ -141,7 +141,8 @@ static int add_topic(struct reset *r, const struct wanted *w)
     for (size_t i = 0; i < more; i++) {
         int32_t partition = w->count ? w->partitions[i] : topic->partitions[i].partition_index;
         if (partition >= topic->partitions_count)
-            return cli_fail(t->command, "%.*s has no partition %d", STR_ARG(w->topic), partition);
+            return cli_fail(t->command, "%.*s has no partition %d" CLI_PARTITION, STR_ARG(w->topic),
+                            partition);
         grown[r->count++] = (struct group_offset){.topic = w->topic, .partition = partition};
     }
     return EXIT_OK;
@@ -226,8 +227,10 @@ static int find_offsets(struct reset *r)
     for (size_t i = 0; status == EXIT_OK && i < r->count; i++) {
         struct group_offset *c = &r->changes[i];
         if (starts[i].offset == OFFSET_UNKNOWN || ends[i].offset == OFFSET_UNKNOWN)
-            return cli_fail(t->command, "%.*s-%d: no leader knows its offsets", STR_ARG(c->topic),
-                            c->partition);
+            return cli_fail(
+                t->command,
+                "%.*s-%d: no leader knows its offsets; `odradek topic describe` shows whether it has one",
+                STR_ARG(c->topic), c->partition);
         r->before[i] = committed_of(r, c);
         c->committed =
             choose(r, i, starts[i].offset, ends[i].offset, times ? times[i].offset : OFFSET_UNKNOWN);

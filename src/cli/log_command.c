@@ -82,9 +82,11 @@ int dump_file(struct dump *d, const char *path, bool asked)
 {
     dumper dump = dumper_of(path);
     if (!dump)
-        return asked
-                   ? cli_fail(d->command, "%s: not a file of a log directory, as far as its name tells", path)
-                   : EXIT_OK;
+        return asked ? cli_fail(d->command,
+                                "%s: not a file of a log directory, as far as its name tells: "
+                                "00000000000000000000.log is one, for example",
+                                path)
+                     : EXIT_OK;
     int fd = file_open(path, O_RDONLY);
     if (fd < 0)
         return cli_fail(d->command, "%s: %s", path, strerror(errno));

@@ -189,7 +189,8 @@ static int send_line(struct produce *p, const char *line, size_t size)
     if (p->key_separator) {
         const char *separator = memmem(line, size, p->key_separator, strlen(p->key_separator));
         if (!separator)
-            return cli_fail(p->command, "record %llu: no \"%s\" in the line",
+            return cli_fail(p->command,
+                            "record %llu: no \"%s\" in the line, so no key; those before it are sent",
                             (unsigned long long)p->records + 1, p->key_separator);
         key = line;
         key_size = (size_t)(separator - line);

@@ -341,7 +341,8 @@ static int find_all(struct quota_call *q)
     if (status != EXIT_OK)
         return status;
     if (all.entries_count == 0)
-        return cli_fail(q->t.command, "there is no quota of this");
+        return cli_fail(q->t.command,
+                        "there is no quota of this; `odradek quota list` lists those that there are");
     q->t.names = arena_zalloc(&q->t.arena, (size_t)all.entries[0].values_count + 1, sizeof *q->t.names);
     if (!q->t.names)
         return cli_fail(q->t.command, "out of memory");

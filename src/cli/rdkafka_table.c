@@ -122,7 +122,8 @@ bool rdkafka_wait_for_broker(const struct command *command, const struct rdkafka
             return false;
         }
         k->rd_kafka_poll(rk, 5);
-        waiting_look();
+        if (!all_down_ms)
+            waiting_look(); // else it is over soon
     }
     k->rd_kafka_mem_free(rk, id);
     return true;

@@ -144,7 +144,7 @@ def test_formatting(tmp_path):
     meta = (tmp_path / "a" / "meta.properties").read_text()
     assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in meta and "node.id=7" in meta
     _, error = odradek("format", "-i", "4L6g3nShT-eMCtK--X86sw", "--standalone", settings, status=1)
-    assert error == f"odradek format: {tmp_path}/a is formatted already, for cluster 4L6g3nShT-eMCtK--X86sw\n"
+    assert error == f"odradek format: {tmp_path}/a is formatted already, for cluster 4L6g3nShT-eMCtK--X86sw; --ignore-formatted leaves it as it is\n"
     out, _ = odradek("format", "-i", "random", "--standalone", "--ignore-formatted", settings)
     assert out.count("is formatted already") == 2
     odradek("format", "-i", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone", settings, "-o", f"log.dirs={tmp_path}/d")
@@ -152,7 +152,7 @@ def test_formatting(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "something").write_text("x")
     _, error = odradek("format", "-i", "random", "--standalone", settings, "-o", f"log.dirs={tmp_path}/c", status=1)
-    assert error == f"odradek format: {tmp_path}/c: the directory is not empty\n"
+    assert error == f"odradek format: {tmp_path}/c: the directory is not empty; take away what is in it, or name another in log.dirs\n"
 
 
 # -- topics
@@ -229,9 +229,9 @@ def test_nulls_bytes_and_files(at, tmp_path):
     out, _ = at("consume", "cli-bytes", "-p", 1, "-F", "%v")
     assert out.encode(errors="surrogateescape") == noise * 2
     assert "valueBase64" in json.loads(at("consume", "cli-bytes", "-p", 1, "-j", "-c", 1)[0])
-    assert "has no partition 5" in at("consume", "cli-bytes", "-p", 5, status=1)[1]
+    assert "has no partition 5; `odradek topic describe`" in at("consume", "cli-bytes", "-p", 5, status=1)[1]
     assert "No such file" in at("produce", "cli-bytes", tmp_path / "none", status=1)[1]
-    assert 'record 1: no ":" in the line' in at("produce", "cli-bytes", "-K", ":", stdin=b"x\n", status=1)[1]
+    assert 'record 1: no ":" in the line, so no key;' in at("produce", "cli-bytes", "-K", ":", stdin=b"x\n", status=1)[1]
 
 
 def test_from_a_time(at):

@@ -62,6 +62,30 @@ def test_zsh_completes_commands_and_options():
     assert "topic/" in zsh("odradek", "config", "get", "")
 
 
+EVIL = "$(touch evil) `touch evil`; touch evil #"
+EVIL_IN_BASH = r"\$\(touch\ evil\)\ \`touch\ evil\`\;\ touch\ evil\ #"
+
+
+def make_group(broker, name):
+    await_group(broker.port, name)
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": name})
+    consumer.commit(offsets=[TopicPartition("orders", 0, 0)], asynchronous=False)
+    consumer.close()
+
+
+def test_what_a_client_calls_its_group_is_not_run(brokers, tmp_path, monkeypatch):
+    """Nor does it end the list of the others; each is quoted, so that it is not run later."""
+    broker = brokers.start()
+    odradek("topic", "create", "orders", "-b", broker.bootstrap)
+    for group in (EVIL, "two\nlines", "plain"):
+        make_group(broker, group)
+    monkeypatch.chdir(tmp_path)
+    assert sorted(bash("odradek", "group", "describe", "-b", broker.bootstrap, "")) == sorted(["plain", *EVIL_IN_BASH.split()])
+    assert bash("odradek", "group", "describe", "-b", broker.bootstrap, "pl") == ["plain"]
+    assert "plain" in zsh("odradek", "group", "describe", "-b", broker.bootstrap, "")
+    assert not list(tmp_path.iterdir())
+
+
 def test_topics_and_groups_are_asked_for(brokers):
     broker = brokers.start()
     for topic in ("orders", "payments"):
@@ -80,10 +104,8 @@ def test_a_person_types(brokers, name, start):
     """In a shell, with the key for it: also behind an address, whose colon is a word's end to bash, and within a name that has one."""
     broker = brokers.start()
     odradek("topic", "create", "orders", "-b", broker.bootstrap)
-    await_group(broker.port, "app:billing")
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "app:billing"})
-    consumer.commit(offsets=[TopicPartition("orders", 0, 0)], asynchronous=False)
-    consumer.close()
+    for group in ("app:billing", "my own: group", "h\\b\"c", EVIL):
+        make_group(broker, group)
     line = [name, "--norc", "--noprofile", "-i"] if name == "bash" else [name, "-f", "-i"]
     terminal = Terminal(line, {"PATH": f"{cli_binary().parent}:{os.environ['PATH']}", "PS1": "> ", "TERM": "dumb"})
     terminal.until("> ")
@@ -91,9 +113,13 @@ def test_a_person_types(brokers, name, start):
     place = terminal.until("begun")
     place = terminal.until("> ", place)
     for typed, becomes in ((f"topic describe -b {broker.bootstrap} or", "orders "), (f"group describe --bootstrap={broker.bootstrap} app:b", "app:billing "), ("config get to", "topic/"),
-                           (f"config get -b {broker.bootstrap} topic/o", "topic/orders "), ("topic cr", "create ")):
+                           (f"config get -b {broker.bootstrap} topic/o", "topic/orders "), ("topic cr", "create "), (f"group describe -b {broker.bootstrap} my", "my\\ own:\\ group "),
+                           (f"group describe -b {broker.bootstrap} my\\ own:", "my\\ own:\\ group "), (f'group describe -b {broker.bootstrap} "my o', '"my own: group" '),
+                           (f"group describe -b {broker.bootstrap} h", 'h\\\\b\\"c '), (f"config get -b {broker.bootstrap} group/my", "group/my\\ own:\\ group ")):
         terminal.type(f"odradek {typed}\t")
-        place = terminal.until(f"odradek {typed.rpartition(' ')[0]} {becomes}", place)
+        before = typed.partition(broker.bootstrap + " ")
+        before = "".join(before[:2]) if before[1] else typed.rpartition(" ")[0] + " "
+        place = terminal.until(f"odradek {before}{becomes}", place)
         terminal.type("\x15")  # takes the line away
     terminal.type("exit\n")
     terminal.end()

@@ -188,7 +188,7 @@ def test_a_cluster_is_described(cli):
         (["group", "reset", "g", "-a", "--to", "x"], 2, "group reset: x is no place to read from"),
         (["group", "reset", "g", "-a", "--shift", "x"], 2, "group reset: --shift x is no whole number"),
         (["group", "reset", "g", "-T", "orders:x", "--to", "1"], 2, "group reset: orders:x is not TOPIC:PARTITION,..."),
-        (["group", "reset", "g", "-T", "orders:7", "--to", "1"], 1, "group reset: orders has no partition 7"),
+        (["group", "reset", "g", "-T", "orders:7", "--to", "1"], 1, "group reset: orders has no partition 7; `odradek topic describe`"),
         (["group", "reset", "g", "-T", "nothing", "--to", "1"], 1, "group reset: nothing: "),
         (["group", "reset", "g", "-a", "--to", "1"], 1, "group reset: the group has committed nothing; --topic says of what it is to begin where, `odradek group list` lists the groups"),
         (["txn", "describe"], 2, "txn describe: no transactional id is named"),

@@ -60,7 +60,7 @@ def test_quotas_are_listed_as_they_are_set(quota):
         (["set", "-c", "a", "--default-client-id", "x=1"], 2, "quota set: --default-client-id comes twice"),
         (["set", "-c", "a", "x=1"], 1, "quota set: quota: Invalid configuration key x (INVALID_REQUEST)"),
         (["set", "-c", "a", "producer_byte_rate=0"], 1, "quota set: quota: Quota producer_byte_rate must be greater than 0"),
-        (["unset", "-c", "a"], 1, "quota unset: there is no quota of this"),
+        (["unset", "-c", "a"], 1, "quota unset: there is no quota of this; `odradek quota list`"),
         (["list", "all"], 2, "quota list: all is too much"),
     ],
 )
