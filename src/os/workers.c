@@ -74,7 +74,7 @@ struct workers *workers_new(const char *name, unsigned threads, unsigned jobs_li
 // Expects the lock. More than there are idle threads may be on their way already: a signal wakes one of them.
 static void maybe_start_thread(struct workers *w)
 {
-    if (w->idle > w->waiting || w->started == w->limit)
+    if (w->stopping || w->idle > w->waiting || w->started == w->limit)
         return;
     char name[24];
     snprintf(name, sizeof name, "%s-%u", w->name, w->started);
@@ -86,7 +86,7 @@ bool workers_submit(struct workers *w, struct job *job)
 {
     pthread_mutex_lock(&w->lock);
     maybe_start_thread(w);
-    bool queued = w->started > 0 && w->waiting < w->jobs_limit;
+    bool queued = w->started > 0 && !w->stopping && w->waiting < w->jobs_limit;
     if (queued) {
         list_push_back(&w->jobs, &job->node);
         w->waiting++;
@@ -96,7 +96,7 @@ bool workers_submit(struct workers *w, struct job *job)
     return queued;
 }
 
-void workers_free(struct workers *w)
+void workers_stop(struct workers *w)
 {
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
@@ -104,6 +104,12 @@ void workers_free(struct workers *w)
     pthread_mutex_unlock(&w->lock);
     for (unsigned i = 0; i < w->started; i++)
         thread_join(&w->threads[i]);
+    w->started = 0;
+}
+
+void workers_free(struct workers *w)
+{
+    workers_stop(w);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->work);
     free(w);

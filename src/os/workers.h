@@ -24,11 +24,14 @@ struct job {
 struct workers *workers_new(const char *name, unsigned threads, unsigned jobs_limit);
 
 // Queues a job; they start in this order. Any thread. False, and nothing is queued, when as many wait as may,
-// or no thread could be started at all: then the caller does the work itself, and so takes on no more
-// meanwhile.
+// no thread could be started at all, or they were stopped: then the caller does the work itself, and so takes
+// on no more meanwhile.
 bool workers_submit(struct workers *w, struct job *job);
 
-// Ends the threads, once they have run what still waits.
+// Ends the threads, once they have run what still waits. Nothing is queued any more.
+void workers_stop(struct workers *w);
+
+// The same, and frees it.
 void workers_free(struct workers *w);
 
 #endif

@@ -368,6 +368,7 @@ static int16_t delete_records(struct partition *p, int64_t offset)
 int16_t partition_delete_records(struct partition *p, int64_t offset, int64_t *low_watermark)
 {
     struct log_offsets o;
+    (void)log_load(p->log); // not under its lock
     log_lock(p->log);
     int16_t error = delete_records(p, offset);
     log_offsets(p->log, &o);

@@ -157,11 +157,14 @@ static const struct api_handler *find_handler(struct connection *c, struct bytes
     return handler;
 }
 
-bool dispatch_offloads(const struct request *request)
+enum handled_by dispatch_handled_by(const struct request *request)
 {
     const struct api_handler *api = request->api;
-    return (api->worker_bytes > 0 && request->size_bytes >= api->worker_bytes) ||
-           (api->is_costly && api->is_costly(request));
+    if (api->uses_cold_log && api->uses_cold_log(request))
+        return BY_LOADER;
+    bool is_costly = (api->worker_bytes > 0 && request->size_bytes >= api->worker_bytes) ||
+                     (api->is_costly && api->is_costly(request));
+    return is_costly ? BY_WORKER : BY_REACTOR;
 }
 
 void dispatch_handle(struct request *request)
@@ -169,10 +172,11 @@ void dispatch_handle(struct request *request)
     if (!request->api->collects)
         reactor_settle(request->reactor);
     throttle_begin(request);
-    if (dispatch_offloads(request))
-        offload_handle(request);
-    else
+    enum handled_by by = dispatch_handled_by(request);
+    if (by == BY_REACTOR)
         request->api->handle(request);
+    else
+        offload_handle(request, by == BY_LOADER);
     throttle_pause(request);
     if (request->log)
         request_log_handled(request);

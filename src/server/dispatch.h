@@ -23,6 +23,9 @@ struct api_handler {
     size_t worker_bytes;
     // The same, where something else than the size says so; may be NULL.
     bool (*is_costly)(const struct request *request);
+    // Whether it reads a log that nobody has used since the start; may be NULL. Then a loader handles it, as
+    // a worker does.
+    bool (*uses_cold_log)(const struct request *request);
 };
 
 // Lists of a few hundred things to look up.

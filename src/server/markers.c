@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "metadata/image.h"
 #include "protocol/errors.h"
+#include "server/connection.h"
 #include "server/handlers/auto_create.h"
 
 #include <stdlib.h>
@@ -79,6 +80,7 @@ static int16_t group_error(int16_t error)
 
 static void finish(struct markers *m)
 {
+    loop_cancel(m->loop, &m->progress);
     remember(m, false);
     m->done(m);
 }
@@ -100,19 +102,28 @@ static void write_to_group(struct marker_target *t)
         settle(t, group_error(t->group.error));
 }
 
-static void write_to_log(struct marker_target *t, const struct image_topic *topic)
+static void append_marker(struct marker_target *t)
 {
     struct markers *m = t->markers;
-    struct partition_append append = {.wait_for = -1};
-    int16_t error;
-    t->hosted = replica_manager_find(m->broker->replicas, topic, t->partition, &error);
-    if (t->hosted)
-        error = partition_append_marker(t->hosted, &m->marker, clock_wall_ms(), &append);
+    struct partition_append append;
+    int16_t error = partition_append_marker(t->hosted, &m->marker, clock_wall_ms(), &append);
     if (append.flush_due)
         flusher_submit(m->broker->flusher, t->hosted);
     t->wait_for = append.wait_for;
     if (error != E_NONE || append.wait_for < 0)
         settle(t, error);
+}
+
+static void write_to_log(struct marker_target *t, const struct image_topic *topic)
+{
+    int16_t error;
+    t->hosted = replica_manager_find(t->markers->broker->replicas, topic, t->partition, &error);
+    if (!t->hosted)
+        settle(t, error);
+    else if (log_is_cold(t->hosted->log))
+        t->loads = true;
+    else
+        append_marker(t);
 }
 
 static const struct image_topic *topic_of(const struct marker_target *t)
@@ -149,7 +160,7 @@ static bool wait_for_replicas(struct markers *m)
     partition_wait_cancel(&m->waiter);
     for (size_t i = 0; i < m->count; i++) {
         struct marker_target *t = &m->targets[i];
-        if (!t->writes || !t->hosted)
+        if (!t->writes || !t->hosted || t->loads)
             continue;
         m->waiter = (struct partition_waiter){
             .kind = PARTITION_WAIT_HIGH_WATERMARK, .offset = t->wait_for, .wake = wake};
@@ -166,11 +177,54 @@ static bool wait_for_replicas(struct markers *m)
     return false;
 }
 
-static void on_progress(struct task *task)
+static void go_on(struct markers *m)
 {
-    struct markers *m = container_of(task, struct markers, progress);
     if (!wait_for_replicas(m) && m->left == 0)
         finish(m);
+}
+
+static void on_progress(struct task *task)
+{
+    go_on(container_of(task, struct markers, progress));
+}
+
+static void load_logs(struct job *job)
+{
+    struct markers *m = container_of(job, struct markers, loading);
+    for (size_t i = 0; i < m->count; i++)
+        if (m->targets[i].loads)
+            (void)log_load(m->targets[i].hosted->log); // a log that cannot be loaded is off line
+}
+
+static void append_loaded(struct markers *m)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        if (!m->targets[i].loads)
+            continue;
+        m->targets[i].loads = false;
+        append_marker(&m->targets[i]);
+    }
+}
+
+static void on_loaded(struct task *task)
+{
+    struct markers *m = container_of(task, struct markers, loading.done);
+    append_loaded(m);
+    go_on(m);
+}
+
+// What a loader does, as it may take long. Here, where as many wait for one as may.
+static void load_cold_logs(struct markers *m)
+{
+    bool any = false;
+    for (size_t i = 0; i < m->count; i++)
+        any |= m->targets[i].loads;
+    m->loading =
+        (struct job){.run = load_logs, .reads_nothing = true, .loop = m->loop, .done = TASK_INIT(on_loaded)};
+    if (!any || workers_submit(reactors_loaders(m->broker->reactors), &m->loading))
+        return;
+    load_logs(&m->loading);
+    append_loaded(m);
 }
 
 bool markers_write(struct markers *m)
@@ -184,9 +238,11 @@ bool markers_write(struct markers *m)
         m->targets[i].markers = m;
         m->targets[i].hosted = NULL;
         m->targets[i].writes = true;
+        m->targets[i].loads = false;
     }
     for (size_t i = 0; i < m->count; i++)
         write_one(&m->targets[i]);
+    load_cold_logs(m);
     if (!wait_for_replicas(m) && m->left == 0)
         return true;
     remember(m, true);

@@ -14,7 +14,7 @@ static void run(struct request_work *work)
         return; // nothing of it is done: its client left before anybody had begun
     if (o->frame.data && dispatch_decode(r, o->frame, &o->why))
         o->verdict = VERDICT_REFUSE;
-    else if (o->frame.data && !dispatch_offloads(r))
+    else if (o->frame.data && dispatch_handled_by(r) != BY_WORKER)
         o->verdict = VERDICT_HANDLE;
     else if (o->run)
         o->run(r, o->context);
@@ -87,7 +87,8 @@ static void offload(struct request *r, const struct offload *values)
         return;
     }
     *o = *values;
-    o->work = (struct request_work){.run = run, .done = done};
+    o->work.run = run;
+    o->work.done = done;
     o->peer = r->connection->peer;
     r->offload = o;
     request_work(r, &o->work);
@@ -98,9 +99,9 @@ void offload_decode(struct request *r, struct bytes frame)
     offload(r, &(struct offload){.frame = frame});
 }
 
-void offload_handle(struct request *r)
+void offload_handle(struct request *r, bool loads)
 {
-    offload(r, &(struct offload){0});
+    offload(r, &(struct offload){.work.loads = loads});
 }
 
 void request_offload(struct request *r, void (*run_it)(struct request *request, void *context),

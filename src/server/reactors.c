@@ -8,6 +8,7 @@
 
 #define READAHEAD_THREADS 2
 #define WORKER_THREADS    4 // at most, and no more than reactors
+#define LOADER_THREADS    4 // they wait for disks
 
 // What waits for a thread of a pool. Each connection has at most one piece of work and one read there.
 #define JOBS_WAITING 1024
@@ -63,7 +64,9 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
     group->workers =
         workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
-    if (!err && (!group->readahead || !group->workers || request_lines_init(&group->lines)))
+    group->loaders = workers_new("loader", LOADER_THREADS, JOBS_WAITING);
+    if (!err &&
+        (!group->readahead || !group->workers || !group->loaders || request_lines_init(&group->lines)))
         err = ERR_NOMEM;
     while (!err && group->made < config->count)
         err = reactors_add(group);
@@ -112,6 +115,8 @@ void reactors_stop(struct reactors *group, int bound_ms)
     reactors_drain(group);
     for (unsigned i = 0; i < group->started; i++)
         thread_join(&group->threads[i]);
+    workers_stop(group->workers); // what they still do is done while everything is there
+    workers_stop(group->loaders);
 }
 
 void reactors_free(struct reactors *group)
@@ -119,10 +124,10 @@ void reactors_free(struct reactors *group)
     assert(!group->running || group->stopped);
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         acceptor_close(&group->acceptors[i]);
-    if (group->readahead)
-        workers_free(group->readahead);
-    if (group->workers)
-        workers_free(group->workers);
+    struct workers *const pools[] = {group->readahead, group->workers, group->loaders};
+    for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
+        if (pools[i])
+            workers_free(pools[i]);
     request_lines_free(&group->lines);
     for (unsigned i = 0; i < group->made; i++) {
         reactor_free(group->states[i]);
@@ -266,6 +271,11 @@ struct request_lines *reactors_request_lines(struct reactors *group)
 struct workers *reactors_workers(const struct reactors *group)
 {
     return group->workers;
+}
+
+struct workers *reactors_loaders(const struct reactors *group)
+{
+    return group->loaders;
 }
 
 struct client_quotas *reactors_quotas(const struct reactors *group)

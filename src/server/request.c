@@ -222,7 +222,8 @@ void request_work(struct request *request, struct request_work *work)
         (struct job){.run = run_work, .loop = &request->reactor->loop, .done = TASK_INIT(on_work_done)};
     request_park(request, PARK_STALL, on_cancel_work, work);
     work->request = request;
-    if (workers_submit(reactors_workers(request->reactor->group), &work->job)) {
+    struct reactors *group = request->reactor->group;
+    if (workers_submit(work->loads ? reactors_loaders(group) : reactors_workers(group), &work->job)) {
         request_hold(request);
         return;
     }

@@ -117,14 +117,15 @@ void request_close(struct request *request, const char *reason);
 void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
                   void *parked);
 
-// Work for a worker's thread: what costs more than about 200 us of CPU, and would keep the reactor's other
-// connections waiting so long. Lies in the request's arena.
+// Work for a worker's thread (or a loader's): what costs more than about 200 us of CPU, and would keep the
+// reactor's other connections waiting so long. Lies in the request's arena.
 struct request_work {
     void (*run)(struct request_work
                     *work); // on the worker's thread; the arena, the message and what hangs on it are its own
     // On the reactor's thread: as a handler, it answers, closes or parks. But where `gone`, the connection
     // has been closed meanwhile: nobody is to be answered, and the request goes when this returns.
     void (*done)(struct request_work *work, bool gone);
+    bool loads; // it reads logs that nobody has used yet, and waits for a disk: for a loader
     struct request *request;
     struct job job;
 };

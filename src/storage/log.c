@@ -118,9 +118,7 @@ int log_usable(struct log *log)
 int log_ready(struct log *log)
 {
     int rc = log_usable(log);
-    if (rc == 0 && !atomic_load_explicit(&log->loaded, memory_order_acquire))
-        rc = log_load(log);
-    return rc;
+    return rc ? rc : log_load(log);
 }
 
 void log_lock(struct log *log)
@@ -158,6 +156,11 @@ bool log_is_offline(const struct log *log)
     return atomic_load(&log->offline) || dir_health_failed(log->health);
 }
 
+bool log_is_cold(const struct log *log)
+{
+    return !atomic_load_explicit(&log->loaded, memory_order_relaxed) && !log_is_offline(log);
+}
+
 bool log_is_full(const struct log *log)
 {
     return dir_health_full(log->health);
@@ -180,7 +183,7 @@ void log_get_config(const struct log *log, struct log_config *out)
 
 void log_offsets(struct log *log, struct log_offsets *out)
 {
-    if (log->has_snapshots && !atomic_load_explicit(&log->loaded, memory_order_acquire))
+    if (log->has_snapshots)
         (void)log_load(log); // when it fails the log is offline, and these numbers are of no use to anybody
     pthread_mutex_lock(&log->publish);
     int64_t watermark = log->high_watermark.offset, unstable = log->first_unstable;

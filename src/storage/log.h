@@ -74,8 +74,12 @@ int log_open(const struct log_params *params, struct log **out, char *message, s
 int log_close(struct log *log, bool clean);
 
 // Reads what a cold log left on disk (end of the active segment, producer snapshot, epochs). Called by need;
-// calling it early moves the cost. Any thread.
+// calling it early moves the cost: after a crash the headers of all batches behind the last producer snapshot
+// are read, up to a segment of them. Any thread.
 int log_load(struct log *log);
+
+// Whether its first use, which loads it, is still to come. Any thread.
+bool log_is_cold(const struct log *log);
 
 // The partition's lock. Held for microseconds; never while waiting for the disk or for another lock above it.
 void log_lock(struct log *log);

@@ -151,6 +151,8 @@ static int load(struct log *log)
 int log_load(struct log *log)
 {
     int rc = 0;
+    if (atomic_load_explicit(&log->loaded, memory_order_acquire))
+        return 0;
     pthread_mutex_lock(&log->load_lock);
     if (!atomic_load(&log->loaded)) {
         rc = log_usable(log);

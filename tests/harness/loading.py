@@ -10,6 +10,7 @@ from harness.wire import Connection
 
 NOT_LEADER, LOADING, NOT_AVAILABLE, NOT_ENOUGH_REPLICAS = 6, 14, 15, 19
 OFFSETS, TRANSACTIONS = "__consumer_offsets", "__transaction_state"
+LEAST_BYTES = {"kafka": 1 << 20}  # its start looks at the end of each log; its coordinators read by more than that
 ONE_PARTITION = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
 
 
@@ -23,7 +24,8 @@ class SlowDisk:
     def slow(self, broker, topic):
         """The broker is started, and within this it does not get ahead with the topic's logs."""
         self.obstacle.touch()
-        broker.environment = {**os.environ, "LD_PRELOAD": str(self.library), "SLOW_IN": f"/{topic}-", "SLOW_WHILE": str(self.obstacle)}
+        slow = {"SLOW_IN": f"/{topic}-", "SLOW_WHILE": str(self.obstacle), "SLOW_BYTES": str(LEAST_BYTES.get(broker.kind, 0))}
+        broker.environment = {**os.environ, **slow, "LD_PRELOAD": str(self.library)}
         broker.start()
         try:
             yield
@@ -38,7 +40,7 @@ def open_transaction(port):
     return producer
 
 
-def _error(answer, path):
+def error_at(answer, path):
     """The error at the end of a path of lists, of each the first."""
     for name in path:
         answer = answer[name][0]
@@ -49,7 +51,8 @@ def _partition(offset=9):
     return {"PartitionIndex": 0, "CommittedOffset": offset, "CommittedMetadata": ""}
 
 
-def _marker(producer, topic):
+def marker(producer, topic):
+    """An abort, as an administrator sends it."""
     one = {"ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch, "CoordinatorEpoch": 0, "TransactionResult": False}
     return {"Markers": [{**one, "Topics": [{"Name": topic, "PartitionIndexes": [0]}]}]}
 
@@ -81,7 +84,7 @@ def group_answers(port, producer):
         ("DeleteGroups", 2, {"GroupsNames": ["g"]}, "Results"),
         ("ConsumerGroupHeartbeat", 1, {**beat, "TopicPartitions": []}),
         ("ConsumerGroupDescribe", 1, {"GroupIds": ["g"]}, "Groups"),
-        ("WriteTxnMarkers", 1, _marker(producer, OFFSETS), "Markers", "Topics", "Partitions"),
+        ("WriteTxnMarkers", 1, marker(producer, OFFSETS), "Markers", "Topics", "Partitions"),
     ]  # fmt: skip
     return _ask(port, requests)
 
@@ -117,7 +120,7 @@ def transaction_answers(port, producer):
 
 def _ask(port, requests):
     with Connection("127.0.0.1", port, 60) as connection:
-        return {f"{api} {version}": _error(connection.call(api, version, body), path) for api, version, body, *path in requests}
+        return {f"{api} {version}": error_at(connection.call(api, version, body), path) for api, version, body, *path in requests}
 
 
 # Of group_answers: members hear of nothing, as far as that goes.

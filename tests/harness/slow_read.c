@@ -1,8 +1,9 @@
-// Loaded into a broker (LD_PRELOAD): a read of a log whose path holds the word in SLOW_IN waits as long as
-// the file SLOW_WHILE exists.
+// Loaded into a broker (LD_PRELOAD): a read of at least SLOW_BYTES of a log whose path holds the word in
+// SLOW_IN waits as long as the file SLOW_WHILE exists.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-static void be_slow(int fd)
+static void be_slow(int fd, size_t bytes)
 {
     char link[64], path[4096];
-    const char *word = getenv("SLOW_IN"), *obstacle = getenv("SLOW_WHILE");
+    const char *word = getenv("SLOW_IN"), *obstacle = getenv("SLOW_WHILE"), *least = getenv("SLOW_BYTES");
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t size = word && obstacle ? readlink(link, path, sizeof path - 1) : -1;
+    bool is_meant = word && obstacle && (!least || bytes >= strtoul(least, NULL, 10));
+    ssize_t size = is_meant ? readlink(link, path, sizeof path - 1) : -1;
     if (size < 4)
         return;
     path[size] = 0;
@@ -32,7 +34,7 @@ ssize_t pread(int fd, void *to, size_t size, off_t offset)
     static ssize_t (*real)(int, void *, size_t, off_t);
     if (!real)
         real = (ssize_t(*)(int, void *, size_t, off_t))dlsym(RTLD_NEXT, "pread");
-    be_slow(fd);
+    be_slow(fd, size);
     return real(fd, to, size, offset);
 }
 

@@ -216,9 +216,10 @@ static inline void handle_fetch(struct request *request)
             slice_done(NULL);
 }
 
-static const struct api_handler heartbeat_handler = {12,    0, 4,   -1, LISTENER_BROKER, handle_heartbeat,
-                                                     false, 0, NULL};
-static const struct api_handler fetch_handler = {1, 4, 12, 0, LISTENER_BROKER, handle_fetch, false, 0, NULL};
+static const struct api_handler heartbeat_handler = {12,    0, 4,    -1,  LISTENER_BROKER, handle_heartbeat,
+                                                     false, 0, NULL, NULL};
+static const struct api_handler fetch_handler = {1,     4, 12,   0,   LISTENER_BROKER, handle_fetch,
+                                                 false, 0, NULL, NULL};
 
 static inline void list_features(const struct request *request, struct features *out)
 {

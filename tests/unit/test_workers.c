@@ -47,6 +47,8 @@ static void every_job_runs_and_is_told(void **state)
     }
     loop_run(&pool.loop);
     assert_int_equal(pool.done, JOBS);
+    workers_stop(w);
+    assert_false(workers_submit(w, &pool.jobs[0].job));
     workers_free(w);
     loop_free(&pool.loop);
 }

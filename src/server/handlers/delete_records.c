@@ -4,6 +4,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
+#include "server/handlers/cold_logs.h"
 #include "server/handlers/handlers.h"
 #include "server/partition_index.h"
 #include "server/topic_groups.h"
@@ -25,6 +26,7 @@ struct delete_records {
     struct log_start_save save;
     struct task saved;
     int rc; // of the save
+    bool cancelled;
 };
 
 static int take_topic(struct delete_records *d, const struct delete_records_request_delete_records_topic *q,
@@ -122,8 +124,16 @@ static void on_save_done(struct log_start_save *save, int rc)
 static void on_cancel(struct request *r)
 {
     struct delete_records *d = r->parked;
+    d->cancelled = true;
     log_manager_save_cancel(broker_of(r)->logs, &d->save);
     reactor_cancel(r->reactor, &d->saved);
+}
+
+static void save(void *context)
+{
+    struct delete_records *d = context;
+    if (!d->cancelled)
+        log_manager_save_start(broker_of(d->request)->logs, &d->save);
 }
 
 static void handle_delete_records(struct request *r)
@@ -150,7 +160,17 @@ static void handle_delete_records(struct request *r)
     // Moved in memory already: what follows on this connection sees it.
     list_init(&d->save.node);
     request_park(r, PARK_OVERTAKE, on_cancel, d);
-    log_manager_save_start(broker_of(r)->logs, &d->save);
+    request_then(r, save, d);
+}
+
+static bool deletes_of_cold_log(const struct request *r)
+{
+    const struct delete_records_request *q = r->message;
+    for (int32_t i = 0; i < q->topics_count; i++)
+        for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
+            if (is_cold_log(r, q->topics[i].name, q->topics[i].partitions[k].partition_index))
+                return true;
+    return false;
 }
 
 const struct api_handler delete_records_handler = {.api_key = 21,
@@ -158,4 +178,5 @@ const struct api_handler delete_records_handler = {.api_key = 21,
                                                    .max_version = 2,
                                                    .advertised_min_version = -1,
                                                    .listeners = LISTENER_BROKER,
+                                                   .uses_cold_log = deletes_of_cold_log,
                                                    .handle = handle_delete_records};

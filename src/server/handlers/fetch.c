@@ -51,6 +51,7 @@ struct fetch {
     size_t min_bytes, max_bytes;
     int64_t max_wait_ms;
     enum log_bound bound;
+    struct request_work loading;
     struct task progress;
     struct loop_timer timeout;
 };
@@ -544,13 +545,22 @@ static void on_cancel(struct request *r)
     release(f);
 }
 
+// Names may be views of the request or of the image.
+static void keep_names(struct fetch *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct item *item = &f->items[i];
+        item->topic = arena_str(&f->request->arena, item->topic);
+        f->context.targets[i].topic = item->topic;
+    }
+}
+
 static void park(struct fetch *f)
 {
     struct request *r = f->request;
-    for (size_t i = 0; i < f->count; i++) { // names may be views of the request or of the image
+    keep_names(f);
+    for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
-        item->topic = arena_str(&r->arena, item->topic);
-        f->context.targets[i].topic = item->topic;
         size_t had = item->bytes;
         item_release_read(item);
         item->bytes = had;
@@ -687,6 +697,46 @@ static int open_fetch(struct fetch *f)
     return 0;
 }
 
+static void read_or_wait(struct fetch *f)
+{
+    bool urgent;
+    size_t readable = 0;
+    for (size_t i = 0; i < f->count; i++)
+        readable += f->items[i].place == PLACE_READABLE;
+    size_t bytes = read_all(f, false, &urgent);
+    if (f->max_wait_ms <= 0 || readable == 0 || bytes >= f->min_bytes || urgent)
+        answer(f);
+    else
+        park(f);
+}
+
+// Logs that nobody has used yet
+
+static bool names_cold_log(const struct fetch *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (f->items[i].partition && log_is_cold(f->items[i].partition->log))
+            return true;
+    return false;
+}
+
+static void load_logs(struct request_work *work)
+{
+    struct fetch *f = container_of(work, struct fetch, loading);
+    for (size_t i = 0; i < f->count; i++)
+        if (f->items[i].partition)
+            (void)log_load(f->items[i].partition->log); // a log that cannot be loaded is off line
+}
+
+static void on_loaded(struct request_work *work, bool gone)
+{
+    struct fetch *f = container_of(work, struct fetch, loading);
+    if (gone)
+        release(f);
+    else
+        read_or_wait(f);
+}
+
 static void handle_fetch(struct request *r)
 {
     struct fetch *f = arena_zalloc(&r->arena, 1, sizeof *f);
@@ -702,15 +752,13 @@ static void handle_fetch(struct request *r)
         request_close(r, "out of memory for Fetch");
         return;
     }
-    bool urgent;
-    size_t readable = 0;
-    for (size_t i = 0; i < f->count; i++)
-        readable += f->items[i].place == PLACE_READABLE;
-    size_t bytes = read_all(f, false, &urgent);
-    if (f->max_wait_ms <= 0 || readable == 0 || bytes >= f->min_bytes || urgent)
-        answer(f);
-    else
-        park(f);
+    if (!names_cold_log(f)) {
+        read_or_wait(f);
+        return;
+    }
+    keep_names(f);
+    f->loading = (struct request_work){.run = load_logs, .done = on_loaded, .loads = true};
+    request_work(r, &f->loading);
 }
 
 const struct api_handler fetch_handler = {.api_key = 1,

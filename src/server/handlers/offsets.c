@@ -5,6 +5,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
+#include "server/handlers/cold_logs.h"
 #include "server/handlers/handlers.h"
 #include "server/partition_index.h"
 #include "server/topic_groups.h"
@@ -182,12 +183,23 @@ static void handle_list_offsets(struct request *r)
         request_respond(r, &out);
 }
 
+static bool lists_cold_log(const struct request *r)
+{
+    const struct list_offsets_request *q = r->message;
+    for (int32_t i = 0; i < q->topics_count; i++)
+        for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
+            if (is_cold_log(r, q->topics[i].name, q->topics[i].partitions[k].partition_index))
+                return true;
+    return false;
+}
+
 const struct api_handler list_offsets_handler = {.api_key = 2,
                                                  .min_version = 1,
                                                  .max_version = 11,
                                                  .advertised_min_version = -1,
                                                  .listeners = LISTENER_BROKER,
                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
+                                                 .uses_cold_log = lists_cold_log,
                                                  .handle = handle_list_offsets};
 
 // OffsetForLeaderEpoch (KIP-101, KIP-320)
@@ -246,10 +258,21 @@ static void handle_offset_for_leader_epoch(struct request *r)
         request_respond(r, &out);
 }
 
+static bool asks_cold_log(const struct request *r)
+{
+    const struct offset_for_leader_epoch_request *q = r->message;
+    for (int32_t i = 0; i < q->topics_count; i++)
+        for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
+            if (is_cold_log(r, q->topics[i].topic, q->topics[i].partitions[k].partition))
+                return true;
+    return false;
+}
+
 const struct api_handler offset_for_leader_epoch_handler = {.api_key = 23,
                                                             .min_version = 2,
                                                             .max_version = 4,
                                                             .advertised_min_version = -1,
                                                             .listeners = LISTENER_BROKER,
                                                             .worker_bytes = HEAVY_REQUEST_BYTES,
+                                                            .uses_cold_log = asks_cold_log,
                                                             .handle = handle_offset_for_leader_epoch};

@@ -827,12 +827,31 @@ static void prepared(struct produce *w)
     }
 }
 
+static bool names_cold_log(const struct produce *w)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (w->items[i].partition && log_is_cold(w->items[i].partition->log))
+            return true;
+    return false;
+}
+
+// Logs that nobody has used yet are read; then what may be is validated.
+static void load_on_loader(struct request_work *work)
+{
+    struct produce *w = container_of(work, struct produce, preparation);
+    for (size_t i = 0; i < w->count; i++)
+        if (w->items[i].partition)
+            (void)log_load(w->items[i].partition->log); // a log that cannot be loaded is off line
+    if (!(w->transactional && w->verifies))
+        validate_all(w, NULL);
+}
+
 static void prepare_on_worker(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
     prepare(w);
-    if (!w->out_of_memory && !w->settled && !(w->transactional && w->verifies))
-        validate_all(w, NULL);
+    if (!w->out_of_memory && !w->settled)
+        load_on_loader(work);
 }
 
 static void on_prepared(struct request_work *work, bool gone)
@@ -864,7 +883,12 @@ static void handle_produce(struct request *r)
         return;
     }
     prepare(w);
-    prepared(w);
+    if (w->out_of_memory || w->settled || !names_cold_log(w)) {
+        prepared(w);
+        return;
+    }
+    w->preparation = (struct request_work){.run = load_on_loader, .done = on_prepared, .loads = true};
+    request_work(r, &w->preparation);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,

@@ -6,6 +6,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
+#include "server/handlers/cold_logs.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static int fill_producers(struct request *r, struct partition *p,
 {
     struct log_producer *producers;
     size_t count;
+    (void)log_load(p->log); // not under its lock
     log_lock(p->log);
     int rc = log_producers(p->log, &producers, &count);
     log_unlock(p->log);
@@ -113,6 +115,16 @@ static void handle_describe_producers(struct request *r)
         request_respond(r, &out);
 }
 
+static bool describes_cold_log(const struct request *r)
+{
+    const struct describe_producers_request *q = r->message;
+    for (int32_t i = 0; i < q->topics_count; i++)
+        for (int32_t k = 0; k < q->topics[i].partition_indexes_count; k++)
+            if (is_cold_log(r, q->topics[i].name, q->topics[i].partition_indexes[k]))
+                return true;
+    return false;
+}
+
 // A partition may know any number of producers.
 const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .min_version = 0,
@@ -120,4 +132,5 @@ const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .advertised_min_version = -1,
                                                        .listeners = LISTENER_BROKER,
                                                        .worker_bytes = 1,
+                                                       .uses_cold_log = describes_cold_log,
                                                        .handle = handle_describe_producers};

@@ -1,0 +1,149 @@
+"""Logs that nobody has used since the start. Reading one may take long: meanwhile the reactor serves everybody else."""
+
+import select
+import signal
+import socket
+import struct
+
+import pytest
+from harness import loading
+from harness.batch import batch
+from harness.process import wait_until
+from harness.requests import connect, create_topic, fetch_body, now_ms, produce, produce_body
+from harness.transactions import Producer, await_coordinators, is_settled, read
+
+WARM, COLD = "warm", "cold"
+WORDS = ("fetch", "produce", "time", "epoch", "delete", "producers", "marker", "end")  # a topic each, for one request to its log
+GONE = (3, 6, 56)  # a topic that is not known, or not led, or of whose files there are none
+ONE_REACTOR = {"num.network.threads": "1", **loading.ONE_PARTITION}
+
+
+def topic(word):
+    return f"{COLD}-{word}"
+
+
+def partitions(word, **fields):
+    return [{"Partitions": [fields], "Topic": topic(word), "Name": topic(word)}]
+
+
+def requests(hanging):
+    """By the word: an API, its version, a body, and the way to the error of its answer."""
+    times = {"ReplicaId": -1, "Topics": partitions("time", PartitionIndex=0, Timestamp=1)}
+    epochs = {"ReplicaId": -2, "Topics": partitions("epoch", Partition=0, CurrentLeaderEpoch=-1, LeaderEpoch=0)}
+    deletion = {"Topics": partitions("delete", PartitionIndex=0, Offset=1), "TimeoutMs": 20000}
+    return {
+        "fetch": ("Fetch", 11, fetch_body(topic("fetch"), min_bytes=1), "Responses", "Partitions"),
+        "produce": ("Produce", 9, produce_body(topic("produce"), [(b"k", b"v")]), "Responses", "PartitionResponses"),
+        "time": ("ListOffsets", 7, times, "Topics", "Partitions"),
+        "epoch": ("OffsetForLeaderEpoch", 4, epochs, "Topics", "Partitions"),
+        "delete": ("DeleteRecords", 2, deletion, "Topics", "Partitions"),
+        "producers": ("DescribeProducers", 0, {"Topics": [{"Name": topic("producers"), "PartitionIndexes": [0]}]}, "Topics", "Partitions"),
+        "marker": ("WriteTxnMarkers", 1, loading.marker(hanging, topic("marker")), "Markers", "Topics", "Partitions"),
+    }
+
+
+def test_nobody_waits_for_a_log_of_others(brokers, tmp_path):
+    """One request of each API, and a transaction's end, wait for a disk that takes its time; the only reactor serves on."""
+    broker, disk = brokers.start(settings=ONE_REACTOR), loading.SlowDisk(tmp_path)
+    for name in (WARM, *map(topic, WORDS)):
+        create_topic(broker, name)
+    hanging, ending = (Producer(broker.port, word).init() for word in ("hanging", "ending"))
+    hanging.produce(topic("marker"), 0, b"v")
+    ending.produce(topic("end"), 0, b"v")
+    with connect(broker) as connection:
+        for word in WORDS[:6]:
+            assert produce(connection, topic(word), [(b"k", b"v")])["ErrorCode"] == 0
+    broker.stop()
+    asked = {}
+    with disk.slow(broker, COLD):
+        await_coordinators(broker.port, ["ending"])
+        with connect(broker) as connection:
+            assert produce(connection, WARM, [(b"k", b"v")])["ErrorCode"] == 0
+        for word, (api, version, body, *_) in requests(hanging).items():
+            asked[word] = connect(broker)
+            asked[word].send(api, version, body)
+        ending.reconnect(broker.port)
+        ending.end(True)
+        with connect(broker, 20) as connection:
+            assert produce(connection, WARM, [(b"k", b"v")])["ErrorCode"] == 0
+            described = connection.call("DescribeProducers", 0, {"Topics": [{"Name": WARM, "PartitionIndexes": [0]}]})  # by a worker
+        assert loading.error_at(described, ("Topics", "Partitions")) == 0
+        assert read(broker.port, WARM, 0) == [b"v"] * 2
+        assert select.select([connection.socket for connection in asked.values()], [], [], 0)[0] == []
+    for word, (api, version, _, *path) in requests(hanging).items():
+        answer = asked[word].receive(api, version)[1]
+        assert loading.error_at(answer, path) == 0, word
+        asked[word].close()
+    wait_until(lambda: is_settled(broker.port, topic("end"), [0]), 20, "the marker of the transaction that ended")
+    assert read(broker.port, topic("end"), 0) == [b"v"]
+    assert is_settled(broker.port, topic("marker"), [0])
+    assert read(broker.port, topic("marker"), 0) == []
+    hanging.close()
+    ending.close()
+
+
+@pytest.fixture
+def after_a_start(brokers):
+    """A broker that has ended, with a record in each topic."""
+    broker = brokers.start(settings=ONE_REACTOR)
+    with connect(broker) as connection:
+        for name in (WARM, *map(topic, ("order", "left", "deleted", "end"))):
+            create_topic(broker, name)
+            assert produce(connection, name, [(b"k", b"first")])["ErrorCode"] == 0
+    broker.stop()
+    return broker
+
+
+def numbered(connection, producer_id, sequence, name):
+    """Sends a batch of an idempotent producer's."""
+    records = batch([(b"k", b"%d" % sequence)], ts=now_ms(), pid=producer_id, epoch=0, seq=sequence)
+    connection.send("Produce", 9, produce_body(name, records))
+
+
+def test_what_waits_for_its_log(after_a_start, tmp_path):
+    """In order on its connection; done though the client has left; refused where the topic is deleted meanwhile."""
+    broker, disk = after_a_start, loading.SlowDisk(tmp_path)
+    with disk.slow(broker, COLD), connect(broker) as other:
+        [order, left, deleted, large] = (connect(broker) for _ in range(4))
+        producer_id = order.call("InitProducerId", 4, {"TransactionalId": None, "TransactionTimeoutMs": 60000})["ProducerId"]
+        for sequence in range(3):
+            numbered(order, producer_id, sequence, topic("order"))
+        numbered(order, producer_id, 0, WARM)
+        left.send("Produce", 9, produce_body(topic("left"), [(b"k", b"last")], acks=0))
+        times = [{"PartitionIndex": i, "Timestamp": 1} for i in range(5000)]  # a worker decodes so many
+        large.send("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic("order"), "Partitions": times}]})
+        deleted.send("Fetch", 11, fetch_body(topic("deleted"), min_bytes=1))
+        asked = {"Topics": [{"Name": topic("deleted")}], "TimeoutMs": 20000}
+        assert loading.error_at(other.call("DeleteTopics", 6, asked), ("Responses",)) == 0
+        left.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        left.close()
+        assert loading.error_at(other.call("DeleteTopics", 6, asked), ("Responses",)) != 0  # the end of the connection has been seen
+        assert select.select([order.socket, deleted.socket, large.socket], [], [], 0)[0] == []
+    for _ in range(4):
+        answer = order.receive("Produce", 9)[1]
+        assert loading.error_at(answer, ("Responses", "PartitionResponses")) == 0
+    assert loading.error_at(deleted.receive("Fetch", 11)[1], ("Responses", "Partitions")) in GONE
+    assert read(broker.port, topic("order"), 0) == [b"first", b"0", b"1", b"2"]
+    wait_until(lambda: read(broker.port, topic("left"), 0) == [b"first", b"last"], 20, "the record of the client that left")
+    assert loading.error_at(large.receive("ListOffsets", 7)[1], ("Topics", "Partitions")) == 0
+    for connection in (order, deleted, large):
+        connection.close()
+
+
+def test_a_stop_waits_for_who_reads_a_log(after_a_start, tmp_path):
+    """For the marker of a transaction that ended, of which no client waits to hear."""
+    broker, disk = after_a_start, loading.SlowDisk(tmp_path)
+    producer = Producer(broker.start().port, "x").init()
+    producer.produce(topic("end"), 0, b"v")
+    broker.stop()
+    with disk.slow(broker, COLD):
+        await_coordinators(broker.port, ["x"])
+        producer.reconnect(broker.port)
+        producer.end(True)
+        broker.process.signal(signal.SIGTERM)
+        wait_until(lambda: not any("reactor" in name for name in broker.thread_names()), 20, "nobody to serve any more")
+    broker.stop()
+    producer.close()
+    broker.start()
+    wait_until(lambda: is_settled(broker.port, topic("end"), [0]), 20, "the marker of the transaction that ended")
+    assert read(broker.port, topic("end"), 0) == [b"first", b"v"]
