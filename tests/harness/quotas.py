@@ -10,14 +10,24 @@ from harness.requests import fetch_body, now_ms, produce_body
 from harness.wire import Connection
 
 
+def alter_quotas(admin, *wanted):
+    """wanted: (entity, {quota: value}); entity: {"client-id": "a"}, None as the name of the default. A value of None removes."""
+    entries = [
+        {
+            "Entity": [{"EntityType": kind, "EntityName": name} for kind, name in entity.items()],
+            "Ops": [{"Key": key, "Value": float(value or 0), "Remove": value is None} for key, value in values.items()],
+        }
+        for entity, values in wanted
+    ]
+    answer = admin.call("AlterClientQuotas", 1, {"Entries": entries})
+    assert all(entry["ErrorCode"] == 0 for entry in answer["Entries"]), answer
+
+
 def set_quota(broker, entity, **values):
-    """entity: {"client-id": "a"}, None as the name of the default. A value of None removes. Returns once it is in force."""
-    who = [{"EntityType": kind, "EntityName": name} for kind, name in entity.items()]
-    ops = [{"Key": key, "Value": float(value or 0), "Remove": value is None} for key, value in values.items()]
+    """Returns once it is in force."""
     wanted = {key: float(value) for key, value in values.items() if value is not None}
     with Connection("127.0.0.1", broker.port, client_id="admin") as admin:
-        answer = admin.call("AlterClientQuotas", 1, {"Entries": [{"Entity": who, "Ops": ops}]})
-        assert all(entry["ErrorCode"] == 0 for entry in answer["Entries"]), answer
+        alter_quotas(admin, (entity, values))
         wait_until(lambda: wanted.items() <= quotas_of(admin, entity).items(), 60, "the quota")
 
 

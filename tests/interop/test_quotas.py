@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness.quotas import fetch_flow, membership, produce_flow, set_quota, try_connections
-from harness.requests import connect, create_topic, produce
+from harness.process import wait_until
+from harness.quotas import alter_quotas, fetch_flow, membership, produce_flow, set_quota, try_connections
+from harness.requests import connect, create_topic, fetch_body, produce, produce_body
 from harness.wire import Connection
 
 pytestmark = pytest.mark.alone
@@ -104,6 +105,63 @@ def test_consumers_are_throttled_as_by_kafka(pair):
     agree(compare)
 
 
+# From the one that counts first: which of each step's own client names has it, and its bytes a second, in no order.
+USER = "ANONYMOUS"  # everybody's, without authentication
+LEVELS = [
+    (lambda name: {"user": USER, "client-id": name}, (0,), 4096),
+    (lambda _: {"user": USER, "client-id": None}, (), 32768),
+    (lambda _: {"user": USER}, (), 1024),
+    (lambda name: {"user": None, "client-id": name}, (0, 3), 64096),
+    (lambda _: {"user": None, "client-id": None}, (), 512),
+    (lambda _: {"user": None}, (), 8192),
+    (lambda name: {"client-id": name}, (0, 3, 6), 2048),
+    (lambda _: {"client-id": None}, (), 16384),
+]
+
+
+def test_the_quota_that_counts_is_the_one_that_counts_with_kafka(pair):
+    """All eight at once, and each of them taken away when it was seen to count. A client's first request is told to wait for a time that
+    its size and the quota alone make up."""
+
+    def step(number):
+        return f"step.{number}"
+
+    def quotas(number, remove=False):
+        entity, names, rate = LEVELS[number]
+        share = 0.00001 if number % 2 == 0 else 1e9  # every other one throttles whatever is asked
+        values = {"producer_byte_rate": rate, "consumer_byte_rate": rate / 16, "request_percentage": share}
+        return [(entity(step(name)), dict.fromkeys(values) if remove else values) for name in names or (0,)]
+
+    def alter(broker, *wanted):
+        with Connection("127.0.0.1", broker.port, client_id="admin") as admin:
+            alter_quotas(admin, *wanted)
+
+    def told_ms(broker, number, *request):
+        with Connection("127.0.0.1", broker.port, client_id=step(number)) as connection:
+            return connection.call(*request)["ThrottleTimeMs"]
+
+    def found(broker, number):
+        wait_until(
+            lambda: (told_ms(broker, number, "Metadata", 12, {"Topics": []}) > 0) == (number % 2 == 0),
+            20,
+            f"the share of time of level {number} to count on {broker.kind}",
+        )
+        written = told_ms(broker, number, "Produce", 9, produce_body("limited", [(None, b"x" * 400000)])) if number != 5 else 0
+        read = told_ms(broker, number, "Fetch", 11, fetch_body("read")) if number != 2 else 0  # those two share what they count
+        alter(broker, *quotas(number, remove=True))
+        return written, read
+
+    for broker in pair.values():
+        alter(broker, *(one for number in range(len(LEVELS)) for one in quotas(number)))
+    for number, (_, _, rate) in enumerate(LEVELS):
+        ours, kafka = both(pair, lambda broker: found(broker, number))  # noqa: B023
+        print(number, rate, ours, kafka)
+        assert all(near(one, other, 0.02) for one, other in zip(ours, kafka)), (number, rate, ours, kafka)
+        # Two samples of a second are what it is reckoned over, and so long it takes until they are no more than the quota.
+        assert all(near(told, (size / 2 - bound) / bound * 2000, 0.05) for told, size, bound in
+                   zip(kafka, (400080, 20080), (rate, rate / 16)) if told), (number, rate, kafka)  # fmt: skip
+
+
 def test_others_are_not_slowed(pair):
     for broker in pair.values():
         set_quota(broker, SLOW, producer_byte_rate=QUOTA)
@@ -167,6 +225,59 @@ def over_the_limit(broker, api, version, name):
         connection.call("ApiVersions", 3, {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"})
         assert time.monotonic() - before > told_s - 0.01, "not muted"
         return results(second), 1 < told_s < 3 if version < STRICT[api] else 0.5 < told_s <= 2
+
+
+# One of each family, with what it says of the topic `read`.
+ASKED = {
+    ("Produce", 9): produce_body("read", [(None, b"x")]),
+    ("Fetch", 11): fetch_body("read"),
+    ("ListOffsets", 7): {"ReplicaId": -1, "Topics": [{"Name": "read", "Partitions": [{"PartitionIndex": 0, "Timestamp": -1}]}]},
+    ("Metadata", 12): {"Topics": None},
+    ("ApiVersions", 3): {"ClientSoftwareName": "x", "ClientSoftwareVersion": "1"},
+    ("DeleteRecords", 2): {"Topics": [{"Name": "read", "Partitions": [{"PartitionIndex": 0, "Offset": 0}]}], "TimeoutMs": 10000},
+    ("OffsetForLeaderEpoch", 4): {"Topics": [{"Topic": "read", "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]}]},
+    ("FindCoordinator", 4): {"KeyType": 0, "CoordinatorKeys": ["g"]},
+    ("ListGroups", 5): {},
+    ("ListTransactions", 1): {},
+    ("InitProducerId", 4): {"TransactionalId": None, "TransactionTimeoutMs": 1000},
+    ("DescribeConfigs", 4): {"Resources": [{"ResourceType": 2, "ResourceName": "read", "ConfigurationKeys": None}]},
+    ("DescribeCluster", 1): {},
+    ("DescribeLogDirs", 4): {"Topics": None},
+    ("DescribeTopicPartitions", 0): {"Topics": [{"Name": "read"}]},
+    ("DescribeClientQuotas", 1): {"Components": []},
+    ("DescribeUserScramCredentials", 0): {"Users": None},
+    ("ListConfigResources", 1): {},
+    ("ListPartitionReassignments", 0): {},
+    ("ElectLeaders", 2): {"TopicPartitions": [{"Topic": "read", "Partitions": [0]}]},
+    ("CreateTopics", 7): {"Topics": [{"Name": "read", "NumPartitions": 1, "ReplicationFactor": 1}], "TimeoutMs": 10000},
+}
+
+
+def test_time_is_limited_as_by_kafka_whatever_is_asked(pair):
+    """Far above its share of time: each answer tells a silence of up to a sample's length, and it is kept."""
+    tries = itertools.count()
+
+    def compare():
+        name = f"asks.{next(tries)}"
+
+        def ask(broker, api, version):
+            with Connection("127.0.0.1", broker.port, client_id=name) as connection:
+                before = time.monotonic()
+                told_ms = connection.call(api, version, ASKED[api, version])["ThrottleTimeMs"]
+                connection.call("ApiVersions", 3, ASKED["ApiVersions", 3])
+                return api, 0 < told_ms <= 1000, (time.monotonic() - before) * 1000 > told_ms - 1
+
+        def found(broker):
+            set_quota(broker, {"client-id": name}, request_percentage=0.00001)
+            with ThreadPoolExecutor(len(ASKED)) as at_once:
+                return list(at_once.map(lambda kind: ask(broker, *kind), ASKED))
+
+        ours, kafka = both(pair, found)
+        assert ours == kafka
+        assert all(kept for _, _, kept in ours), ours
+        assert sum(throttled for _, throttled, _ in ours) == len(ours), ours
+
+    agree(compare)
 
 
 def test_members_of_groups_are_throttled_as_by_kafka(pair):
