@@ -1,7 +1,6 @@
 """Consumers with group.protocol=consumer (KIP-848): clients, what happens to their group, and both disks."""
 
 import re
-import time
 
 import confluent_kafka
 import confluent_kafka.admin
@@ -13,7 +12,7 @@ from harness.process import wait_until
 from harness.topics import create_topics
 from harness.wire import Connection
 from interop import disk
-from interop.test_groups import groups, produce
+from interop.test_groups import groups, produce, read_numbers
 
 TIMEOUT_S = 60
 
@@ -24,17 +23,7 @@ def settings(bootstrap, group, **more):
 
 
 def confluent(bootstrap, group, topic, count):
-    consumer = confluent_kafka.Consumer(settings(bootstrap, group))
-    consumer.subscribe([topic])
-    got, deadline = [], time.monotonic() + TIMEOUT_S
-    while len(got) < count:
-        assert time.monotonic() < deadline, f"{len(got)} of {count} records"
-        for message in consumer.consume(count - len(got), 0.5):
-            assert message.error() is None, message.error()
-            got.append(int(message.value()))
-    consumer.commit(asynchronous=False)
-    consumer.close()
-    return got
+    return read_numbers(confluent_kafka.Consumer(settings(bootstrap, group)), topic, count, TIMEOUT_S)
 
 
 def console(bootstrap, group, topic, count):

@@ -22,12 +22,10 @@ def produce(bootstrap, topic, first, count, partitions=1):
     assert producer.flush(30) == 0
 
 
-def confluent(bootstrap, group, topic, count):
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
-    )
+def read_numbers(consumer, topic, count, timeout_s=TIMEOUT_S):
+    """The first `count` numbers that a consumer of librdkafka gets, committed; then it is closed."""
     consumer.subscribe([topic])
-    got, deadline = [], time.monotonic() + TIMEOUT_S
+    got, deadline = [], time.monotonic() + timeout_s
     while len(got) < count:
         assert time.monotonic() < deadline, f"{len(got)} of {count} records"
         for message in consumer.consume(count - len(got), 0.5):
@@ -36,6 +34,13 @@ def confluent(bootstrap, group, topic, count):
     consumer.commit(asynchronous=False)
     consumer.close()
     return got
+
+
+def confluent(bootstrap, group, topic, count):
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    return read_numbers(consumer, topic, count)
 
 
 def kafka_python(bootstrap, group, topic, count):

@@ -4,6 +4,7 @@
 #define BROKER 1
 
 static const struct uuid first = {{7, 1, 1}}, second = {{7, 1, 2}}, foreign = {{7, 9, 9}};
+static const struct uuid both[] = {{{7, 1, 1}}, {{7, 1, 2}}}; // the first two
 
 static int64_t join_with(struct fixture *f, const struct uuid *dirs, int32_t count, uint8_t incarnation)
 {
@@ -68,7 +69,7 @@ static const struct image_partition *partition(const struct fixture *f, uint32_t
 static void replicas_lie_where_their_broker_says(void **state)
 {
     (void)state;
-    const struct uuid both[] = {first, second}, nothing = {{1}};
+    const struct uuid nothing = {{1}};
     struct fixture f;
     int16_t whole;
     setup(&f);
@@ -104,19 +105,27 @@ static void replicas_lie_where_their_broker_says(void **state)
     teardown(&f);
 }
 
+// A broker with both directories and a topic with a partition in the first, and one in `other`. The topic's
+// id.
+static struct uuid set_up_with_two(struct fixture *f, int64_t *epoch, const struct uuid *other)
+{
+    int16_t whole;
+    setup(f);
+    *epoch = join_with(f, both, 2, 1);
+    beat_without(f, *epoch, NULL, 0);
+    create(f, "t", 2, 1);
+    const struct uuid id = image_topic(f->image, STR("t"))->id;
+    assert_int_equal(assign(f, *epoch, &id, 0, &first, &whole), E_NONE);
+    assert_int_equal(assign(f, *epoch, &id, 1, other, &whole), E_NONE);
+    return id;
+}
+
 static void a_directory_goes_and_comes_back(void **state)
 {
     (void)state;
-    const struct uuid both[] = {first, second};
     struct fixture f;
-    int16_t whole;
-    setup(&f);
-    int64_t epoch = join_with(&f, both, 2, 1);
-    beat_without(&f, epoch, NULL, 0);
-    create(&f, "t", 2, 1);
-    const struct uuid id = image_topic(f.image, STR("t"))->id;
-    assert_int_equal(assign(&f, epoch, &id, 0, &first, &whole), E_NONE);
-    assert_int_equal(assign(&f, epoch, &id, 1, &second, &whole), E_NONE);
+    int64_t epoch;
+    (void)set_up_with_two(&f, &epoch, &second);
 
     beat_without(&f, epoch, &second, 1);
     assert_int_equal(partition(&f, 0)->leader, BROKER);
@@ -146,16 +155,10 @@ static void a_directory_goes_and_comes_back(void **state)
 static void a_replica_that_left_its_directory_in_time_is_led_again(void **state)
 {
     (void)state;
-    const struct uuid both[] = {first, second};
     struct fixture f;
+    int64_t epoch;
     int16_t whole;
-    setup(&f);
-    int64_t epoch = join_with(&f, both, 2, 1);
-    beat_without(&f, epoch, NULL, 0);
-    create(&f, "t", 2, 1);
-    const struct uuid id = image_topic(f.image, STR("t"))->id;
-    assert_int_equal(assign(&f, epoch, &id, 0, &first, &whole), E_NONE);
-    assert_int_equal(assign(&f, epoch, &id, 1, &first, &whole), E_NONE);
+    const struct uuid id = set_up_with_two(&f, &epoch, &first);
     beat_without(&f, epoch, &first, 1);
     assert_int_equal(partition(&f, 0)->leader, IMAGE_NO_LEADER);
     assert_int_equal(assign(&f, epoch, &id, 0, &second, &whole), E_NONE);
@@ -201,7 +204,7 @@ static bool takes_partitions(struct fixture *f)
 static void a_broker_without_an_open_directory_takes_no_partitions(void **state)
 {
     (void)state;
-    const struct uuid both[] = {first, second}, turned[] = {second, first};
+    const struct uuid turned[] = {second, first};
     struct fixture f;
     setup(&f);
     int64_t epoch = join_with(&f, both, 2, 1);
