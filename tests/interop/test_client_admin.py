@@ -187,6 +187,7 @@ def test_group(broker, client, protocol):
 
 
 def administer_group(broker, client, admin, group):
+    comes_true(lambda: seen(broker, "describe_group", group=group)["state"].lower() == "empty", "the last member to have left")
     if "list_groups" in admin and served("list_groups"):
         assert group in one(broker, client, "list_groups")["groups"]
     if "describe_group" in admin and served("describe_group"):

@@ -53,6 +53,7 @@ static inline void start(struct world *w, double rate)
     struct log_manager_params params = {.dirs = w->opened,
                                         .dir_count = (size_t)w->count,
                                         .config_of = config_of,
+                                        .background_flush_ms = INT64_MAX, // nobody flushes but who says so
                                         .move_bytes_per_second = rate,
                                         .move_threads = w->threads,
                                         .arg = &w->f.config};
