@@ -1,9 +1,7 @@
 """odradek demo: what it writes, what its group makes of it, and how it ends."""
 
 import collections
-import contextlib
 import json
-import pathlib
 import signal
 import struct
 import subprocess
@@ -13,7 +11,7 @@ import pytest
 
 from harness.broker import cli_binary, odradek_binary, sanitized
 from harness.members import committed, describe_classic
-from harness.process import Process, die_with_parent, run, takes_less, wait_until
+from harness.process import Process, cpu_s_of, die_with_parent, run, takes_less, wait_until
 from harness.requests import connect, end_offset
 from harness.topics import end_of, read_topic, write_topic
 
@@ -280,17 +278,10 @@ def test_it_costs_next_to_nothing(brokers, broker):
         with connect(broker) as connection:
             return sum(end_offset(connection, topic, partition)["Offset"] for topic in TOPICS for partition in range(PARTITIONS))
 
-    def cpu_us():
-        us = 0
-        for task in pathlib.Path(f"/proc/{demo.pid}/task").iterdir():
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends
-                us += int((task / "schedstat").read_text().split()[0]) / 1000
-        return us
-
     def cpu_of_an_event_s():
-        before, began_us = written(), cpu_us()
+        before, began_s = written(), cpu_s_of(demo.pid)
         wait_until(lambda: written() >= before + 50, SOON_S, "fifty events", every_s=0.5)
-        return (cpu_us() - began_us) / (written() - before) / 1e6
+        return (cpu_s_of(demo.pid) - began_s) / (written() - before)
 
     takes_less(CPU_US_MOST * (20 if sanitized() else 1) / 1e6, cpu_of_an_event_s, patience_s=SOON_S)
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import time
 
 import pytest
 
@@ -10,7 +11,7 @@ from harness.batch import batch
 from harness.broker import free_port, memory_bytes, sanitized
 from harness.http import Http, Stream, port_of
 from harness.members import await_group
-from harness.process import wait_until
+from harness.process import cpu_s_of, takes_less, wait_until
 from harness.prometheus import Prometheus, Scrape, names_in, promtool, scrape
 from harness.requests import connect, create_topic, error, fetch_body, now_ms, produce
 from harness.topics import create_topics
@@ -24,6 +25,7 @@ ALERTS = TOP / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = TOP / "deploy" / "grafana" / "odradek.json"
 MOST_TOPICS = 100
 IDLE_MOST_BYTES = 15_000_000
+WATCHED_CPU_MOST_S = 0.004  # of a second: a fiftieth of what a stream of 50 MB/s takes (./dev bench)
 OTHERS = "(others)"
 
 
@@ -213,7 +215,7 @@ def test_no_counter_falls_between_scrapes(served, web):
     assert not {key for key, value in before.items() if after.get(key, -1) < value}
 
 
-def test_a_broker_at_rest_is_small_while_it_is_watched(brokers):
+def test_a_broker_at_rest_is_small_and_costs_little_while_it_is_watched(brokers):
     served = brokers.start(settings={"http.listeners": "http://127.0.0.1:0"})
     web = Http(port_of(served))
     live = Stream(web.port, "/api/v1/live")
@@ -222,6 +224,15 @@ def test_a_broker_at_rest_is_small_while_it_is_watched(brokers):
         next(events)
         scrape(web)
     assert memory_bytes(served) < IDLE_MOST_BYTES or sanitized()
+
+    def of_a_watched_second():
+        began, began_cpu_s = time.monotonic(), cpu_s_of(served.process.pid)
+        for _ in range(3):
+            next(events)
+            scrape(web)
+        return (cpu_s_of(served.process.pid) - began_cpu_s) / (time.monotonic() - began)
+
+    takes_less(WATCHED_CPU_MOST_S * (20 if sanitized() else 1), of_a_watched_second)
     live.close()
 
 
