@@ -4,7 +4,9 @@ import contextlib
 import os
 
 from harness.batch import batch
+from harness.members import await_group, commit
 from harness.process import preloadable
+from harness.requests import connect
 from harness.transactions import TRANSACTIONAL, Producer
 from harness.wire import Connection
 
@@ -38,6 +40,14 @@ def open_transaction(port):
     producer = Producer(port, "x").init()
     producer.produce("t", 0, b"v")
     return producer
+
+
+def commit_in_group(broker, producer):
+    """In t the group g is at 5, and with the end of the producer's transaction at 7."""
+    await_group(broker.port, "g")
+    with connect(broker) as connection:
+        commit(connection, "g", "t", {0: 5})
+    producer.commit_offsets("g", "t", {0: 7})
 
 
 def error_at(answer, path):

@@ -121,11 +121,8 @@ def test_asked_while_it_loads(brokers, tmp_path):
     members hear of nothing: their heartbeats are well."""
     broker, disk = brokers.start(settings=loading.ONE_PARTITION), loading.SlowDisk(tmp_path)
     create_topic(broker, "t")
-    await_group(broker.port, "g")
-    with connect(broker) as connection:
-        commit(connection, "g", "t", {0: 5})
     producer = loading.open_transaction(broker.port)
-    producer.commit_offsets("g", "t", {0: 7})
+    loading.commit_in_group(broker, producer)
     broker.stop()
     with disk.slow(broker, TOPIC):
         await_coordinators(broker.port, [producer.name])
