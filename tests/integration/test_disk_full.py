@@ -1,5 +1,7 @@
 """A disk that fills: producing is refused before it is full, the rest goes on, and it lifts by itself."""
 
+import os
+import re
 import threading
 import time
 
@@ -9,7 +11,7 @@ from harness.batch import batch
 from harness.compaction import COMPACTED, EAGER, bases, last_values, records, wait_compacted
 from harness.load import Load, read_partition
 from harness.members import await_group, committed
-from harness.process import wait_until
+from harness.process import preloadable, wait_until
 from harness.requests import TOPIC, alter, connect, create_topic, delete_records, end_offset, error, fetch, now_ms, produce, values
 from harness.transactions import Producer, Refused, is_settled, read
 
@@ -133,6 +135,7 @@ class Work(threading.Thread):
     def run(self):
         number = 1
         while not self.ending.is_set():
+            time.sleep(0.005)
             try:
                 self.do(number)
                 self.done.append(number)
@@ -159,13 +162,65 @@ def refused_unless_done(answer):
         raise Refused("", error(answer))
 
 
-def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
-    """Producers, offsets, transactions, new topics, settings and compaction, while somebody else fills the disk and makes room."""
+# A file of each kind, as a pattern of its path (after a '+': the making of it alone); whose work is refused for the want of it; what is said.
+APPEND, MADE = r"cannot append to \S+", r"made-\d+-0"  # of lines with the same beginning some are left out
+NO_ROOM = [
+    ("*/keyed-0/*.log", "keyed", APPEND),
+    ("+*/keyed-0/*.log", "keyed", APPEND),
+    ("*/keyed-0/*.index*", "keyed", r"keyed-0: cannot write the indexes of segment \d+"),
+    ("*/keyed-0/*.timeindex*", "keyed", r"keyed-0: cannot write the indexes of segment \d+"),
+    ("+*/keyed-0/*.*index", "keyed", APPEND),
+    ("*/both-?/*.txnindex*", None, APPEND),  # the marker waits for room
+    ("*/keyed-0/*.snapshot*", "keyed", r"cannot write \S+/keyed-0/\d+.snapshot"),
+    ("*/leader-epoch-checkpoint*", None, rf"cannot write \S+/{MADE}/leader-epoch-checkpoint"),
+    ("*/recovery-point-offset-checkpoint*", None, r"cannot write \S+-offset-checkpoint"),
+    ("*/log-start-offset-checkpoint*", "cut", r"cannot write \S+-offset-checkpoint"),
+    ("*/replication-offset-checkpoint*", None, r"cannot write \S+-offset-checkpoint"),
+    ("*/cleaner-offset-checkpoint*", None, r"cannot write \S+-offset-checkpoint"),
+    ("*.cleaned", None, "keyed-0: compaction stopped"),
+    ("+*/made-*-0*", "topic", rf"cannot make \S+/{MADE}"),
+    ("*/partition.metadata*", "topic", rf"cannot load \S+/{MADE}"),
+    ("*/__cluster_metadata-0/*.log", "topic", "cannot append to __cluster_metadata-0"),
+    ("*/__cluster_metadata-0/*.checkpoint*", None, r"no snapshot at offset \d+"),
+    ("*/__consumer_offsets-0/*.log", "offset", APPEND),
+    ("*/__transaction_state-0/*.log", None, APPEND),  # the transaction waits for room
+]
+
+
+class NoRoom:
+    """For files of one kind (full_at.c)."""
+
+    def __init__(self, broker, directory):
+        self.obstacle, self.log = directory / "no room for", directory / "refused"
+        broker.environment = {**os.environ, "LD_PRELOAD": str(preloadable("full_at.c", directory)),
+                              "FULL_WHILE": str(self.obstacle), "FULL_LOG": str(self.log)}  # fmt: skip
+
+    def begin(self, pattern):
+        self.log.write_text("")
+        self.obstacle.with_suffix(".new").write_text(pattern)
+        self.obstacle.with_suffix(".new").rename(self.obstacle)
+
+    def end(self):
+        self.obstacle.unlink()
+
+    @property
+    def met(self):
+        return self.log.stat().st_size > 0
+
+
+def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks, tmp_path):
+    """Producers, offsets, transactions, new topics, settings and compaction, while somebody else fills the disk and makes room; and while
+    there is none for files of one kind."""
     disk = disks.small(192 * MB)
     settings = {**EAGER, "storage.min.free.bytes": "0", "log.segment.bytes": str(MB), "transaction.state.log.num.partitions": "1",
-                "offsets.topic.num.partitions": "1"}  # fmt: skip
-    broker = brokers.start(data=disk.path, settings=settings)
+                "offsets.topic.num.partitions": "1", "log.flush.offset.checkpoint.interval.ms": "100",
+                "log.flush.start.offset.checkpoint.interval.ms": "100", "replica.high.watermark.checkpoint.interval.ms": "100",
+                "metadata.log.max.record.bytes.between.snapshots": "2000"}  # fmt: skip
+    broker = brokers.new(data=disk.path, settings=settings)
+    no_room = NoRoom(broker, tmp_path)
+    broker.start()
     create_topic(broker, "t", retention_ms="-1")
+    create_topic(broker, "cut", retention_ms="-1")
     create_topic(broker, "both", partitions=2, retention_ms="-1")
     create_topic(broker, "keyed", **COMPACTED, retention_ms="-1")
     await_group(broker.port, "g")
@@ -185,15 +240,16 @@ def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
         anew.append("unless it succeeds")
         for partition in range(2):
             transacting.produce("both", partition, b"%d" % number, b"x" * 2000)
-        transacting.end(True)
+        transacting.end(number % 2 == 1)
         anew.pop()
 
     def topic(number):
         with connect(broker) as connection:
-            wanted = {"Name": f"made-{number}", "NumPartitions": 1, "ReplicationFactor": 1}
+            wanted = {"Name": f"made-{number}", "NumPartitions": 1, "ReplicationFactor": 1, "Configs": [{"Name": "flush.messages", "Value": "1"}]}
             answer = connection.call("CreateTopics", 7, {"Topics": [wanted], "TimeoutMs": 5000})["Topics"][0]
             if error(answer) != 36:  # it was made, and that not answered
                 refused_unless_done(answer)
+            refused_unless_done(produce(connection, f"made-{number}", [(None, b"x")]))
         time.sleep(0.05)
 
     def keyed(number):
@@ -201,14 +257,28 @@ def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
             refused_unless_done(produce(connection, "keyed", [(b"key %d" % (number % 7), b"%d " % number * 2000)]))
         time.sleep(0.01)
 
+    def cut(number):
+        with connect(broker) as connection:
+            refused_unless_done(produce(connection, "cut", [(None, b"%d" % number)]))
+            end = end_offset(connection, "cut")["Offset"]
+            code, low = delete_records(connection, "cut", (0, end))[0]
+            refused_unless_done({"ErrorCode": code})
+            assert low == end
+        time.sleep(0.02)
+
     load = Load(broker.port, "p", "t", 0, seed=1)
     load.start()
-    works = {"offset": Work(offset), "transaction": Work(transaction, again=False), "topic": Work(topic), "keyed": Work(keyed)}
+    works = {"offset": Work(offset), "transaction": Work(transaction, again=False), "topic": Work(topic), "keyed": Work(keyed), "cut": Work(cut)}
+
+    def all_go_on():
+        before = {name: len(work.done) for name, work in works.items()}
+        wait_until(lambda: all(len(work.done) > before[name] + 1 or work.problem for name, work in works.items()), 60, "all to go on")
+        assert not any(work.problem for work in works.values()), [work.problem for work in works.values()]
+
     for turn in range(30):
         if turn >= 2 and works["transaction"].refusals:
             break  # it takes its turns: a transaction that has written its records waits for room, and is not refused
-        before = {name: len(work.done) for name, work in works.items()}
-        wait_until(lambda: all(len(work.done) > before[name] + 3 for name, work in works.items()), 60, "all to go on")  # noqa: B023
+        all_go_on()
         refusals = {name: work.refusals for name, work in works.items()}
         wait_until(
             lambda: disk.fill() or all(works[name].refusals > refusals[name] for name in ("offset", "keyed")),  # noqa: B023
@@ -216,11 +286,23 @@ def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
             "what writes records to be refused",
         )
         disk.room()
-    acknowledged, done = load.finish(), {name: work.finish() for name, work in works.items()}
+    acknowledged = load.finish()
+    for pattern, refused, _ in NO_ROOM:
+        all_go_on()
+        before = refused and works[refused].refusals
+        no_room.begin(pattern)
+        wait_until(lambda: no_room.met and not (refused and works[refused].refusals == before), 20, "no room for " + pattern)  # noqa: B023
+        no_room.end()
+    all_go_on()
+    done = {name: work.finish() for name, work in works.items()}
     print({name: (len(work.done), work.refusals) for name, work in works.items()})
     for name, work in works.items():
         assert work.refusals or name == "topic", "never refused: " + name
-    assert broker.process.returncode is None and "compacted keyed-0 from" in broker.log_text()
+    log = broker.log_text()
+    assert broker.process.returncode is None and "compacted keyed-0 from" in log
+    for _, _, words in NO_ROOM:
+        assert re.search(words + ": no space left", log), words
+    kept = [number for number in done["transaction"] if number % 2]
     for after in ("living", "killed"):
         if after == "killed":
             broker.kill()
@@ -233,11 +315,12 @@ def test_everything_goes_on_after_a_disk_without_any_room(brokers, disks):
         assert found == list(range(acknowledged)), after
         assert committed(broker.port, "g") in ({0: done["offset"][-1]}, {0: done["offset"][-1] + 1}), after
         both = [[int(value) for value in read(broker.port, "both", i) if not value.startswith(b"x")] for i in range(2)]
-        assert both[0] == both[1] and set(done["transaction"]) <= set(both[0]), after
-        assert set(both[0]) - set(done["transaction"]) <= works["transaction"].maybe and len(set(both[0])) == len(both[0]), after
+        assert both[0] == both[1] and set(kept) <= set(both[0]), after
+        assert set(both[0]) - set(kept) <= works["transaction"].maybe and len(set(both[0])) == len(both[0]), after
         with connect(broker) as connection:
             there = {one["Name"] for one in connection.call("Metadata", 12, {"Topics": None})["Topics"]}
         assert there >= {f"made-{number}" for number in done["topic"]}, after
+        assert all(read(broker.port, f"made-{number}", 0) for number in done["topic"]), after
         last = {bytes.fromhex(key): int(bytes.fromhex(value).split()[0]) for key, value in last_values(records(broker, "keyed")).items()}
         for number in done["keyed"][-7:]:
             assert last[b"key %d" % (number % 7)] in (number, number + 7), after  # the second one was not answered
