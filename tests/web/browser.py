@@ -11,7 +11,7 @@ from harness.process import die_with_parent
 _HERE = pathlib.Path(__file__).resolve().parent
 SCREENSHOTS = _HERE.parents[1] / "build/screenshots"
 ANSWER_S = 120  # of one command, whose own limit in the driver is shorter
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1440, 900), "phone": (390, 844), "laptop": (1024, 768), "tablet": (768, 1024)}
 
 
 class Browser:

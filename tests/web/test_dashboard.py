@@ -69,6 +69,18 @@ def test_each_page_at_each_width(browser, shop, transaction, reporter, size, sch
         assert unspoken(browser.speech()) == [], name
 
 
+@pytest.mark.parametrize("size", ["laptop", "tablet"])
+def test_tables_between_a_desk_and_a_phone(browser, shop, size):
+    """They are no wider than the page, and what a row is called can be read."""
+    browser.open(shop.port, size=size)
+    for name, where, title, there in PAGES:
+        if name in ("topics", "partitions", "groups", "group", "cluster"):
+            browser.go(where, title)
+            browser.see(there)
+            browser.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            assert browser.value("Math.min(...[...document.querySelectorAll('.rows tbody th')].map((one) => one.clientWidth))") >= 60, name
+
+
 def test_the_first_load_is_small(browser, shop):
     browser.open(shop.port)
     browser.until_text("#link-state", "Live")
