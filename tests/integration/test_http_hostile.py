@@ -107,7 +107,7 @@ def test_no_path_leads_elsewhere(web, path):
     assert status == 404 and b"root:" not in content
 
 
-@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "[::1", "127.0.0.1@elsewhere.example", "localhost.", "\u00ff", "x" * 300])
+@pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", "[::1", "127.0.0.1@elsewhere.example", "localhost.", "\u00ff", "x" * 300, "elsewhere.example\x00", "elsewhere.example\x00127.0.0.1"])
 def test_a_foreign_host_gets_nothing(web, host):
     for path in ("/", "/healthz", "/api/v1/topics", "/api/v1/live"):
         answer = raw(web.port, f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
