@@ -10,6 +10,17 @@ const char *command_word(const struct command *self)
     return space ? space + 1 : self->name;
 }
 
+static void say_unknown(const struct command *self, const char *word)
+{
+    const char *space = self->name[0] ? " " : "", *dot = strrchr(word, '.');
+    fprintf(stderr, "odradek%s%s: unknown command %s; try `odradek%s%s", space, self->name, word, space,
+            self->name);
+    if (!self->name[0] && dot && strcmp(dot, ".properties") == 0) // as kafka-server-start takes it
+        fprintf(stderr, " server %s`\n", word);
+    else
+        fprintf(stderr, " --help`\n");
+}
+
 int command_run(const struct command *self, int argc, char **argv)
 {
     if (!self->commands)
@@ -19,10 +30,8 @@ int command_run(const struct command *self, int argc, char **argv)
     for (size_t i = 0; argc > 0 && self->commands[i]; i++)
         if (strcmp(argv[0], command_word(self->commands[i])) == 0)
             return command_run(self->commands[i], argc - 1, argv + 1);
-    const char *space = self->name[0] ? " " : "";
     if (argc > 0 && !asked)
-        fprintf(stderr, "odradek%s%s: unknown command %s; try `odradek%s%s --help`\n", space, self->name,
-                argv[0], space, self->name);
+        say_unknown(self, argv[0]);
     else
         fputs(self->help, asked ? stdout : stderr);
     return asked ? EXIT_OK : EXIT_USAGE;

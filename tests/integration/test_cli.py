@@ -62,6 +62,7 @@ def test_dev_lists_what_it_does(words):
     "words, line",
     [
         (["nonsense"], "odradek: unknown command nonsense; try `odradek --help`"),
+        (["a.properties"], "odradek: unknown command a.properties; try `odradek server a.properties`"),
         (["topic", "nonsense"], "odradek topic: unknown command nonsense; try `odradek topic --help`"),
         (["topic", "list", "--nonsense"], "odradek topic list: unknown option --nonsense; try `odradek topic list --help`"),
         (["topic", "create"], "odradek topic create: no topic is named; try `odradek topic create --help`"),
