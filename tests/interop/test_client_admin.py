@@ -6,6 +6,7 @@ import pytest
 
 from harness.clients import CLIENTS
 from harness.clients.program import checked
+from harness.members import await_group
 from harness.process import wait_until
 from harness.records import Record, Write
 from interop.kdiff.apis import APIS
@@ -168,6 +169,7 @@ GROUPED = [(name, p) for name, client in CLIENTS.items() for p in client.groups 
 def test_group(broker, client, protocol):
     """Reads two topics in a group and commits; a second member goes on where the first ended."""
     topics, group = [f"{client}-{protocol}-{n}" for n in (1, 2)], f"{client}-{protocol}"
+    await_group(broker.port, group)  # else who comes first may complain that its coordinator is not there yet
     for topic in topics:
         create(broker, "confluent-kafka", topic, 2)
         for partition in range(2):
