@@ -6,7 +6,7 @@ import confluent_kafka
 import confluent_kafka.admin
 import pytest
 
-from harness import java
+from harness.clients.console import run_console
 from harness.members import ConsumerMember, await_group, settle
 from harness.process import wait_until
 from harness.topics import create_topics
@@ -27,8 +27,8 @@ def confluent(bootstrap, group, topic, count):
 
 
 def console(bootstrap, group, topic, count):
-    out = java.tool(
-        "kafka-console-consumer", "--bootstrap-server", bootstrap, "--topic", topic, "--group", group,
+    out = run_console(
+        "consumer", "--bootstrap-server", bootstrap, "--topic", topic, "--group", group,
         "--command-property", "group.protocol=consumer", "--from-beginning", "--max-messages", count, "--timeout-ms", 30000,
     )  # fmt: skip
     return [int(line) for line in out.split()]

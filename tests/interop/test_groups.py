@@ -8,7 +8,9 @@ import kafka
 import pytest
 
 from harness import java
-from harness.process import run, wait_until
+from harness.clients.console import run_console
+from harness.clients.kcat import run_kcat
+from harness.process import wait_until
 from harness.topics import create_topics
 from interop import disk
 
@@ -59,12 +61,12 @@ def kafka_python(bootstrap, group, topic, count):
 
 def kcat(bootstrap, group, topic, count):
     more = ["-X", "auto.offset.reset=earliest", "-c", count, "-q"]
-    return [int(line) for line in run(["kcat", "-b", bootstrap, "-G", group, *more, topic], TIMEOUT_S).split()]
+    return [int(line) for line in run_kcat("-b", bootstrap, "-G", group, *more, topic, timeout_s=TIMEOUT_S).split()]
 
 
 def console(bootstrap, group, topic, count):
-    out = java.tool(
-        "kafka-console-consumer", "--bootstrap-server", bootstrap, "--topic", topic, "--group", group,
+    out = run_console(
+        "consumer", "--bootstrap-server", bootstrap, "--topic", topic, "--group", group,
         "--from-beginning", "--max-messages", count, "--timeout-ms", 30000,
     )  # fmt: skip
     return [int(line) for line in out.split()]
@@ -176,7 +178,7 @@ def test_dump_log_decodes_it(brokers):
 def test_internal_topic(broker):
     """It comes to be with the first group, with Kafka's settings, and nobody writes to it by hand."""
     create_topics(broker.bootstrap, ["plain"])
-    run(["kcat", "-b", broker.bootstrap, "-G", "made", "-e", "-X", "auto.offset.reset=earliest", "plain"], TIMEOUT_S)
+    run_kcat("-b", broker.bootstrap, "-G", "made", "-e", "-X", "auto.offset.reset=earliest", "plain", timeout_s=TIMEOUT_S)
     described = java.tool("kafka-topics", "--bootstrap-server", broker.bootstrap, "--describe", "--topic", "__consumer_offsets")
     assert re.search(r"PartitionCount: 4\s+ReplicationFactor: 1", described), described
     for setting in ("cleanup.policy=compact", "compression.type=producer", "segment.bytes=104857600"):

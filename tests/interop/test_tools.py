@@ -6,7 +6,8 @@ import confluent_kafka
 import pytest
 
 from harness import java
-from harness.process import run, wait_until
+from harness.clients.kcat import run_kcat
+from harness.process import wait_until
 
 
 def topics(broker, *args, **more):
@@ -60,7 +61,7 @@ def test_cluster_id(broker):
 
 def test_kcat_lists_metadata(broker):
     topics(broker, "--create", "--topic", "listed", "--partitions", 2)
-    out = run(["kcat", "-L", "-b", broker.bootstrap, "-t", "listed"]).decode()
+    out = run_kcat("-L", "-b", broker.bootstrap, "-t", "listed").decode()
     assert "1 brokers:" in out and broker.bootstrap in out, out
     assert 'topic "listed" with 2 partitions:' in out, out
 
@@ -69,7 +70,7 @@ def test_producing_creates_a_topic(broker):
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "message.timeout.ms": 30000})
     producer.produce("made-by-producing", b"first")
     assert producer.flush(30) == 0
-    out = run(["kcat", "-C", "-q", "-b", broker.bootstrap, "-t", "made-by-producing", "-o", "beginning", "-c", 1])
+    out = run_kcat("-C", "-q", "-b", broker.bootstrap, "-t", "made-by-producing", "-o", "beginning", "-c", 1)
     assert out == b"first\n"
 
 
@@ -79,8 +80,8 @@ def test_offsets_by_time(broker):
     for second in range(100):
         producer.produce("timed", b"%d" % second, timestamp=1_700_000_000_000 + second * 1000)
         producer.flush()
-    command = ["kcat", "-Q", "-b", broker.bootstrap, "-t", f"timed:0:{1_700_000_000_000 + 41_500}"]
-    assert "timed [0] offset 42" in run(command).decode()
+    command = ["-Q", "-b", broker.bootstrap, "-t", f"timed:0:{1_700_000_000_000 + 41_500}"]
+    assert "timed [0] offset 42" in run_kcat(*command).decode()
 
 
 def test_deleted_topic_frees_its_disk(brokers):

@@ -9,6 +9,7 @@ import pytest
 
 from harness import java
 from harness.batch import parse
+from harness.clients.console import run_console
 from harness.kraft import feature_level, set_feature_level
 from harness.process import Process, run, wait_until
 from harness.topics import create_topics
@@ -315,8 +316,8 @@ def test_javas_producer_and_consumer(broker):
         "kafka-producer-perf-test", "--bootstrap-server", broker.bootstrap, "--topic", "java", "--num-records", 3000,
         "--record-size", 100, "--throughput", 3000, "--transactional-id", "java", "--transaction-duration-ms", 100,
     )  # fmt: skip
-    out = java.tool(
-        "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", "java", "--from-beginning",
+    out = run_console(
+        "consumer", "--bootstrap-server", broker.bootstrap, "--topic", "java", "--from-beginning",
         "--isolation-level", "read_committed", "--max-messages", 3000, "--timeout-ms", 30000,
     )  # fmt: skip
     assert len(out.split()) == 3000

@@ -3,6 +3,7 @@
 import json
 
 from harness import java
+from harness.clients.console import run_console
 
 MESSAGES = 1000
 
@@ -49,8 +50,8 @@ def test_copied_in_transactions(broker):
     assert [(one["consumed"], one["remaining"]) for one in end] == [(MESSAGES, 0)], out
 
     def read(topic):
-        return java.tool(
-            "kafka-console-consumer", "--bootstrap-server", broker.bootstrap, "--topic", topic, "--partition", 0, "--offset", "earliest",
+        return run_console(
+            "consumer", "--bootstrap-server", broker.bootstrap, "--topic", topic, "--partition", 0, "--offset", "earliest",
             "--isolation-level", "read_committed", "--max-messages", MESSAGES, "--timeout-ms", 60000,
         ).split()  # fmt: skip
 

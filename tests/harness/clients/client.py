@@ -58,6 +58,12 @@ class Library(Client):
         return results
 
 
+def assert_no_complaints(who, said, usual=None):
+    """Of what a program wrote to standard error; usual: what whole lines of it may be."""
+    complaints = [line for line in said.splitlines() if line.strip() and not (USUAL.search(line) or usual and usual.fullmatch(line))]
+    assert not complaints, f"{who} complains: " + "\n".join(complaints)[:3000]
+
+
 @contextlib.contextmanager
 def no_complaints(who, loggers):
     """Fails where the loggers say a warning or an error meanwhile."""
@@ -71,5 +77,4 @@ def no_complaints(who, loggers):
     finally:
         for name in loggers:
             logging.getLogger(name).removeHandler(handler)
-    said = [line for line in said if not USUAL.search(line)]
-    assert not said, f"{who} complains: " + "\n".join(said)[:3000]
+    assert_no_complaints(who, "\n".join(said))

@@ -1,10 +1,23 @@
 """Kafka's console producer and consumer: lines of text."""
 
+import re
+
 from harness import java
-from harness.clients.client import Client
+from harness.clients.client import Client, assert_no_complaints
 from harness.records import Record
 
 _NULL = "~null~"
+
+
+USUAL = re.compile(r"Processed a total of \d+ messages|The consumer rebalance protocol \(KIP-848\) is production-ready! Set group\.protocol=consumer .*")
+
+
+def run_console(which, *words, may_complain=False, **more):
+    """What the console producer or consumer writes to standard output; an AssertionError where it complains."""
+    out, said = java.tool_noting(f"kafka-console-{which}", *words, **more)
+    if not may_complain:
+        assert_no_complaints(f"the console {which}", said, USUAL)
+    return out
 
 
 class Console(Client):
@@ -23,7 +36,7 @@ class Console(Client):
                 command += ["--command-property", f"max.request.size={write.max_bytes}"]
             for name, value in properties.items():
                 command += ["--reader-property", f"{name}={value}"]
-            java.tool("kafka-console-producer", *command, input_bytes="".join(lines).encode())
+            run_console("producer", *command, input_bytes="".join(lines).encode(), may_complain=may_complain)
 
     def _line(self, record):
         headers = ",".join(f"{name}:{value.decode()}" for name, value in record.headers) or _NULL
@@ -39,7 +52,7 @@ class Console(Client):
         for name in ("print.headers", "print.key", "print.value"):
             command += ["--formatter-property", f"{name}=true"]
         command += ["--formatter-property", f"null.literal={_NULL}"]
-        out = java.tool("kafka-console-consumer", *command)
+        out = run_console("consumer", *command)
         return [self._record(line) for line in out.split("\n") if line]
 
     def _record(self, line):

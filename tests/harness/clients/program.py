@@ -40,7 +40,7 @@ import json
 import os
 
 from harness.clients import toolchains
-from harness.clients.client import USUAL, Client
+from harness.clients.client import Client, assert_no_complaints
 from harness.process import run_noting
 from harness.records import Record
 
@@ -97,8 +97,8 @@ class Program(Client):
         if "CLIENT_LOG" in os.environ:  # the program writes all that its library logs
             print(f"-- {self.name}: {', '.join(job['do'] for job in jobs)}\n{said}")
             return [_with_records(result) for result in json.loads(out)]
-        complaints = [line for line in said.splitlines() if line.strip() and not USUAL.search(line)]
-        assert may_complain or not complaints, f"{self.name} complains: " + "\n".join(complaints)[:3000]
+        if not may_complain:
+            assert_no_complaints(self.name, said)
         return [_with_records(result) for result in json.loads(out)]
 
     def produce(self, bootstrap, writes, may_complain=False):
