@@ -52,9 +52,22 @@ def test_version_and_help_are_told():
         assert f"odradek {command}" in text
 
 
+DEV = Path(__file__).parents[2] / "dev"
+
+
+def test_dev_up_builds_the_broker_alone(tmp_path):
+    """Who wants to try it waits for no tests to be compiled."""
+    for name, does in {"ninja": f'echo "$@" >{tmp_path}/asked; exit 1', "meson": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run([DEV, "up"], capture_output=True, timeout=120, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 1 and b"does not build" in done.stderr
+    assert (tmp_path / "asked").read_text() == "-C build odradek\n"
+
+
 @pytest.mark.parametrize("words", [[], ["help"], ["--help"]])
 def test_dev_lists_what_it_does(words):
-    done = subprocess.run([Path(__file__).parents[2] / "dev", *words], capture_output=True, timeout=120, check=True)
+    done = subprocess.run([DEV, *words], capture_output=True, timeout=120, check=True)
     assert done.stdout.startswith(b"./dev up") and b"./dev test " in done.stdout
 
 
