@@ -219,6 +219,32 @@ def check_settings():
         yield table, number, what
 
 
+def tests_named(cell):
+    """(file, test or None) of each test in a cell of the table: `settings: a, b; test_x.py: c; test_y.c`."""
+    for part in cell.split(";"):
+        where, _, names = part.strip().partition(": ")
+        if where.startswith(("settings", "test_")):
+            for name in names.split(", ") if names else [None]:
+                yield "test_settings.py" if where == "settings" else where, name
+
+
+def check_topic_settings():
+    """docs/storage.md has every setting of topics, each with tests that there are."""
+    table, page = TOP / "src/config/settings.txt", TOP / "docs/storage.md"
+    settings_of_topics = {name for scope, name, words, _ in settings.read(text_of(table)) if scope == "topic" and "internal" not in words}
+    tests = {path.name: text_of(path) for path in tracked("tests/*test_*.py", "tests/*test_*.c") if "unit/test_settings" not in str(path)}
+    rows = text_of(page).split("| setting |")[1].split("\n\n")[0].splitlines()[2:]
+    for row in rows:
+        names, _, _, cell = (part.strip() for part in row.strip("|").split("|"))
+        stem = names.split(".")[0]
+        settings_of_topics -= {name if not name.startswith(".") else stem + name for name in names.split(", ")}
+        for file, name in tests_named(cell):
+            if file not in tests or name and f"test_{name}" not in tests[file]:
+                yield page, 0, f"{names}: there is no test {file}: {name}"
+    for name in sorted(settings_of_topics):
+        yield page, 0, f"{name} is not in the table"
+
+
 CHECKS = [
     check_dependencies,
     check_system_calls,
@@ -230,6 +256,7 @@ CHECKS = [
     check_mentions,
     check_whitespace,
     check_settings,
+    check_topic_settings,
     check_format,
 ]
 
