@@ -96,7 +96,9 @@ static int16_t assign(const struct assigning *a, const struct image_topic *topic
     if (!online) // it lies where nobody reaches it
         change.remove = a->broker->id;
     // Without a leader: the directory that it left went off line before the controller heard that it had.
-    if (!online || p->leader == IMAGE_NO_LEADER)
+    // Where there are more replicas it may not be the one to lead: nobody says whether its log began anew
+    // there.
+    if (!online || (p->leader == IMAGE_NO_LEADER && p->replicas_count == 1))
         partition_follow(a->step, &change, topic, &moved);
     return E_NONE;
 }

@@ -10,11 +10,18 @@
 
 #define MANY_LOGS 64
 
-// The partitions of one topic that are hosted here; by number, NULL where another broker has it.
+// A partition's place: what is hosted, or why it is not.
+struct slot {
+    struct partition *hosted; // NULL where another broker has it, or it could not be
+    bool is_new;              // the replica was new when it could not be: nothing that is off line is its log
+    bool off_line;            // it was not, and may lie in a directory that is off line
+};
+
+// The partitions of one topic, by number.
 struct hosted_topic {
     struct uuid id;
     int32_t count;
-    struct partition *partitions[];
+    struct slot slots[];
 };
 
 struct replica_manager {
@@ -55,9 +62,9 @@ void replica_manager_free(struct replica_manager *m)
     for (size_t i = 0; (e = map_next(&m->topics, &i));) {
         struct hosted_topic *t = e->value;
         for (int32_t k = 0; k < t->count; k++) {
-            if (t->partitions[k]) {
-                partition_close(t->partitions[k]);
-                partition_unref(t->partitions[k]);
+            if (t->slots[k].hosted) {
+                partition_close(t->slots[k].hosted);
+                partition_unref(t->slots[k].hosted);
             }
         }
         free(t);
@@ -74,14 +81,14 @@ static struct hosted_topic *topic_resize(struct replica_manager *m, const struct
     struct hosted_topic *old = topic_get(m, id);
     if (old && old->count >= count)
         return old;
-    struct hosted_topic *t = calloc(1, sizeof *t + (size_t)count * sizeof t->partitions[0]);
+    struct hosted_topic *t = calloc(1, sizeof *t + (size_t)count * sizeof t->slots[0]);
     if (!t)
         return NULL;
     t->id = *id;
     t->count = count;
     pthread_rwlock_wrlock(&m->lock);
     if (old) {
-        memcpy(t->partitions, old->partitions, (size_t)old->count * sizeof t->partitions[0]);
+        memcpy(t->slots, old->slots, (size_t)old->count * sizeof t->slots[0]);
         map_remove(&m->topics, topic_key(&old->id));
     }
     int rc = map_put(&m->topics, topic_key(&t->id), t);
@@ -136,7 +143,7 @@ static int open_log(struct replica_manager *m, const struct image_topic *topic,
                                     .directory_id = is_no_directory(&said) ? (struct uuid){{0}} : said,
                                     .known = known};
     int rc = log_manager_create(m->params.logs, &creation, out);
-    if (rc == 0 && uuid_equal(&said, &DIRECTORY_LOST))
+    if (rc == 0 && uuid_equal(&said, &DIRECTORY_LOST) && log_end_offset(*out) == 0)
         log_warn("replication",
                  "%s lay in a log directory that was off line and is not among log.dirs any more: it begins "
                  "anew, empty",
@@ -175,7 +182,7 @@ static int host(struct replica_manager *m, const struct image *image, const stru
 {
     if (p->id >= t->count || !hosted_here(m, p))
         return 0;
-    struct partition *hosted = t->partitions[p->id];
+    struct partition *hosted = t->slots[p->id].hosted;
     if (!hosted) {
         struct log *log;
         int rc = open_log(m, topic, p, known, &log);
@@ -188,7 +195,7 @@ static int host(struct replica_manager *m, const struct image *image, const stru
         m->params.config_of(m->params.arg, image, topic->name, &config);
         partition_set_config(hosted, &config);
         pthread_rwlock_wrlock(&m->lock);
-        t->partitions[p->id] = hosted;
+        t->slots[p->id].hosted = hosted;
         m->partitions_count++;
         pthread_rwlock_unlock(&m->lock);
     }
@@ -213,9 +220,12 @@ static int host_topic(struct replica_manager *m, const struct image *image, cons
             continue;
         // A replica that comes to this broker is new, too: whatever lies in a directory that is off line is
         // not it.
-        bool is_known = known || (was_there && hosted_here(m, before->partitions[i]));
+        struct slot *slot = &t->slots[i];
+        bool is_known = (known || (was_there && hosted_here(m, before->partitions[i]))) && !slot->is_new;
         int one = host(m, image, topic, t, topic->partitions[i], is_known);
-        if (one == ERR_CLOSED && is_lost(m, topic->partitions[i]))
+        slot->is_new = one && !is_known;
+        slot->off_line = one == ERR_CLOSED && is_known;
+        if (slot->off_line && is_lost(m, topic->partitions[i]))
             note_misplaced(m, image);
         if (one == 0 || one == ERR_CLOSED) // off line with its directory, which has been said
             continue;
@@ -234,12 +244,12 @@ static void drop_topic(struct replica_manager *m, const struct image_topic *topi
     pthread_rwlock_wrlock(&m->lock);
     struct hosted_topic *t = map_remove(&m->topics, topic_key(&topic->id));
     for (int32_t i = 0; t && i < t->count; i++)
-        m->partitions_count -= t->partitions[i] != NULL;
+        m->partitions_count -= t->slots[i].hosted != NULL;
     pthread_rwlock_unlock(&m->lock);
     if (!t)
         return;
     for (int32_t i = 0; i < t->count; i++) {
-        struct partition *p = t->partitions[i];
+        struct partition *p = t->slots[i].hosted;
         if (!p)
             continue;
         partition_close(p);
@@ -309,8 +319,8 @@ static void apply_config(struct replica_manager *m, const struct image *image, s
     struct log_config config;
     m->params.config_of(m->params.arg, image, name, &config);
     for (int32_t i = 0; i < t->count; i++)
-        if (t->partitions[i])
-            partition_set_config(t->partitions[i], &config);
+        if (t->slots[i].hosted)
+            partition_set_config(t->slots[i].hosted, &config);
 }
 
 static void apply_every_config(struct replica_manager *m, const struct image *image)
@@ -418,20 +428,20 @@ void replica_manager_try_again(struct replica_manager *m, const struct image *im
         const struct hosted_topic *hosted = topic_get(m, &t->id);
         bool whole = hosted && hosted->count >= (int32_t)t->partitions_count;
         for (uint32_t i = 0; whole && i < t->partitions_count; i++)
-            whole = hosted->partitions[i] || !hosted_here(m, t->partitions[i]);
+            whole = hosted->slots[i].hosted || !hosted_here(m, t->partitions[i]);
         if (!whole)
             (void)host_topic(m, image, t, NULL, true);
     }
 }
 
 // Whether the controller is to hear where the replica is, and where.
-static bool is_to_be_said(const struct replica_manager *m, const struct partition *hosted,
+static bool is_to_be_said(const struct replica_manager *m, const struct slot *slot,
                           const struct image_partition *p, struct uuid *where)
 {
-    if (hosted)
-        return is_misplaced(m, hosted, where);
+    if (slot->hosted)
+        return is_misplaced(m, slot->hosted, where);
     *where = DIRECTORY_LOST;
-    return hosted_here(m, p) && !log_manager_all_dirs_work(m->params.logs) && is_lost(m, p);
+    return slot->off_line && is_lost(m, p);
 }
 
 bool replica_manager_misplaced(struct replica_manager *m,
@@ -445,7 +455,7 @@ bool replica_manager_misplaced(struct replica_manager *m,
         const struct image_topic *topic = image_topic_by_id(m->followed, &t->id);
         for (int32_t k = 0; topic && k < t->count && k < (int32_t)topic->partitions_count; k++) {
             struct replica_place place = {.topic_id = t->id, .partition = k};
-            if (is_to_be_said(m, t->partitions[k], topic->partitions[k], &place.directory_id))
+            if (is_to_be_said(m, &t->slots[k], topic->partitions[k], &place.directory_id))
                 fn(arg, &place);
         }
     }
@@ -464,8 +474,8 @@ void replica_manager_directory_failed(struct replica_manager *m)
     for (size_t i = 0; (e = map_next(&m->topics, &i));) {
         const struct hosted_topic *t = e->value;
         for (int32_t k = 0; k < t->count; k++)
-            if (t->partitions[k] && log_is_offline(t->partitions[k]->log))
-                partition_wake_all(t->partitions[k]);
+            if (t->slots[k].hosted && log_is_offline(t->slots[k].hosted->log))
+                partition_wake_all(t->slots[k].hosted);
     }
     pthread_rwlock_unlock(&m->lock);
 }
@@ -477,8 +487,8 @@ void replica_manager_visit(struct replica_manager *m, void (*fn)(void *arg, stru
     for (size_t i = 0; (e = map_next(&m->topics, &i));) {
         const struct hosted_topic *t = e->value;
         for (int32_t k = 0; k < t->count; k++)
-            if (t->partitions[k])
-                fn(arg, t->partitions[k]);
+            if (t->slots[k].hosted)
+                fn(arg, t->slots[k].hosted);
     }
     pthread_rwlock_unlock(&m->lock);
 }
@@ -489,8 +499,8 @@ struct partition *replica_manager_get(struct replica_manager *m, const struct uu
     struct partition *p = NULL;
     pthread_rwlock_rdlock(&m->lock);
     const struct hosted_topic *t = topic_get(m, topic_id);
-    if (t && partition >= 0 && partition < t->count && t->partitions[partition])
-        p = partition_ref(t->partitions[partition]);
+    if (t && partition >= 0 && partition < t->count && t->slots[partition].hosted)
+        p = partition_ref(t->slots[partition].hosted);
     pthread_rwlock_unlock(&m->lock);
     return p;
 }

@@ -1,6 +1,7 @@
 #include "server/reactors.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -10,7 +11,9 @@
 #define WORKER_THREADS    4 // at most, and no more than reactors
 #define LOADER_THREADS    4 // they wait for disks
 
-// What waits for a thread of a pool. Each connection has at most one piece of work and one read there.
+// What waits for a thread of a pool. Each connection has at most one piece of work and one read there, and
+// what those that are gone have left. A load waits for a disk however long that takes: no reactor does one
+// because many wait.
 #define JOBS_WAITING 1024
 
 static void on_accept(struct task *task)
@@ -64,7 +67,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
     group->workers =
         workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
-    group->loaders = workers_new("loader", LOADER_THREADS, JOBS_WAITING);
+    group->loaders = workers_new("loader", LOADER_THREADS, UINT_MAX);
     if (!err &&
         (!group->readahead || !group->workers || !group->loaders || request_lines_init(&group->lines)))
         err = ERR_NOMEM;

@@ -218,8 +218,10 @@ static void on_cancel_work(struct request *request)
 
 void request_work(struct request *request, struct request_work *work)
 {
-    work->job =
-        (struct job){.run = run_work, .loop = &request->reactor->loop, .done = TASK_INIT(on_work_done)};
+    work->job = (struct job){.run = run_work,
+                             .reads_nothing = work->reads_nothing,
+                             .loop = &request->reactor->loop,
+                             .done = TASK_INIT(on_work_done)};
     request_park(request, PARK_STALL, on_cancel_work, work);
     work->request = request;
     struct reactors *group = request->reactor->group;

@@ -125,7 +125,8 @@ struct request_work {
     // On the reactor's thread: as a handler, it answers, closes or parks. But where `gone`, the connection
     // has been closed meanwhile: nobody is to be answered, and the request goes when this returns.
     void (*done)(struct request_work *work, bool gone);
-    bool loads; // it reads logs that nobody has used yet, and waits for a disk: for a loader
+    bool loads;         // it reads logs that nobody has used yet, and waits for a disk: for a loader
+    bool reads_nothing; // as a job's
     struct request *request;
     struct job job;
 };

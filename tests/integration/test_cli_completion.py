@@ -104,7 +104,8 @@ def test_a_person_types(brokers, name, start):
     """In a shell, with the key for it: also behind an address, whose colon is a word's end to bash, and within a name that has one."""
     broker = brokers.start()
     odradek("topic", "create", "orders", "-b", broker.bootstrap)
-    for group in ("app:billing", "my own: group", "h\\b\"c", EVIL):
+    history = ["q!!", "q1"] if name == "bash" else []  # what would be a command of before, within double quotes
+    for group in ("app:billing", "my own: group", "h\\b\"c", EVIL, *history):
         make_group(broker, group)
     line = [name, "--norc", "--noprofile", "-i"] if name == "bash" else [name, "-f", "-i"]
     terminal = Terminal(line, {"PATH": f"{cli_binary().parent}:{os.environ['PATH']}", "PS1": "> ", "TERM": "dumb"})
@@ -112,7 +113,8 @@ def test_a_person_types(brokers, name, start):
     terminal.type(f"{start}; echo be'gun'\n")
     place = terminal.until("begun")
     place = terminal.until("> ", place)
-    for typed, becomes in ((f"topic describe -b {broker.bootstrap} or", "orders "), (f"group describe --bootstrap={broker.bootstrap} app:b", "app:billing "), ("config get to", "topic/"),
+    quoted = [(f'group describe -b {broker.bootstrap} "q', '"q1" ')] if history else []
+    for typed, becomes in (*quoted, (f"topic describe -b {broker.bootstrap} or", "orders "), (f"group describe --bootstrap={broker.bootstrap} app:b", "app:billing "), ("config get to", "topic/"),
                            (f"config get -b {broker.bootstrap} topic/o", "topic/orders "), ("topic cr", "create "), (f"group describe -b {broker.bootstrap} my", "my\\ own:\\ group "),
                            (f"group describe -b {broker.bootstrap} my\\ own:", "my\\ own:\\ group "), (f'group describe -b {broker.bootstrap} "my o', '"my own: group" '),
                            (f"group describe -b {broker.bootstrap} h", 'h\\\\b\\"c '), (f"config get -b {broker.bootstrap} group/my", "group/my\\ own:\\ group ")):

@@ -178,7 +178,7 @@ def test_dump_log_decodes_it(brokers):
 def test_internal_topic(broker):
     """It comes to be with the first group, with Kafka's settings, and nobody writes to it by hand."""
     create_topics(broker.bootstrap, ["plain"])
-    run_kcat("-b", broker.bootstrap, "-G", "made", "-e", "-X", "auto.offset.reset=earliest", "plain", timeout_s=TIMEOUT_S)
+    run_kcat("-b", broker.bootstrap, "-G", "made", "-e", "-q", "-X", "auto.offset.reset=earliest", "plain", timeout_s=TIMEOUT_S)
     described = java.tool("kafka-topics", "--bootstrap-server", broker.bootstrap, "--describe", "--topic", "__consumer_offsets")
     assert re.search(r"PartitionCount: 4\s+ReplicationFactor: 1", described), described
     for setting in ("cleanup.policy=compact", "compression.type=producer", "segment.bytes=104857600"):

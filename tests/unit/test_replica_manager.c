@@ -175,11 +175,58 @@ static void the_controller_hears_what_is_lost(void **state)
     }
 }
 
+static struct file_fault no_room(void *arg, enum file_call call, int fd, const char *path, size_t size)
+{
+    (void)arg, (void)fd, (void)path, (void)size;
+    return (struct file_fault){.error = call == FILE_CALL_MAKE_DIR ? ENOSPC : 0};
+}
+
+// A new one that finds no room is not what lies in the directory that is off line: it is neither lost, nor
+// left alone when there is room.
+static void a_new_replica_without_room_is_not_lost(void **state)
+{
+    (void)state;
+    struct world w;
+    struct told told = {0};
+    const struct uuid id = {{5}};
+    set_up(&w);
+    w.count = 2;
+    w.failed[1] = true;
+    start(&w, FAST);
+    const struct replica_manager_params params = {.broker_id = BROKER,
+                                                  .logs = w.manager,
+                                                  .config_of = topic_config,
+                                                  .want_settling = note_wanted,
+                                                  .arg = &told};
+    struct replica_manager *replicas = replica_manager_new(&params);
+    struct image *image = image_with(&id, directory_id(0));
+    struct image_topic_delta delta = {.change = IMAGE_TOPIC_CREATED, .after = image_topic_by_id(image, &id)};
+    struct image_changes changes = {.after = image, .topics = &delta, .topics_count = 1};
+    file_set_fault(no_room, NULL);
+    replica_manager_apply(replicas, &changes, false);
+    replica_manager_try_again(replicas, image);
+    file_set_fault(NULL, NULL);
+    assert_null(replica_manager_get(replicas, &id, 0));
+    replica_manager_place_again(replicas);
+    (void)replica_manager_misplaced(replicas, note_place, &told);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(told.wanted, 0);
+    replica_manager_try_again(replicas, image);
+    struct partition *p = replica_manager_get(replicas, &id, 0);
+    assert_non_null(p);
+    partition_unref(p);
+    replica_manager_free(replicas);
+    image_unref(image);
+    stop(&w);
+    tear_down(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replica_that_comes_is_new),
         cmocka_unit_test(the_controller_hears_what_is_lost),
+        cmocka_unit_test(a_new_replica_without_room_is_not_lost),
     };
     logger_set_level(LOG_LEVEL_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -723,7 +723,7 @@ static bool names_cold_log(const struct fetch *f)
 static void load_logs(struct request_work *work)
 {
     struct fetch *f = container_of(work, struct fetch, loading);
-    for (size_t i = 0; i < f->count; i++)
+    for (size_t i = 0; i < f->count && !atomic_load(&f->request->is_orphan); i++)
         if (f->items[i].partition)
             (void)log_load(f->items[i].partition->log); // a log that cannot be loaded is off line
 }
@@ -757,7 +757,8 @@ static void handle_fetch(struct request *r)
         return;
     }
     keep_names(f);
-    f->loading = (struct request_work){.run = load_logs, .done = on_loaded, .loads = true};
+    f->loading =
+        (struct request_work){.run = load_logs, .done = on_loaded, .loads = true, .reads_nothing = true};
     request_work(r, &f->loading);
 }
 

@@ -883,12 +883,12 @@ static void handle_produce(struct request *r)
         return;
     }
     prepare(w);
-    if (w->out_of_memory || w->settled || !names_cold_log(w)) {
+    w->preparation = (struct request_work){
+        .run = load_on_loader, .done = on_prepared, .loads = true, .reads_nothing = true};
+    if (w->out_of_memory || w->settled || !names_cold_log(w))
         prepared(w);
-        return;
-    }
-    w->preparation = (struct request_work){.run = load_on_loader, .done = on_prepared, .loads = true};
-    request_work(r, &w->preparation);
+    else
+        request_work(r, &w->preparation);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,
