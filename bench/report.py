@@ -162,8 +162,8 @@ TEXT = """# Benchmarks
 Odradek and Apache Kafka {kafka_version} on the same machine, by turns, with the same settings, the same clients and the same
 work. `./dev bench` made this page; nothing on it was typed by hand.
 
-{rounds} rounds on {date}: {cpu}, {memory} of memory, Linux {kernel}, {filesystem}; {java}.
-Each figure is the median over the rounds with the spread (least–most) behind it; the ratio is that of the medians.
+Up to {rounds} rounds on {date}: {cpu}, {memory} of memory, Linux {kernel}, {filesystem}; {java}.
+Each figure is the median over its rounds with the spread (least–most) behind it, if there were several; the ratio is that of the medians.
 {note}
 ## Side by side
 
