@@ -165,8 +165,8 @@ static bool is_misplaced(const struct replica_manager *m, const struct partition
 static bool is_lost(const struct replica_manager *m, const struct image_partition *p)
 {
     struct uuid said = directory_of(m, p);
-    return uuid_equal(&said, &DIRECTORY_UNASSIGNED) || uuid_equal(&said, &DIRECTORY_MIGRATING) ||
-           log_manager_dir_works(m->params.logs, &said);
+    return !uuid_equal(&said, &DIRECTORY_LOST) &&
+           (is_no_directory(&said) || log_manager_dir_works(m->params.logs, &said));
 }
 
 static void note_misplaced(struct replica_manager *m, const struct image *image)

@@ -123,6 +123,30 @@ static void note_place(void *arg, const struct replica_place *place)
     told->place = *place;
 }
 
+// Two directories, the second of which may be off line; `told` hears what the controller is to be told.
+static struct replica_manager *start_hosting(struct world *w, bool off_line, struct told *told)
+{
+    set_up(w);
+    w->count = 2;
+    w->failed[1] = off_line;
+    start(w, FAST);
+    const struct replica_manager_params params = {.broker_id = BROKER,
+                                                  .logs = w->manager,
+                                                  .config_of = topic_config,
+                                                  .want_settling = note_wanted,
+                                                  .arg = told};
+    return replica_manager_new(&params);
+}
+
+static void end_hosting(struct world *w, struct replica_manager *replicas, const struct image *image)
+{
+    replica_manager_free(replicas);
+    image_unref(image);
+    (void)log_manager_close(w->manager, -1); // not all of it could be
+    w->manager = NULL;
+    tear_down(w);
+}
+
 // A log that is nowhere may lie in the directory that is off line. The controller takes it for reachable
 // where the broker ended before it could say in which one it was made, or moved to.
 static void the_controller_hears_what_is_lost(void **state)
@@ -147,16 +171,7 @@ static void the_controller_hears_what_is_lost(void **state)
         struct world w;
         struct told told = {0};
         const struct uuid id = {{5}};
-        set_up(&w);
-        w.count = 2;
-        w.failed[1] = cases[i].off_line;
-        start(&w, FAST);
-        const struct replica_manager_params params = {.broker_id = BROKER,
-                                                      .logs = w.manager,
-                                                      .config_of = topic_config,
-                                                      .want_settling = note_wanted,
-                                                      .arg = &told};
-        struct replica_manager *replicas = replica_manager_new(&params);
+        struct replica_manager *replicas = start_hosting(&w, cases[i].off_line, &told);
         struct image *image = image_with(&id, cases[i].said);
         assert_int_equal(replica_manager_load(replicas, image), 0);
         (void)replica_manager_misplaced(replicas, note_place, &told);
@@ -167,11 +182,7 @@ static void the_controller_hears_what_is_lost(void **state)
                     !uuid_equal(&told.place.topic_id, &id)))
             fail_msg("%s: another place", cases[i].what);
         assert_false(replica_manager_misplaced(replicas, note_place, &told)); // once
-        replica_manager_free(replicas);
-        image_unref(image);
-        (void)log_manager_close(w.manager, -1);
-        w.manager = NULL;
-        tear_down(&w);
+        end_hosting(&w, replicas, image);
     }
 }
 
@@ -189,16 +200,7 @@ static void a_new_replica_without_room_is_not_lost(void **state)
     struct world w;
     struct told told = {0};
     const struct uuid id = {{5}};
-    set_up(&w);
-    w.count = 2;
-    w.failed[1] = true;
-    start(&w, FAST);
-    const struct replica_manager_params params = {.broker_id = BROKER,
-                                                  .logs = w.manager,
-                                                  .config_of = topic_config,
-                                                  .want_settling = note_wanted,
-                                                  .arg = &told};
-    struct replica_manager *replicas = replica_manager_new(&params);
+    struct replica_manager *replicas = start_hosting(&w, true, &told);
     struct image *image = image_with(&id, directory_id(0));
     struct image_topic_delta delta = {.change = IMAGE_TOPIC_CREATED, .after = image_topic_by_id(image, &id)};
     struct image_changes changes = {.after = image, .topics = &delta, .topics_count = 1};
@@ -215,10 +217,7 @@ static void a_new_replica_without_room_is_not_lost(void **state)
     struct partition *p = replica_manager_get(replicas, &id, 0);
     assert_non_null(p);
     partition_unref(p);
-    replica_manager_free(replicas);
-    image_unref(image);
-    stop(&w);
-    tear_down(&w);
+    end_hosting(&w, replicas, image);
 }
 
 int main(void)

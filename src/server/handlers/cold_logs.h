@@ -3,9 +3,11 @@
 #ifndef SERVER_HANDLERS_COLD_LOGS_H
 #define SERVER_HANDLERS_COLD_LOGS_H
 
+#include "metadata/image.h"
 #include "server/request.h"
 
-// Whether the partition is here and its log is cold. For api_handler.uses_cold_log.
-bool is_cold_log(const struct request *request, struct str topic, int32_t partition);
+// Whether the partition (of a topic of the image, or NULL) is here and its log is cold. For
+// api_handler.uses_cold_log.
+bool is_cold_log(const struct request *request, const struct image_topic *topic, int32_t partition);
 
 #endif

@@ -166,10 +166,12 @@ static void handle_delete_records(struct request *r)
 static bool deletes_of_cold_log(const struct request *r)
 {
     const struct delete_records_request *q = r->message;
-    for (int32_t i = 0; i < q->topics_count; i++)
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, q->topics[i].name, q->topics[i].partitions[k].partition_index))
+            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition_index))
                 return true;
+    }
     return false;
 }
 

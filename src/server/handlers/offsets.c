@@ -186,10 +186,12 @@ static void handle_list_offsets(struct request *r)
 static bool lists_cold_log(const struct request *r)
 {
     const struct list_offsets_request *q = r->message;
-    for (int32_t i = 0; i < q->topics_count; i++)
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, q->topics[i].name, q->topics[i].partitions[k].partition_index))
+            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition_index))
                 return true;
+    }
     return false;
 }
 
@@ -261,10 +263,12 @@ static void handle_offset_for_leader_epoch(struct request *r)
 static bool asks_cold_log(const struct request *r)
 {
     const struct offset_for_leader_epoch_request *q = r->message;
-    for (int32_t i = 0; i < q->topics_count; i++)
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct image_topic *topic = image_topic(image_current(), q->topics[i].topic);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, q->topics[i].topic, q->topics[i].partitions[k].partition))
+            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition))
                 return true;
+    }
     return false;
 }
 

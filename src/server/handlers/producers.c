@@ -118,10 +118,12 @@ static void handle_describe_producers(struct request *r)
 static bool describes_cold_log(const struct request *r)
 {
     const struct describe_producers_request *q = r->message;
-    for (int32_t i = 0; i < q->topics_count; i++)
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partition_indexes_count; k++)
-            if (is_cold_log(r, q->topics[i].name, q->topics[i].partition_indexes[k]))
+            if (is_cold_log(r, topic, q->topics[i].partition_indexes[k]))
                 return true;
+    }
     return false;
 }
 
