@@ -174,8 +174,11 @@ def test_a_fetch_is_not_larger_than_its_quota_can_ever_allow(limited, slow):
 
 def test_time_is_limited_too(limited, slow):
     limit(limited, slow, request_percentage=0.001)
-    told = [slow.call("Metadata", 12, {"Topics": None})["ThrottleTimeMs"] for _ in range(2)]
-    assert max(told) > 0 and max(told) <= 1000  # at most a sample's length
+    told = [0]
+    while not told[-1]:  # ten microseconds a second are allowed: a quick machine answers several in them
+        told.append(slow.call("Metadata", 12, {"Topics": None})["ThrottleTimeMs"])
+        assert len(told) < 100
+    assert told[-1] <= 1000  # at most a sample's length
     limit(limited, slow, request_percentage=None)
     assert slow.call("Metadata", 12, {"Topics": None})["ThrottleTimeMs"] == 0
 
