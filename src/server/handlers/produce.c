@@ -2,20 +2,13 @@
 // lock, answer when the high watermark says so.
 #include "base/clock.h"
 #include "base/error.h"
-#include "metadata/image.h"
-#include "metadata/topic_name.h"
 #include "protocol/errors.h"
-#include "protocol/messages.h"
-#include "server/broker.h"
 #include "server/handlers/handlers.h"
-#include "server/handlers/produce_verify.h"
+#include "server/handlers/produce_internal.h"
 #include "server/live_config.h"
-#include "server/partition_index.h"
 #include "storage/batch_validate.h"
 
 #include <stdlib.h>
-
-#define TOPIC_ID_VERSION 13
 
 // Of CPU, that a request may take on the reactor: what needs more goes to a worker.
 #define VALIDATE_ON_REACTOR_NS 200000
@@ -27,185 +20,8 @@
 #define PARTITIONS_MAX      100000
 #define TOO_MANY_PARTITIONS "a Produce to more than 100,000 topics or partitions"
 
-// One partition of the request. A repeated partition keeps the place of its first mention. As in Kafka, the
-// last of its mentions that looks good is appended, and one that does not gives the answer all the same.
-struct item {
-    uint64_t rank; // where the request first names the topic, then the partition: the order of the items
-    struct str topic;
-    struct uuid topic_id;
-    int32_t index;
-    uint8_t *records; // of the last mention that looks good, in the request's own buffer; NULL: none does
-    size_t records_bytes;
-    int16_t refusal; // of the last mention that does not; E_NONE: all do
-    struct str refusal_message;
-    bool lacks_records; // null came instead
-
-    struct partition *partition; // referenced while the request waits
-    int16_t error;
-    struct str message;
-    const struct batch_record_error *record_errors;
-    size_t record_error_count;
-    int64_t base_offset, append_time_ms, log_start_offset;
-    int64_t guard;                   // of a transactional batch that its coordinator has no objection to
-    struct partition_append *append; // what was accepted and waits for the end of the turn; NULL: nothing
-    struct buffer rewrite;           // where its bytes lie when they are not the producer's own
-    bool append_time;
-    size_t order;     // among what is appended together
-    int64_t wait_for; // -1: answered
-    struct partition_waiter waiter;
-    struct produce *produce;
-};
-
-struct produce {
-    struct request *request;
-    const struct produce_request *message;
-    int16_t acks;
-    struct item *items;
-    size_t count;
-    int16_t damage; // of a batch, that fails the whole request; E_NONE: go on
-    struct str damage_message;
-    bool transactional;          // a batch is
-    bool verifies;               // the coordinator of such a batch is asked
-    size_t validated;            // items
-    bool out_of_memory, settled; // as it was prepared: no item is to be appended
-    struct request_work preparation, validation;
-    struct task progress; // posted by whoever moves a high watermark
-    struct loop_timer timeout;
-    struct list node;              // of the reactor's collected ones
-    bool cancelled;                // while it was collected: nobody is to be answered
-    struct produce_entry *entries; // transactional ones
-    size_t entry_count;
-    struct produce_verify *verifying; // NULL: nothing is asked
-};
-
-static size_t count_partitions(const struct produce_request *m)
-{
-    size_t n = 0;
-    for (int32_t t = 0; t < m->topic_data_count; t++)
-        n += (size_t)(m->topic_data[t].partition_data_count > 0 ? m->topic_data[t].partition_data_count : 0);
-    return n;
-}
-
-// Without partitions, too: each costs a look.
-static size_t count_topics(const struct produce_request *m)
-{
-    return (size_t)(m->topic_data_count > 0 ? m->topic_data_count : 0);
-}
-
-static void item_init(struct item *item, struct produce *w,
-                      const struct produce_request_topic_produce_data *topic, int32_t index)
-{
-    *item = (struct item){.topic = topic->name,
-                          .topic_id = topic->topic_id,
-                          .index = index,
-                          .base_offset = -1,
-                          .append_time_ms = -1,
-                          .log_start_offset = -1,
-                          .wait_for = -1,
-                          .guard = LOG_NO_GUARD,
-                          .produce = w};
-    list_init(&item->waiter.node);
-}
-
-// Takes one mention's records after a look from outside.
-static int item_take(struct item *item, const struct records *records)
-{
-    struct produce *w = item->produce;
-    struct batch_look look;
-    if (batch_first_look((struct bytes){records->data, records->size}, w->request->version,
-                         &w->request->arena, &look))
-        return ERR_NOMEM;
-    w->transactional |= look.transactional;
-    if (look.scope == BATCH_LOOK_GOOD || !records->data) {
-        item->records = (uint8_t *)(uintptr_t)records->data;
-        item->records_bytes = records->size;
-        item->lacks_records = !records->data;
-        return 0;
-    }
-    item->refusal = look.error;
-    item->refusal_message = look.message;
-    if (look.scope == BATCH_LOOK_REQUEST && w->damage == E_NONE) {
-        w->damage = look.error;
-        w->damage_message = look.message;
-    }
-    return 0;
-}
-
-// Where the request first names a topic.
-static int first_mention(struct map *topics, struct str key, const struct produce_request *m, int32_t at,
-                         int32_t *first)
-{
-    *first = at;
-    if (m->topic_data_count == 1)
-        return 0;
-    const struct produce_request_topic_produce_data *known = map_get(topics, key);
-    if (!known)
-        return map_put(topics, key, &m->topic_data[at]);
-    *first = (int32_t)(known - m->topic_data);
-    return 0;
-}
-
-static int by_rank(const void *a, const void *b)
-{
-    uint64_t x = ((const struct item *)a)->rank, y = ((const struct item *)b)->rank;
-    return (x > y) - (x < y);
-}
-
-// Brings the items of a topic that is named more than once together.
-static void sort_items(struct produce *w)
-{
-    qsort(w->items, w->count, sizeof *w->items, by_rank);
-    for (size_t i = 0; i < w->count; i++)
-        list_init(&w->items[i].waiter.node);
-}
-
-static int collect(struct produce *w)
-{
-    struct request *r = w->request;
-    const struct produce_request *m = w->message;
-    size_t total = count_partitions(m);
-    w->items = arena_zalloc(&r->arena, total + 1, sizeof *w->items);
-    if (!w->items)
-        return ERR_NOMEM;
-    struct partition_index seen;
-    partition_index_init(&seen, &r->arena);
-    struct map topics = MAP_INIT;
-    bool mixed = false;
-    int rc = 0;
-    for (int32_t t = 0; t < m->topic_data_count && rc == 0; t++) {
-        const struct produce_request_topic_produce_data *topic = &m->topic_data[t];
-        int32_t place;
-        struct str key = r->version >= TOPIC_ID_VERSION
-                             ? (struct str){(const char *)topic->topic_id.bytes, sizeof topic->topic_id.bytes}
-                             : topic->name;
-        rc = first_mention(&topics, key, m, t, &place);
-        mixed |= place != t;
-        for (int32_t i = 0; i < topic->partition_data_count && rc == 0; i++) {
-            const struct produce_request_partition_produce_data *p = &topic->partition_data[i];
-            void **first = total > 1 ? partition_index_slot(&seen, key, p->index) : NULL;
-            struct item *item = first ? *first : NULL;
-            if (total > 1 && !first) {
-                rc = ERR_NOMEM;
-                break;
-            }
-            if (!item) {
-                item = &w->items[w->count];
-                item_init(item, w, topic, p->index);
-                item->rank = (uint64_t)place << 32 | w->count++;
-            }
-            if (first)
-                *first = item;
-            rc = item_take(item, &p->records);
-        }
-    }
-    map_free(&topics);
-    partition_index_free(&seen);
-    if (mixed)
-        sort_items(w);
-    return rc;
-}
-
-static struct batch_rules rules_of(const struct item *item, const struct log_config *c, int16_t version)
+static struct batch_rules rules_of(const struct produce_item *item, const struct log_config *c,
+                                   int16_t version)
 {
     struct batch_rules rules = BATCH_RULES;
     rules.topic = item->topic;
@@ -226,7 +42,7 @@ static struct batch_rules rules_of(const struct item *item, const struct log_con
     return rules;
 }
 
-static void report_log_start(struct item *item)
+static void report_log_start(struct produce_item *item)
 {
     struct log_offsets offsets;
     if (item->error == E_NOT_LEADER_OR_FOLLOWER || item->error == E_KAFKA_STORAGE_ERROR)
@@ -237,7 +53,7 @@ static void report_log_start(struct item *item)
 
 // Validates one batch; one that is accepted is left in item->append. Otherwise the item's result is set.
 // False: it would cost more than the budget (NULL: nothing does).
-static bool validate(struct produce *w, struct item *item, struct batch_budget *budget)
+static bool validate(struct produce *w, struct produce_item *item, struct batch_budget *budget)
 {
     struct request *r = w->request;
     struct log_config config;
@@ -280,7 +96,7 @@ static bool validate(struct produce *w, struct item *item, struct batch_budget *
 static bool validate_all(struct produce *w, struct batch_budget *budget)
 {
     for (; w->validated < w->count; w->validated++) {
-        struct item *item = &w->items[w->validated];
+        struct produce_item *item = &w->items[w->validated];
         if (item->partition && item->error == E_NONE && item->records && !validate(w, item, budget))
             return false;
     }
@@ -288,7 +104,7 @@ static bool validate_all(struct produce *w, struct batch_budget *budget)
 }
 
 // Takes over what the append came to.
-static void appended(struct item *item)
+static void appended(struct produce_item *item)
 {
     const struct partition_append *a = item->append;
     item->append = NULL;
@@ -305,78 +121,8 @@ static void appended(struct item *item)
         flusher_submit(broker_of(item->produce->request)->flusher, item->partition);
 }
 
-// The name of an item that has an id: the topic may go before the request does.
-static struct str own_name(struct produce *w, const struct item *item, struct str name)
-{
-    const struct item *before = item > w->items ? item - 1 : NULL;
-    bool same = before && before->topic.data && uuid_equal(&before->topic_id, &item->topic_id);
-    return same ? before->topic : arena_str(&w->request->arena, name);
-}
-
-// Finds the partition, or says why it cannot be appended to.
-static void resolve(struct produce *w, struct item *item, const struct image *image)
-{
-    struct broker *b = broker_of(w->request);
-    const struct image_topic *topic;
-    if (w->request->version >= TOPIC_ID_VERSION) {
-        topic = image_topic_by_id(image, &item->topic_id);
-        if (!topic) {
-            item->error = E_UNKNOWN_TOPIC_ID;
-            return;
-        }
-        item->topic = own_name(w, item, topic->name);
-    } else {
-        topic = image_topic(image, item->topic);
-    }
-    if (!request_authorize(w->request, ACL_WRITE, RESOURCE_TOPIC, item->topic)) {
-        item->error = E_TOPIC_AUTHORIZATION_FAILED;
-        return;
-    }
-    item->partition = replica_manager_find(b->replicas, topic, item->index, &item->error);
-    if (!item->partition)
-        return;
-    if (topic_is_internal(item->topic) && !str_is(w->request->client_id, "__admin_client")) {
-        item->error = E_INVALID_TOPIC_EXCEPTION; // without a message, as from Kafka
-        return;
-    }
-}
-
-static void fail_all(struct produce *w, int16_t error, struct str message)
-{
-    for (size_t i = 0; i < w->count; i++) {
-        w->items[i].error = error;
-        w->items[i].message = message;
-        w->items[i].refusal = E_NONE;
-    }
-}
-
-// Finds the partitions. False: every item has its outcome.
-static bool resolve_all(struct produce *w)
-{
-    const struct image *image = image_current();
-    const struct item *empty = NULL;
-    bool stumbles = false;
-    for (size_t i = 0; i < w->count; i++) {
-        resolve(w, &w->items[i], image);
-        if (w->items[i].partition && w->items[i].lacks_records)
-            empty = &w->items[i];
-        stumbles |= w->items[i].partition && w->items[i].refusal == E_UNKNOWN_SERVER_ERROR;
-    }
-    if (stumbles) { // over a compression that there is not, as Kafka does before it appends anything
-        fail_all(w, E_UNKNOWN_SERVER_ERROR, STR_NULL);
-        return false;
-    }
-    if (empty) { // Kafka appends nothing of such a request (and leaves it without an answer)
-        fail_all(w, E_INVALID_RECORD,
-                 arena_printf(&w->request->arena, "There are no records for %.*s-%d", STR_ARG(empty->topic),
-                              empty->index));
-        return false;
-    }
-    return true;
-}
-
 // What a mention that did not look good makes of the answer.
-static void apply_refusal(struct item *item)
+static void apply_refusal(struct produce_item *item)
 {
     if (!item->partition || item->refusal == E_NONE)
         return;
@@ -386,24 +132,9 @@ static void apply_refusal(struct item *item)
     item->record_error_count = 0;
 }
 
-// What is wrong with the request as a whole; E_NONE: go on.
-static int16_t check_request(struct produce *w, struct str *message)
-{
-    struct request *r = w->request;
-    *message = w->damage_message;
-    if (w->damage != E_NONE)
-        return w->damage;
-    if (!w->transactional)
-        return w->acks < -1 || w->acks > 1 ? E_INVALID_REQUIRED_ACKS : E_NONE;
-    struct str id = w->message->transactional_id;
-    if (!id.data || !request_authorize(r, ACL_WRITE, RESOURCE_TRANSACTIONAL_ID, id))
-        return E_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    return E_NONE;
-}
-
 // Answering
 
-static int fill_partition(struct produce *w, const struct item *item,
+static int fill_partition(struct produce *w, const struct produce_item *item,
                           struct produce_response_partition_produce_response *out)
 {
     out->index = item->index;
@@ -439,7 +170,7 @@ static int build_response(struct produce *w, struct produce_response *response)
         return ERR_NOMEM;
     struct produce_response_topic_produce_response *topic = NULL;
     for (size_t i = 0; i < w->count; i++) { // items of one topic lie side by side
-        const struct item *item = &w->items[i];
+        const struct produce_item *item = &w->items[i];
         bool ids = w->request->version >= TOPIC_ID_VERSION;
         if (!topic ||
             (ids ? !uuid_equal(&topic->topic_id, &item->topic_id) : !str_equal(topic->name, item->topic))) {
@@ -511,7 +242,7 @@ static void answer(struct produce *w)
 
 static void wake(struct partition_waiter *waiter)
 {
-    struct produce *w = container_of(waiter, struct item, waiter)->produce;
+    struct produce *w = container_of(waiter, struct produce_item, waiter)->produce;
     reactor_post(w->request->reactor, &w->progress);
 }
 
@@ -519,7 +250,7 @@ static void wake(struct partition_waiter *waiter)
 static bool wait_on(struct produce *w)
 {
     for (size_t i = 0; i < w->count; i++) {
-        struct item *item = &w->items[i];
+        struct produce_item *item = &w->items[i];
         if (item->wait_for < 0)
             continue;
         partition_wait_cancel(&item->waiter);
@@ -539,9 +270,9 @@ static bool wait_on(struct produce *w)
     return false;
 }
 
-static struct item *first_waiting(struct produce *w)
+static struct produce_item *first_waiting(struct produce *w)
 {
-    struct item *item = w->items;
+    struct produce_item *item = w->items;
     while (item->wait_for < 0)
         item++;
     return item;
@@ -558,7 +289,7 @@ static void on_timeout(struct loop_timer *timer)
 {
     struct produce *w = container_of(timer, struct produce, timeout);
     while (wait_on(w)) { // each partition for itself: others of the request may be replicated
-        struct item *item = first_waiting(w);
+        struct produce_item *item = first_waiting(w);
         item->error = E_REQUEST_TIMED_OUT;
         item->wait_for = -1;
     }
@@ -601,14 +332,15 @@ static void finish(struct produce *w)
 
 static int by_partition(const void *left, const void *right)
 {
-    const struct item *a = *(struct item *const *)left, *b = *(struct item *const *)right;
+    const struct produce_item *a = *(struct produce_item *const *)left,
+                              *b = *(struct produce_item *const *)right;
     if (a->partition != b->partition)
         return (uintptr_t)a->partition < (uintptr_t)b->partition ? -1 : 1;
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
 // Of one partition.
-static void append_group(struct item *const *items, size_t count, int64_t now_ms)
+static void append_group(struct produce_item *const *items, size_t count, int64_t now_ms)
 {
     struct partition_append *appends[LOG_GROUP_APPENDS];
     for (size_t i = 0; i < count; i++)
@@ -618,7 +350,7 @@ static void append_group(struct item *const *items, size_t count, int64_t now_ms
         appended(items[i]);
 }
 
-static void append_items(struct item **items, size_t count)
+static void append_items(struct produce_item **items, size_t count)
 {
     int64_t now_ms = clock_wall_ms();
     if (count > 1)
@@ -630,7 +362,7 @@ static void append_items(struct item **items, size_t count)
     }
 }
 
-static size_t gather(struct produce *w, struct item **out, size_t at)
+static size_t gather(struct produce *w, struct produce_item **out, size_t at)
 {
     for (size_t i = 0; i < w->count; i++) {
         if (!w->items[i].append)
@@ -655,7 +387,7 @@ static void settle(struct reactor *reactor)
         count = gather(container_of(node, struct produce, node), NULL, count);
     }
     struct produce *first = container_of(list_first(&all), struct produce, node);
-    struct item **items = arena_alloc(&first->request->arena, count * sizeof(struct item *));
+    struct produce_item **items = arena_alloc(&first->request->arena, count * sizeof(struct produce_item *));
     size_t at = 0;
     for (node = list_first(&all); items && node != &all; node = node->next)
         at = gather(container_of(node, struct produce, node), items, at);
@@ -664,7 +396,7 @@ static void settle(struct reactor *reactor)
     while ((node = list_pop_front(&all))) {
         struct produce *w = container_of(node, struct produce, node);
         for (size_t i = 0; !items && i < w->count; i++) {
-            struct item *item = &w->items[i];
+            struct produce_item *item = &w->items[i];
             if (item->append)
                 append_items(&item, 1);
         }
@@ -743,7 +475,7 @@ static void on_verified(void *context)
     w->verifying = NULL;
     for (size_t i = 0; i < w->entry_count; i++) {
         const struct produce_entry *e = &w->entries[i];
-        struct item *item = e->context;
+        struct produce_item *item = e->context;
         item->guard = e->guard;
         if (e->error == E_NONE)
             continue;
@@ -766,7 +498,7 @@ static bool gather_transactional(struct produce *w)
     struct batch_header h;
     w->entries = arena_zalloc(&w->request->arena, w->count, sizeof *w->entries);
     for (size_t i = 0; i < w->count && w->entries; i++) {
-        struct item *item = &w->items[i];
+        struct produce_item *item = &w->items[i];
         if (!item->partition || !item->records ||
             batch_header_read((struct bytes){item->records, item->records_bytes}, &h) ||
             !batch_is_transactional(&h) || !batch_has_producer(&h))
@@ -791,8 +523,8 @@ static void verify_and_append(struct produce *w)
     if (!w->transactional || !w->verifies) {
         validate_and_append(w);
     } else if (!gather_transactional(w)) {
-        fail_all(w, E_INVALID_PRODUCER_ID_MAPPING,
-                 STR("Transactional records contained more than one producer ID"));
+        produce_fail_all(w, E_INVALID_PRODUCER_ID_MAPPING,
+                         STR("Transactional records contained more than one producer ID"));
         append_all(w);
     } else if (w->entry_count == 0 || produce_verify(r, w->message->transactional_id, w->entries,
                                                      w->entry_count, on_verified, w, &w->verifying)) {
@@ -800,19 +532,6 @@ static void verify_and_append(struct produce *w)
     } else {
         request_park(r, PARK_STALL, on_cancel_verifying, w);
     }
-}
-
-// Looks at what is asked for, and finds the partitions. On the reactor or on a worker.
-static void prepare(struct produce *w)
-{
-    struct str message;
-    w->out_of_memory = collect(w) != 0;
-    if (w->out_of_memory)
-        return;
-    int16_t error = check_request(w, &message);
-    if (error != E_NONE)
-        fail_all(w, error, message);
-    w->settled = error != E_NONE || !resolve_all(w);
 }
 
 static void prepared(struct produce *w)
@@ -849,7 +568,7 @@ static void load_on_loader(struct request_work *work)
 static void prepare_on_worker(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
-    prepare(w);
+    produce_prepare(w);
     if (!w->out_of_memory && !w->settled)
         load_on_loader(work);
 }
@@ -865,7 +584,7 @@ static void on_prepared(struct request_work *work, bool gone)
 
 static void handle_produce(struct request *r)
 {
-    size_t partitions = count_partitions(r->message), topics = count_topics(r->message);
+    size_t partitions = produce_count_partitions(r->message), topics = produce_count_topics(r->message);
     struct produce *w = arena_zalloc(&r->arena, 1, sizeof *w);
     if (!w || partitions > PARTITIONS_MAX || topics > PARTITIONS_MAX) {
         request_close(r, w ? TOO_MANY_PARTITIONS : "out of memory for Produce");
@@ -882,7 +601,7 @@ static void handle_produce(struct request *r)
         request_work(r, &w->preparation);
         return;
     }
-    prepare(w);
+    produce_prepare(w);
     w->preparation = (struct request_work){
         .run = load_on_loader, .done = on_prepared, .loads = true, .reads_nothing = true};
     if (w->out_of_memory || w->settled || !names_cold_log(w))
