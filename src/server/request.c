@@ -222,7 +222,8 @@ void request_work(struct request *request, struct request_work *work)
                              .reads_nothing = work->reads_nothing,
                              .loop = &request->reactor->loop,
                              .done = TASK_INIT(on_work_done)};
-    request_park(request, PARK_STALL, on_cancel_work, work);
+    if (request->connection)
+        request_park(request, PARK_STALL, on_cancel_work, work);
     work->request = request;
     struct reactors *group = request->reactor->group;
     if (workers_submit(work->loads ? reactors_loaders(group) : reactors_workers(group), &work->job)) {
@@ -230,7 +231,7 @@ void request_work(struct request *request, struct request_work *work)
         return;
     }
     work->run(work);
-    work->done(work, false);
+    work->done(work, !request->connection);
 }
 
 void request_then(struct request *request, void (*then)(void *context), void *context)

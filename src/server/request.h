@@ -133,7 +133,7 @@ struct request_work {
 
 // Parks the request with PARK_STALL, has the work run, then `done`. When as much work waits as may (or there
 // is no thread), it runs here and now: so the reactor takes on no more meanwhile. The server does not stop
-// before `done`.
+// before `done`, which may have more work, `gone` or not.
 void request_work(struct request *request, struct request_work *work);
 
 // Goes on with a parked request on a worker, as a handler that a worker runs: `run` answers, closes or parks

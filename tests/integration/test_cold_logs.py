@@ -13,7 +13,7 @@ from harness.requests import connect, create_topic, fetch_body, now_ms, produce,
 from harness.transactions import Producer, await_coordinators, is_settled, read
 
 WARM, COLD = "warm", "cold"
-WORDS = ("fetch", "produce", "time", "epoch", "delete", "producers", "marker", "end")  # a topic each, for one request to its log
+WORDS = ("fetch", "produce", "many", "time", "epoch", "delete", "producers", "marker", "end")  # a topic each, for one request to its log
 GONE = (3, 6, 56)  # a topic that is not known, or not led, or of whose files there are none
 ONE_REACTOR = {"num.network.threads": "1", **loading.ONE_PARTITION}
 
@@ -26,6 +26,12 @@ def partitions(word, **fields):
     return [{"Partitions": [fields], "Topic": topic(word), "Name": topic(word)}]
 
 
+def to_many(body):
+    """The Produce names more partitions than a reactor looks at: there is none but the first."""
+    body["TopicData"][0]["PartitionData"] += [{"Index": i, "Records": None} for i in range(1, 501)]
+    return body
+
+
 def requests(hanging):
     """By the word: an API, its version, a body, and the way to the error of its answer."""
     times = {"ReplicaId": -1, "Topics": partitions("time", PartitionIndex=0, Timestamp=1)}
@@ -34,6 +40,7 @@ def requests(hanging):
     return {
         "fetch": ("Fetch", 11, fetch_body(topic("fetch"), min_bytes=1), "Responses", "Partitions"),
         "produce": ("Produce", 9, produce_body(topic("produce"), [(b"k", b"v")]), "Responses", "PartitionResponses"),
+        "many": ("Produce", 9, to_many(produce_body(topic("many"), [(b"k", b"v")])), "Responses", "PartitionResponses"),
         "time": ("ListOffsets", 7, times, "Topics", "Partitions"),
         "epoch": ("OffsetForLeaderEpoch", 4, epochs, "Topics", "Partitions"),
         "delete": ("DeleteRecords", 2, deletion, "Topics", "Partitions"),
@@ -51,7 +58,7 @@ def test_nobody_waits_for_a_log_of_others(brokers, tmp_path):
     hanging.produce(topic("marker"), 0, b"v")
     ending.produce(topic("end"), 0, b"v")
     with connect(broker) as connection:
-        for word in WORDS[:6]:
+        for word in WORDS[:7]:
             assert produce(connection, topic(word), [(b"k", b"v")])["ErrorCode"] == 0
     broker.stop()
     asked = {}
@@ -87,7 +94,7 @@ def after_a_start(brokers):
     """A broker that has ended, with a record in each topic."""
     broker = brokers.start(settings=ONE_REACTOR)
     with connect(broker) as connection:
-        for name in (WARM, *map(topic, ("order", "left", "deleted", "end"))):
+        for name in (WARM, *map(topic, ("order", "left", "left-too", "deleted", "end"))):
             create_topic(broker, name)
             assert produce(connection, name, [(b"k", b"first")])["ErrorCode"] == 0
     broker.stop()
@@ -97,26 +104,29 @@ def after_a_start(brokers):
 def numbered(connection, producer_id, sequence, name):
     """Sends a batch of an idempotent producer's."""
     records = batch([(b"k", b"%d" % sequence)], ts=now_ms(), pid=producer_id, epoch=0, seq=sequence)
-    connection.send("Produce", 9, produce_body(name, records))
+    body = produce_body(name, records)
+    connection.send("Produce", 9, to_many(body) if sequence == 1 else body)
 
 
 def test_what_waits_for_its_log(after_a_start, tmp_path):
     """In order on its connection; done though the client has left; refused where the topic is deleted meanwhile."""
     broker, disk = after_a_start, loading.SlowDisk(tmp_path)
     with disk.slow(broker, COLD), connect(broker) as other:
-        [order, left, deleted, large] = (connect(broker) for _ in range(4))
+        [order, left, left_too, deleted, large] = (connect(broker) for _ in range(5))
         producer_id = order.call("InitProducerId", 4, {"TransactionalId": None, "TransactionTimeoutMs": 60000})["ProducerId"]
         for sequence in range(3):
             numbered(order, producer_id, sequence, topic("order"))
         numbered(order, producer_id, 0, WARM)
         left.send("Produce", 9, produce_body(topic("left"), [(b"k", b"last")], acks=0))
+        left_too.send("Produce", 9, to_many(produce_body(topic("left-too"), [(b"k", b"last")], acks=0)))
         times = [{"PartitionIndex": i, "Timestamp": 1} for i in range(5000)]  # a worker decodes so many
         large.send("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic("order"), "Partitions": times}]})
         deleted.send("Fetch", 11, fetch_body(topic("deleted"), min_bytes=1))
         asked = {"Topics": [{"Name": topic("deleted")}], "TimeoutMs": 20000}
         assert loading.error_at(other.call("DeleteTopics", 6, asked), ("Responses",)) == 0
-        left.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        left.close()
+        for connection in (left, left_too):
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
         assert loading.error_at(other.call("DeleteTopics", 6, asked), ("Responses",)) != 0  # the end of the connection has been seen
         assert select.select([order.socket, deleted.socket, large.socket], [], [], 0)[0] == []
     for _ in range(4):
@@ -124,7 +134,8 @@ def test_what_waits_for_its_log(after_a_start, tmp_path):
         assert loading.error_at(answer, ("Responses", "PartitionResponses")) == 0
     assert loading.error_at(deleted.receive("Fetch", 11)[1], ("Responses", "Partitions")) in GONE
     assert read(broker.port, topic("order"), 0) == [b"first", b"0", b"1", b"2"]
-    wait_until(lambda: read(broker.port, topic("left"), 0) == [b"first", b"last"], 20, "the record of the client that left")
+    for name in map(topic, ("left", "left-too")):
+        wait_until(lambda name=name: read(broker.port, name, 0) == [b"first", b"last"], 20, "the record of the client that left")
     assert loading.error_at(large.receive("ListOffsets", 7)[1], ("Topics", "Partitions")) == 0
     for connection in (order, deleted, large):
         connection.close()

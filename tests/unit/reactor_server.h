@@ -90,6 +90,7 @@ static inline void on_cancel(struct request *request)
 struct gated_work {
     struct request_work work;
     int32_t generation;
+    int pieces; // one after the other
 };
 
 static struct {
@@ -131,6 +132,10 @@ static inline void work_done(struct request_work *work, bool gone)
 {
     struct gated_work *w = container_of(work, struct gated_work, work);
     assert_true(reactor_is_mine(work->request->reactor));
+    if (--w->pieces > 0) {
+        request_work(work->request, work);
+        return;
+    }
     if (!gone) {
         answer(work->request, w->generation);
         return;
@@ -140,10 +145,10 @@ static inline void work_done(struct request_work *work, bool gone)
     pthread_mutex_unlock(&gate.lock);
 }
 
-static inline void work_at(struct request *request, int32_t generation)
+static inline void work_at(struct request *request, int32_t generation, int pieces)
 {
     struct gated_work *w = arena_zalloc(&request->arena, 1, sizeof *w);
-    *w = (struct gated_work){{.run = pass_gate, .done = work_done}, generation};
+    *w = (struct gated_work){{.run = pass_gate, .done = work_done}, generation, pieces};
     request_work(request, &w->work);
 }
 
@@ -158,7 +163,9 @@ static inline void handle_heartbeat(struct request *request)
     } else if (str_is(what, "none")) {
         request_respond_none(request);
     } else if (str_is(what, "work")) {
-        work_at(request, generation);
+        work_at(request, generation, 1);
+    } else if (str_is(what, "works")) {
+        work_at(request, generation, 3);
     } else if (str_is(what, "overtake") || str_is(what, "stall") || str_is(what, "poll")) {
         enum park park = str_is(what, "stall")  ? PARK_STALL
                          : str_is(what, "poll") ? PARK_POLL

@@ -106,17 +106,19 @@ static void work_stalls_its_connection_and_no_other(void **state)
     struct buffer b = BUFFER_INIT;
     add_heartbeat(&b, "", 1);
     add_heartbeat(&b, "work", 2);
-    add_heartbeat(&b, "", 3);
+    add_heartbeat(&b, "works", 3);
+    add_heartbeat(&b, "", 4);
     send_buffer(busy, &b);
     expect_heartbeat(busy, 1);
     wait_until(gate_count(&gate.running) == 1);
-    send_heartbeat(other, "", 4);
-    expect_heartbeat(other, 4);
+    send_heartbeat(other, "", 5);
+    expect_heartbeat(other, 5);
     assert_false(has_answer(busy, 0));
     assert_int_equal(stats_now().requests, 3); // the one behind it was not handled
     set_gate(true);
     expect_heartbeat(busy, 2);
     expect_heartbeat(busy, 3);
+    expect_heartbeat(busy, 4);
     close(busy);
     close(other);
     stop();
@@ -132,18 +134,20 @@ static void reset(int fd)
 static void work_outlives_its_client(void **state)
 {
     (void)state;
+    int finished = gate_count(&gate.finished);
     start();
     for (int round = 0; round < 20; round++) {
         int before = gate_count(&gate.gone);
         set_gate(false);
         int fd = dial();
-        send_heartbeat(fd, "work", 1);
+        send_heartbeat(fd, round % 2 ? "works" : "work", 1);
         wait_until(gate_count(&gate.running) == 1);
         reset(fd);
         wait_until(stats_now().connections_open == 0);
         set_gate(true);
         wait_until(gate_count(&gate.gone) == before + 1);
     }
+    assert_int_equal(gate_count(&gate.finished), finished + 40);
     stop();
 }
 

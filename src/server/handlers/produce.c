@@ -546,40 +546,50 @@ static void prepared(struct produce *w)
     }
 }
 
-static bool names_cold_log(const struct produce *w)
+// Transactional ones only once their coordinator has been asked.
+static void validate_early(struct produce *w)
 {
-    for (size_t i = 0; i < w->count; i++)
-        if (w->items[i].partition && log_is_cold(w->items[i].partition->log))
-            return true;
-    return false;
+    if (!w->out_of_memory && !w->settled && !(w->transactional && w->verifies))
+        validate_all(w, NULL);
 }
 
-// Logs that nobody has used yet are read; then what may be is validated.
 static void load_on_loader(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
     for (size_t i = 0; i < w->count; i++)
         if (w->items[i].partition)
             (void)log_load(w->items[i].partition->log); // a log that cannot be loaded is off line
-    if (!(w->transactional && w->verifies))
-        validate_all(w, NULL);
+    w->names_cold_log = false;
+    validate_early(w);
 }
 
 static void prepare_on_worker(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
     produce_prepare(w);
-    if (!w->out_of_memory && !w->settled)
-        load_on_loader(work);
+    if (!w->names_cold_log)
+        validate_early(w);
+}
+
+static void on_prepared(struct request_work *work, bool gone);
+
+// Logs that nobody has used yet are read first, whether or not the client is still there.
+static void load_or_go_on(struct produce *w, bool gone)
+{
+    if (w->names_cold_log) {
+        w->preparation = (struct request_work){
+            .run = load_on_loader, .done = on_prepared, .loads = true, .reads_nothing = true};
+        request_work(w->request, &w->preparation);
+    } else if (gone) {
+        append_unanswered(w);
+    } else {
+        prepared(w);
+    }
 }
 
 static void on_prepared(struct request_work *work, bool gone)
 {
-    struct produce *w = container_of(work, struct produce, preparation);
-    if (gone)
-        append_unanswered(w);
-    else
-        prepared(w);
+    load_or_go_on(container_of(work, struct produce, preparation), gone);
 }
 
 static void handle_produce(struct request *r)
@@ -596,18 +606,13 @@ static void handle_produce(struct request *r)
     w->verifies = broker_config_now(broker_of(r))->verify_transactions || r->version >= PRODUCE_ADDS_VERSION;
     w->progress = TASK_INIT(on_progress);
     w->timeout.fire = on_timeout;
-    w->preparation = (struct request_work){.run = prepare_on_worker, .done = on_prepared};
     if (partitions + topics > PARTITIONS_ON_REACTOR) {
+        w->preparation = (struct request_work){.run = prepare_on_worker, .done = on_prepared};
         request_work(r, &w->preparation);
-        return;
+    } else {
+        produce_prepare(w);
+        load_or_go_on(w, false);
     }
-    produce_prepare(w);
-    w->preparation = (struct request_work){
-        .run = load_on_loader, .done = on_prepared, .loads = true, .reads_nothing = true};
-    if (w->out_of_memory || w->settled || !names_cold_log(w))
-        prepared(w);
-    else
-        request_work(r, &w->preparation);
 }
 
 const struct api_handler produce_handler = {.api_key = 0,

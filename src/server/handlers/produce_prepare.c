@@ -26,14 +26,14 @@ static void item_init(struct produce_item *item, struct produce *w,
                       const struct produce_request_topic_produce_data *topic, int32_t index)
 {
     *item = (struct produce_item){.topic = topic->name,
-                          .topic_id = topic->topic_id,
-                          .index = index,
-                          .base_offset = -1,
-                          .append_time_ms = -1,
-                          .log_start_offset = -1,
-                          .wait_for = -1,
-                          .guard = LOG_NO_GUARD,
-                          .produce = w};
+                                  .topic_id = topic->topic_id,
+                                  .index = index,
+                                  .base_offset = -1,
+                                  .append_time_ms = -1,
+                                  .log_start_offset = -1,
+                                  .wait_for = -1,
+                                  .guard = LOG_NO_GUARD,
+                                  .produce = w};
     list_init(&item->waiter.node);
 }
 
@@ -185,12 +185,13 @@ static bool resolve_all(struct produce *w)
 {
     const struct image *image = image_current();
     const struct produce_item *empty = NULL;
-    bool stumbles = false;
+    bool stumbles = false, cold = false;
     for (size_t i = 0; i < w->count; i++) {
         resolve(w, &w->items[i], image);
         if (w->items[i].partition && w->items[i].lacks_records)
             empty = &w->items[i];
         stumbles |= w->items[i].partition && w->items[i].refusal == E_UNKNOWN_SERVER_ERROR;
+        cold |= w->items[i].partition && log_is_cold(w->items[i].partition->log);
     }
     if (stumbles) { // over a compression that there is not, as Kafka does before it appends anything
         produce_fail_all(w, E_UNKNOWN_SERVER_ERROR, STR_NULL);
@@ -198,10 +199,11 @@ static bool resolve_all(struct produce *w)
     }
     if (empty) { // Kafka appends nothing of such a request (and leaves it without an answer)
         produce_fail_all(w, E_INVALID_RECORD,
-                 arena_printf(&w->request->arena, "There are no records for %.*s-%d", STR_ARG(empty->topic),
-                              empty->index));
+                         arena_printf(&w->request->arena, "There are no records for %.*s-%d",
+                                      STR_ARG(empty->topic), empty->index));
         return false;
     }
+    w->names_cold_log = cold;
     return true;
 }
 
