@@ -133,6 +133,37 @@ static int verify_batch(struct verifying *p, const char *path, const struct segm
     return 0;
 }
 
+// Whether the file has nothing but zeros from there on.
+static int only_zeros(const struct segment_scan *scan, bool *out)
+{
+    uint8_t chunk[65536];
+    size_t got = 0;
+    *out = true;
+    for (int64_t at = scan->position; *out && at < scan->limit; at += (int64_t)got) {
+        int rc = file_read_at(scan->fd, chunk, sizeof chunk, at, &got);
+        if (rc || got == 0)
+            return rc ? rc : ERR_TRUNCATED;
+        *out = bytes_are_zero((struct bytes){chunk, got});
+    }
+    return 0;
+}
+
+// What is no batch. A killed broker leaves its room in the last segment: Kafka's, where the topic has
+// preallocate.
+static int no_batch(struct verifying *p, const char *path, const struct segment_scan *scan, int64_t next,
+                    bool active, const char *what)
+{
+    bool room = active && !p->log->clean && p->log->recovery_point <= next;
+    int rc = room ? only_zeros(scan, &room) : 0;
+    if (rc == 0 && room)
+        verify_report(p->v, &(struct verify_finding){path, scan->position, next, "batch",
+                                                     "zeros up to the end of the file",
+                                                     "a start cuts the file off here", true});
+    else if (rc == 0)
+        damaged(p, path, scan, next, "batch", what);
+    return rc;
+}
+
 static int walk_segment(struct verifying *p, const char *path, int64_t base, int fd, int64_t size,
                         int64_t limit_offset)
 {
@@ -150,16 +181,15 @@ static int walk_segment(struct verifying *p, const char *path, int64_t base, int
         next = last + 1 > next ? last + 1 : next;
     }
     p->end = next;
+    bool active = limit_offset == INT64_MAX;
     if (rc == ERR_TRUNCATED)
-        damaged(p, path, &scan, next, "batch", "the file ends within a batch");
-    else if (rc == ERR_CORRUPT)
-        damaged(p, path, &scan, next, "batch", "what follows is no batch");
-    else if (rc == ERR_UNSUPPORTED)
+        return no_batch(p, path, &scan, next, active, "the file ends within a batch");
+    if (rc == ERR_CORRUPT)
+        return no_batch(p, path, &scan, next, active, "what follows is no batch");
+    if (rc == ERR_UNSUPPORTED)
         verify_say(p->v, path, scan.position, next, "batch", "the log stays off line, and nothing is changed",
                    "a batch of magic 0 or 1");
-    else
-        return rc;
-    return 0;
+    return rc == ERR_UNSUPPORTED ? 0 : rc;
 }
 
 static int verify_segment(struct verifying *p, size_t i)
