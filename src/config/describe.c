@@ -142,15 +142,7 @@ static bool is_read_only(const struct setting *s, struct str name)
     return !s || s->update == SETTING_READ_ONLY || !str_is(name, s->name);
 }
 
-static struct str broker_text(struct listing *l, struct str name)
-{
-    struct str text = STR_NULL;
-    for (int layer = 0; layer < LAYER_COUNT && !text.data; layer++)
-        text = layer_text(l->broker, l->layers, layer, name);
-    return text;
-}
-
-static int describe_broker(struct listing *l, struct str name)
+static int describe_value(struct listing *l, struct str name, struct str text)
 {
     struct config_description *d = &l->out[l->count];
     const struct setting *s = broker_setting(name);
@@ -161,7 +153,6 @@ static int describe_broker(struct listing *l, struct str name)
     d->synonyms = arena_zalloc(l->arena, SYNONYMS_MOST, sizeof *d->synonyms);
     if (!d->synonyms)
         return ERR_NOMEM;
-    struct str text = broker_text(l, name);
     if (s &&
         setting_parse(s, text.data ? text : str_from(s->default_text), l->arena, &value, NULL) == ERR_NOMEM)
         return ERR_NOMEM;
@@ -169,19 +160,28 @@ static int describe_broker(struct listing *l, struct str name)
     return finish(l, d, s, &value);
 }
 
-// Only what was changed for the whole cluster.
+static int describe_broker(struct listing *l, struct str name)
+{
+    struct str text = STR_NULL;
+    for (int layer = 0; layer < LAYER_COUNT && !text.data; layer++)
+        text = layer_text(l->broker, l->layers, layer, name);
+    return describe_value(l, name, text);
+}
+
+// Only what was changed for the whole cluster, by whichever of the setting's names.
 static int describe_default(struct listing *l, const struct config_entry *e)
 {
     struct config_description *d = &l->out[l->count];
-    const struct setting *s = broker_setting(e->name);
-    struct setting_value value = {.null = true};
-    start(d, e->name, s);
-    d->read_only = is_read_only(s, e->name);
-    d->synonyms = arena_zalloc(l->arena, 1, sizeof *d->synonyms);
-    if (!d->synonyms || (s && setting_parse(s, e->value, l->arena, &value, NULL) == ERR_NOMEM))
-        return ERR_NOMEM;
-    add_synonym(d, e->name, e->value, CONFIG_SOURCE_DYNAMIC_CLUSTER);
-    return finish(l, d, s, &value);
+    int err = describe_value(l, e->name, e->value);
+    if (err)
+        return err;
+    size_t kept = 0;
+    for (size_t i = 0; i < d->synonym_count; i++)
+        if (d->synonyms[i].source == CONFIG_SOURCE_DYNAMIC_CLUSTER)
+            d->synonyms[kept++] = d->synonyms[i];
+    d->synonym_count = kept;
+    d->source = CONFIG_SOURCE_DYNAMIC_CLUSTER;
+    return 0;
 }
 
 #define KEYS_COMPARED 16 // more are looked up

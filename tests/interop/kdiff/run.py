@@ -78,10 +78,13 @@ class Side:
         return {"_": out}
 
     def has_partition(self, topic):
-        """True while it still serves the topic's first partition."""
+        """True while it still serves the topic's first partition, or has a log of the topic."""
         wanted = [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "Timestamp": -1}]}]
         response = self.call("ListOffsets", 7, {"ReplicaId": -1, "Topics": wanted})
-        return "_" not in response and response["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+        if "_" not in response and response["Topics"][0]["Partitions"][0]["ErrorCode"] == 0:
+            return True
+        logs = self.call("DescribeLogDirs", 4, {"Topics": None})  # Kafka lets go of them a moment later
+        return any(one["Name"] == topic for directory in logs.get("Results", ()) for one in directory["Topics"])
 
     def settled(self, topic, partitions):
         """True where it leads every partition of the topic, or says that it never will."""

@@ -266,7 +266,10 @@ def alter_broker(step, version, prefix):
     )
     look()
     alter(step, version, change(BROKER, "", ("log.retention.ms", SET, "800000000"), ("message.max.bytes", SET, "2000000")))
+    both = [listener + key for key in ("max.connections", "max.connection.creation.rate") for listener in ("listener.name.plaintext.", "")]
+    alter(step, version, change(BROKER, "", *((key, SET, "4000") for key in both)))
     look()
+    alter(step, version, change(BROKER, "", *((key, DELETE, None) for key in both)))
     alter(
         step,
         version,
