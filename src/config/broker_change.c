@@ -316,8 +316,16 @@ static int check_of_listeners(struct check *c)
 // Threads may double or halve at most.
 static int check_threads(struct check *c)
 {
-    static const char *const pools[] = {"num.io.threads", "num.replica.fetchers",
-                                        "num.recovery.threads.per.data.dir", "background.threads"};
+    static const char *const pools[] = {
+        "num.io.threads",
+        "num.replica.fetchers",
+        "num.recovery.threads.per.data.dir",
+        "background.threads",
+        "remote.log.manager.copier.thread.pool.size",
+        "remote.log.manager.expiration.thread.pool.size",
+        "remote.log.manager.follower.thread.pool.size",
+        "remote.log.reader.threads",
+    };
     for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
         long long now = integer_of(c, c->change->now, pools[i]), then = integer_of(c, &c->after, pools[i]);
         int err = check_thread_count(c, pools[i], now, then);
@@ -378,7 +386,7 @@ static int check_local_retention(struct check *c)
 // A reporter is a Java class that this broker cannot load.
 static int check_reporters(struct check *c)
 {
-    struct str text = properties_get(&c->after.properties, STR("metric.reporters"));
+    struct str text = setting_trim(properties_get(&c->after.properties, STR("metric.reporters")));
     struct str now = properties_get(&c->change->now->properties, STR("metric.reporters"));
     if (text.size == 0 || str_is(text, "org.apache.kafka.common.metrics.JmxReporter") || str_equal(text, now))
         return 0;

@@ -83,43 +83,33 @@ static int check_text_in(const struct setting *s, struct str text, struct arena 
     return reason.data ? refuse_value(s, text, reason.data, arena, message) : ERR_NOMEM;
 }
 
-static int check_in(const struct setting *s, const struct setting_value *v, struct arena *arena,
-                    struct str *message)
+// One entry after the other, as Kafka does: the first that is wrong is named.
+static int check_entries(const struct setting *s, const struct setting_value *v, struct arena *arena,
+                         struct str *message)
 {
-    if (s->type != SETTING_LIST)
-        return check_text_in(s, v->null ? STR_NULL : v->text, arena, message);
-    for (size_t i = 0; i < v->count; i++) {
-        int err = check_text_in(s, v->entries[i], arena, message);
-        if (err)
-            return err;
-    }
-    return 0;
+    int err = 0;
+    for (size_t i = 0; i < v->count && !err; i++)
+        if (s->unique && v->entries[i].size == 0)
+            err =
+                refuse(message, arena_printf(arena, "Configuration '%s' values must not be empty.", s->name));
+        else if (s->allowed)
+            err = check_text_in(s, v->entries[i], arena, message);
+    return err;
 }
 
-// What every list of `unique` obeys, before its entries are looked at.
-static int check_unique(const struct setting *s, const struct setting_value *v, struct arena *arena,
-                        struct str *message)
+static int check_list(const struct setting *s, const struct setting_value *v, struct arena *arena,
+                      struct str *message)
 {
-    if (v->null)
-        return 0;
-    if (v->count == 0 && s->list_not_empty) {
-        const char *names = s->allowed ? join_allowed(s, arena) : "";
-        if (!names)
-            return ERR_NOMEM;
-        return refuse(message, s->allowed ? arena_printf(arena,
-                                                         "Configuration '%s' must not be empty. Valid values "
-                                                         "include: [%s]",
-                                                         s->name, names)
-                                          : arena_printf(arena,
-                                                         "Configuration '%s' must not be empty. Valid values "
-                                                         "include: any non-empty value",
-                                                         s->name));
-    }
-    for (size_t i = 0; i < v->count; i++)
-        if (v->entries[i].size == 0)
-            return refuse(message,
-                          arena_printf(arena, "Configuration '%s' values must not be empty.", s->name));
-    return 0;
+    if (v->null || v->count > 0 || !s->list_not_empty)
+        return check_entries(s, v, arena, message);
+    const char *names = s->allowed ? join_allowed(s, arena) : "any non-empty value";
+    if (!names)
+        return ERR_NOMEM;
+    return refuse(message,
+                  arena_printf(arena,
+                               s->allowed ? "Configuration '%s' must not be empty. Valid values include: [%s]"
+                                          : "Configuration '%s' must not be empty. Valid values include: %s",
+                               s->name, names));
 }
 
 static bool is_digits(struct str s)
@@ -146,7 +136,7 @@ static int check_replicas(const struct setting *s, const struct setting_value *v
     if (v->count == 1 && str_is(v->entries[0], "*"))
         return 0;
     for (size_t i = 0; i < v->count; i++) {
-        if (is_replica(v->entries[i]))
+        if (v->entries[i].size == 0 || is_replica(v->entries[i]))
             continue;
         struct str list = setting_list_as_java(v, arena);
         struct str reason = arena_printf(arena,
@@ -278,8 +268,8 @@ static int check_reset(const struct setting *s, const struct setting_value *v, s
 int setting_check(const struct setting *s, const struct setting_value *v, struct arena *arena,
                   struct str *message)
 {
-    if (s->unique) {
-        int err = check_unique(s, v, arena, message);
+    if (s->type == SETTING_LIST) {
+        int err = check_list(s, v, arena, message);
         if (err)
             return err;
     }
@@ -291,7 +281,7 @@ int setting_check(const struct setting *s, const struct setting_value *v, struct
         return check_range(s, v, arena, message);
     case SETTING_CHECK_IN:
     case SETTING_CHECK_IN_ANY_CASE:
-        return check_in(s, v, arena, message);
+        return s->type == SETTING_LIST ? 0 : check_text_in(s, v->null ? STR_NULL : v->text, arena, message);
     case SETTING_CHECK_NOT_EMPTY:
         return v->null || v->text.size > 0
                    ? 0
