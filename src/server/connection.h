@@ -153,10 +153,9 @@ struct undecodable {
 int dispatch_decode(struct request *request, struct bytes frame, struct undecodable *why);
 // The connection is closed, and says why.
 void dispatch_refuse(struct request *request, const struct undecodable *why);
-// Who runs the handler of a request that is decoded.
-enum handled_by { BY_REACTOR, BY_WORKER, BY_LOADER };
-enum handled_by dispatch_handled_by(const struct request *request);
-// Has it handled.
+// Whether the handler of a request that is decoded is a worker's to run.
+bool dispatch_is_costly(const struct request *request);
+// Has it handled; once its cold logs are loaded.
 void dispatch_handle(struct request *request);
 
 // output.c
@@ -200,7 +199,6 @@ void reactors_connection_gone(struct reactors *group, const struct listener *lis
                               const struct socket_peer *peer);
 struct workers *reactors_readahead(const struct reactors *group);
 struct workers *reactors_workers(const struct reactors *group);
-struct workers *reactors_loaders(const struct reactors *group);
 struct request_lines *reactors_request_lines(struct reactors *group);
 bool reactors_charge_input(struct reactors *group, size_t bytes, bool in_any_case); // false: the caller waits
 void reactors_uncharge_input(struct reactors *group, size_t bytes);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
+#include "os/workers.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -101,6 +102,12 @@ void directories_unwatch(struct directories *d)
 {
     disk_watch_stop(d->watch);
     d->watch = NULL;
+}
+
+void directories_stop_loaders(struct directories *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        workers_stop(d->all[i]->health.loaders);
 }
 
 void directories_free(struct directories *d, bool closed)

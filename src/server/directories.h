@@ -27,6 +27,9 @@ int directories_watch(struct directories *d, int64_t min_free_bytes,
                       void (*tell)(void *arg, struct dir_health *health), void *arg);
 void directories_unwatch(struct directories *d);
 
+// Ends the threads that load logs, once what they have to load is loaded.
+void directories_stop_loaders(struct directories *d);
+
 // Those that the log manager closes are `closed` already.
 void directories_free(struct directories *d, bool closed);
 

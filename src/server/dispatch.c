@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "protocol/api.h"
 #include "protocol/messages.h"
+#include "server/cold_logs.h"
 #include "server/connection.h"
 #include "server/offload.h"
 #include "server/request_log.h"
@@ -157,14 +158,11 @@ static const struct api_handler *find_handler(struct connection *c, struct bytes
     return handler;
 }
 
-enum handled_by dispatch_handled_by(const struct request *request)
+bool dispatch_is_costly(const struct request *request)
 {
     const struct api_handler *api = request->api;
-    if (api->uses_cold_log && api->uses_cold_log(request))
-        return BY_LOADER;
-    bool is_costly = (api->worker_bytes > 0 && request->size_bytes >= api->worker_bytes) ||
-                     (api->is_costly && api->is_costly(request));
-    return is_costly ? BY_WORKER : BY_REACTOR;
+    return (api->worker_bytes > 0 && request->size_bytes >= api->worker_bytes) ||
+           (api->is_costly && api->is_costly(request));
 }
 
 void dispatch_handle(struct request *request)
@@ -172,11 +170,12 @@ void dispatch_handle(struct request *request)
     if (!request->api->collects)
         reactor_settle(request->reactor);
     throttle_begin(request);
-    enum handled_by by = dispatch_handled_by(request);
-    if (by == BY_REACTOR)
-        request->api->handle(request);
-    else
-        offload_handle(request, by == BY_LOADER);
+    if (!cold_logs_load(request)) {
+        if (dispatch_is_costly(request))
+            offload_handle(request);
+        else
+            request->api->handle(request);
+    }
     throttle_pause(request);
     if (request->log)
         request_log_handled(request);

@@ -6,6 +6,7 @@
 #include "server/listener.h"
 
 struct request;
+struct cold_logs;
 
 struct api_handler {
     int16_t api_key;
@@ -23,9 +24,9 @@ struct api_handler {
     size_t worker_bytes;
     // The same, where something else than the size says so; may be NULL.
     bool (*is_costly)(const struct request *request);
-    // Whether it reads a log that nobody has used since the start; may be NULL. Then a loader handles it, as
-    // a worker does.
-    bool (*uses_cold_log)(const struct request *request);
+    // Says which partitions it names (cold_logs_add), when their logs are to be loaded before it is handled;
+    // may be NULL.
+    void (*cold_logs)(const struct request *request, struct cold_logs *cold);
 };
 
 // Lists of a few hundred things to look up.

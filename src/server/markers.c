@@ -114,18 +114,6 @@ static void append_marker(struct marker_target *t)
         settle(t, error);
 }
 
-static void write_to_log(struct marker_target *t, const struct image_topic *topic)
-{
-    int16_t error;
-    t->hosted = replica_manager_find(t->markers->broker->replicas, topic, t->partition, &error);
-    if (!t->hosted)
-        settle(t, error);
-    else if (log_is_cold(t->hosted->log))
-        t->loads = true;
-    else
-        append_marker(t);
-}
-
 static const struct image_topic *topic_of(const struct marker_target *t)
 {
     const struct image_topic *topic = image_topic(image_current(), t->topic);
@@ -135,17 +123,6 @@ static const struct image_topic *topic_of(const struct marker_target *t)
 bool marker_target_exists(const struct marker_target *t)
 {
     return topic_of(t) != NULL;
-}
-
-static void write_one(struct marker_target *t)
-{
-    const struct image_topic *topic = topic_of(t);
-    if (!topic)
-        settle(t, E_UNKNOWN_TOPIC_OR_PARTITION);
-    else if (str_is(t->topic, GROUP_TOPIC))
-        write_to_group(t);
-    else
-        write_to_log(t, topic);
 }
 
 static void wake(struct partition_waiter *waiter)
@@ -188,43 +165,45 @@ static void on_progress(struct task *task)
     go_on(container_of(task, struct markers, progress));
 }
 
-static void load_logs(struct job *job)
-{
-    struct markers *m = container_of(job, struct markers, loading);
-    for (size_t i = 0; i < m->count; i++)
-        if (m->targets[i].loads)
-            (void)log_load(m->targets[i].hosted->log); // a log that cannot be loaded is off line
-}
-
-static void append_loaded(struct markers *m)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        if (!m->targets[i].loads)
-            continue;
-        m->targets[i].loads = false;
-        append_marker(&m->targets[i]);
-    }
-}
-
 static void on_loaded(struct task *task)
 {
-    struct markers *m = container_of(task, struct markers, loading.done);
-    append_loaded(m);
-    go_on(m);
+    struct marker_target *t = container_of(task, struct marker_target, loading.done);
+    struct markers *m = t->markers;
+    t->loads = false;
+    append_marker(t);
+    if (t->writes || m->left == 0)
+        go_on(m);
 }
 
-// What a loader does, as it may take long. Here, where as many wait for one as may.
-static void load_cold_logs(struct markers *m)
+static void load_log(struct job *job)
 {
-    bool any = false;
-    for (size_t i = 0; i < m->count; i++)
-        any |= m->targets[i].loads;
-    m->loading =
-        (struct job){.run = load_logs, .reads_nothing = true, .loop = m->loop, .done = TASK_INIT(on_loaded)};
-    if (!any || workers_submit(reactors_loaders(m->broker->reactors), &m->loading))
-        return;
-    load_logs(&m->loading);
-    append_loaded(m);
+    (void)log_load(container_of(job, struct marker_target, loading)->hosted->log); // or it is off line
+}
+
+static void write_to_log(struct marker_target *t, const struct image_topic *topic)
+{
+    int16_t error;
+    struct markers *m = t->markers;
+    t->hosted = replica_manager_find(m->broker->replicas, topic, t->partition, &error);
+    struct workers *loaders = t->hosted ? log_loaders(t->hosted->log) : NULL;
+    t->loading =
+        (struct job){.run = load_log, .reads_nothing = true, .loop = m->loop, .done = TASK_INIT(on_loaded)};
+    t->loads = loaders && workers_submit(loaders, &t->loading);
+    if (!t->hosted)
+        settle(t, error);
+    else if (!t->loads)
+        append_marker(t);
+}
+
+static void write_one(struct marker_target *t)
+{
+    const struct image_topic *topic = topic_of(t);
+    if (!topic)
+        settle(t, E_UNKNOWN_TOPIC_OR_PARTITION);
+    else if (str_is(t->topic, GROUP_TOPIC))
+        write_to_group(t);
+    else
+        write_to_log(t, topic);
 }
 
 bool markers_write(struct markers *m)
@@ -242,7 +221,6 @@ bool markers_write(struct markers *m)
     }
     for (size_t i = 0; i < m->count; i++)
         write_one(&m->targets[i]);
-    load_cold_logs(m);
     if (!wait_for_replicas(m) && m->left == 0)
         return true;
     remember(m, true);

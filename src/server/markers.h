@@ -15,7 +15,8 @@ struct marker_target {
 
     // Private.
     bool writes; // it is on its way
-    bool loads;  // but first its log is read, which nobody has used yet
+    bool loads;  // but first a loader reads its log, which nobody has used yet
+    struct job loading;
     struct partition *hosted;
     int64_t wait_for; // -1: replicated
     struct coordinator_request group;
@@ -37,7 +38,6 @@ struct markers {
     size_t left;
     struct partition_waiter waiter; // of the first that is not replicated
     struct task progress;
-    struct job loading;
     struct list node; // of the broker's
 };
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "server/cold_logs.h"
 #include "server/throttle.h"
 
 static void run(struct request_work *work)
@@ -14,7 +15,7 @@ static void run(struct request_work *work)
         return; // nothing of it is done: its client left before anybody had begun
     if (o->frame.data && dispatch_decode(r, o->frame, &o->why))
         o->verdict = VERDICT_REFUSE;
-    else if (o->frame.data && dispatch_handled_by(r) != BY_WORKER)
+    else if (o->frame.data && (cold_logs_any(r) || !dispatch_is_costly(r)))
         o->verdict = VERDICT_HANDLE;
     else if (o->run)
         o->run(r, o->context);
@@ -99,9 +100,9 @@ void offload_decode(struct request *r, struct bytes frame)
     offload(r, &(struct offload){.frame = frame});
 }
 
-void offload_handle(struct request *r, bool loads)
+void offload_handle(struct request *r)
 {
-    offload(r, &(struct offload){.work.loads = loads});
+    offload(r, &(struct offload){.run = NULL});
 }
 
 void request_offload(struct request *r, void (*run_it)(struct request *request, void *context),

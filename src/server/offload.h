@@ -1,4 +1,4 @@
-// A request on a worker's (or a loader's) thread: its decoding, where it is large, and its handler
+// A request on a worker's thread: its decoding, where it is large, and its handler
 // (api_handler.worker_bytes). What that decides is kept, and carried out on the request's reactor. Private to
 // the server room.
 #ifndef SERVER_OFFLOAD_H
@@ -38,8 +38,7 @@ struct offload {
 // belongs. Parks the request until then.
 void offload_decode(struct request *request, struct bytes frame);
 
-// Runs the request's handler on a worker (a loader), or here where none can take it. Parks the request until
-// then.
-void offload_handle(struct request *request, bool loads);
+// Runs the request's handler on a worker, or here where none can take it. Parks the request until then.
+void offload_handle(struct request *request);
 
 #endif

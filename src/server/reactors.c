@@ -1,7 +1,6 @@
 #include "server/reactors.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -9,11 +8,9 @@
 
 #define READAHEAD_THREADS 2
 #define WORKER_THREADS    4 // at most, and no more than reactors
-#define LOADER_THREADS    4 // they wait for disks
 
 // What waits for a thread of a pool. Each connection has at most one piece of work and one read there, and
-// what those that are gone have left. A load waits for a disk however long that takes: no reactor does one
-// because many wait.
+// what those that are gone have left.
 #define JOBS_WAITING 1024
 
 static void on_accept(struct task *task)
@@ -67,9 +64,7 @@ int reactors_create(struct reactors **out, const struct reactors_config *config)
     group->readahead = workers_new("read-ahead", READAHEAD_THREADS, JOBS_WAITING);
     group->workers =
         workers_new("worker", config->count < WORKER_THREADS ? config->count : WORKER_THREADS, JOBS_WAITING);
-    group->loaders = workers_new("loader", LOADER_THREADS, UINT_MAX);
-    if (!err &&
-        (!group->readahead || !group->workers || !group->loaders || request_lines_init(&group->lines)))
+    if (!err && (!group->readahead || !group->workers || request_lines_init(&group->lines)))
         err = ERR_NOMEM;
     while (!err && group->made < config->count)
         err = reactors_add(group);
@@ -119,7 +114,6 @@ void reactors_stop(struct reactors *group, int bound_ms)
     for (unsigned i = 0; i < group->started; i++)
         thread_join(&group->threads[i]);
     workers_stop(group->workers); // what they still do is done while everything is there
-    workers_stop(group->loaders);
 }
 
 void reactors_free(struct reactors *group)
@@ -127,7 +121,7 @@ void reactors_free(struct reactors *group)
     assert(!group->running || group->stopped);
     for (unsigned i = 0; i < LISTENERS_MAX; i++)
         acceptor_close(&group->acceptors[i]);
-    struct workers *const pools[] = {group->readahead, group->workers, group->loaders};
+    struct workers *const pools[] = {group->readahead, group->workers};
     for (size_t i = 0; i < sizeof pools / sizeof pools[0]; i++)
         if (pools[i])
             workers_free(pools[i]);
@@ -274,11 +268,6 @@ struct request_lines *reactors_request_lines(struct reactors *group)
 struct workers *reactors_workers(const struct reactors *group)
 {
     return group->workers;
-}
-
-struct workers *reactors_loaders(const struct reactors *group)
-{
-    return group->loaders;
 }
 
 struct client_quotas *reactors_quotas(const struct reactors *group)

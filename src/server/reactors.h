@@ -34,7 +34,7 @@ struct reactors {
 
     struct list accepting; // acceptors that serve; the first reactor's own
     unsigned next_reactor; // the acceptors' own
-    struct workers *readahead, *workers, *loaders;
+    struct workers *readahead, *workers;
     struct request_lines lines;
     int spare_fd; // for when no descriptor is left
     struct connection_quota quota;

@@ -219,14 +219,14 @@ static void on_cancel_work(struct request *request)
 void request_work(struct request *request, struct request_work *work)
 {
     work->job = (struct job){.run = run_work,
-                             .reads_nothing = work->reads_nothing,
+                             .reads_nothing = work->loaders != NULL,
                              .loop = &request->reactor->loop,
                              .done = TASK_INIT(on_work_done)};
     if (request->connection)
         request_park(request, PARK_STALL, on_cancel_work, work);
     work->request = request;
-    struct reactors *group = request->reactor->group;
-    if (workers_submit(work->loads ? reactors_loaders(group) : reactors_workers(group), &work->job)) {
+    struct workers *pool = work->loaders ? work->loaders : reactors_workers(request->reactor->group);
+    if (workers_submit(pool, &work->job)) {
         request_hold(request);
         return;
     }

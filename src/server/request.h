@@ -117,7 +117,7 @@ void request_close(struct request *request, const char *reason);
 void request_park(struct request *request, enum park park, void (*on_cancel)(struct request *request),
                   void *parked);
 
-// Work for a worker's thread (or a loader's): what costs more than about 200 us of CPU, and would keep the
+// Work for a worker's thread, or a loader's: what costs more than about 200 us of CPU, and would keep the
 // reactor's other connections waiting so long. Lies in the request's arena.
 struct request_work {
     void (*run)(struct request_work
@@ -125,8 +125,8 @@ struct request_work {
     // On the reactor's thread: as a handler, it answers, closes or parks. But where `gone`, the connection
     // has been closed meanwhile: nobody is to be answered, and the request goes when this returns.
     void (*done)(struct request_work *work, bool gone);
-    bool loads;         // it reads logs that nobody has used yet, and waits for a disk: for a loader
-    bool reads_nothing; // as a job's
+    // NULL, or log_loaders: it loads logs, waits for a disk, and reads nothing (as a job).
+    struct workers *loaders;
     struct request *request;
     struct job job;
 };

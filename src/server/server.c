@@ -368,6 +368,7 @@ static int stop(struct server *s)
     coordinators_stop(&s->broker);
     if (s->broker.reactors) {
         reactors_stop(s->broker.reactors, STOP_BOUND_MS);
+        directories_stop_loaders(&s->dirs); // what they still do is done while everything is there
         for (unsigned i = 0; i < reactors_count(s->broker.reactors); i++)
             qsbr_unregister(&s->reactor_threads[i]);
     }

@@ -1,5 +1,5 @@
 // How one log directory fares: whether an I/O error took it off line, and whether its file system is nearly
-// full. Shared by its logs; any thread, no lock.
+// full; and the threads that may wait for its disk. Shared by its logs; any thread, no lock.
 #ifndef STORAGE_DIR_HEALTH_H
 #define STORAGE_DIR_HEALTH_H
 
@@ -7,10 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct workers;
+
 struct dir_health {
-    const char *path;   // the directory's, for messages
-    atomic_bool failed; // off line until the next start
-    atomic_bool full;   // less than storage.min.free.bytes is free: logs take no appends of clients
+    const char *path;        // the directory's, for messages
+    atomic_bool failed;      // off line until the next start
+    atomic_bool full;        // less than storage.min.free.bytes is free: logs take no appends of clients
+    struct workers *loaders; // read what its cold logs left; may be NULL
     void (*tell)(void *, struct dir_health *); // may be NULL; set before there are threads. Called once, by
     void *tell_arg; // whoever noticed the failure and under its locks: it must only post
 };

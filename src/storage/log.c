@@ -107,7 +107,7 @@ int log_note(struct log *log, const char *what, int rc)
     return rc;
 }
 
-int log_usable(struct log *log)
+int log_usable(const struct log *log)
 {
     return atomic_load_explicit(&log->offline, memory_order_relaxed) ||
                    atomic_load_explicit(&log->deleted, memory_order_relaxed) || dir_health_failed(log->health)
@@ -156,9 +156,12 @@ bool log_is_offline(const struct log *log)
     return atomic_load(&log->offline) || dir_health_failed(log->health);
 }
 
-bool log_is_cold(const struct log *log)
+struct workers *log_loaders(const struct log *log)
 {
-    return !atomic_load_explicit(&log->loaded, memory_order_relaxed) && !log_is_offline(log);
+    if (atomic_load_explicit(&log->loaded, memory_order_relaxed) || log_usable(log))
+        return NULL;
+    const struct dir_health *health = log->health;
+    return health ? health->loaders : NULL;
 }
 
 bool log_is_full(const struct log *log)

@@ -26,6 +26,7 @@ struct segment_list;
 struct file_cache; // storage/file_cache.h: the bounded set of open segment files
 struct reaper;     // storage/reaper.h: removes files that are no longer used, later
 struct dir_health; // storage/dir_health.h: whether the log directory failed or is full
+struct workers;    // os/workers.h
 
 #define LOG_NO_TIMESTAMP INT64_C(-1)
 #define LOG_NO_EPOCH     (-1)
@@ -78,8 +79,9 @@ int log_close(struct log *log, bool clean);
 // are read, up to a segment of them. Any thread.
 int log_load(struct log *log);
 
-// Whether its first use, which loads it, is still to come. Any thread.
-bool log_is_cold(const struct log *log);
+// Its directory's threads that are to load it, as its first use is still to come and may have to wait for the
+// disk; NULL: nobody has to. Any thread.
+struct workers *log_loaders(const struct log *log);
 
 // The partition's lock. Held for microseconds; never while waiting for the disk or for another lock above it.
 void log_lock(struct log *log);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/logger.h"
 #include "os/file.h"
+#include "os/workers.h"
 #include "storage/text.h"
 
 #include <errno.h>
@@ -18,6 +19,8 @@
 #define META_FILE         "meta.properties"
 #define CLEAN_MARKER_FILE ".kafka_cleanshutdown"
 #define BOOT_ID_FILE      "odradek-boot-id"
+
+#define LOADER_THREADS 4 // at most; started when there is a log to load
 
 static int say(char *message, size_t size, int rc, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -216,7 +219,9 @@ static int lock_dir(struct log_dir *d, char *message, size_t size)
 static struct log_dir *log_dir_new(const char *path)
 {
     struct log_dir *d = calloc(1, sizeof *d);
-    if (!d || !(d->path = strdup(path))) {
+    if (!d || !(d->path = strdup(path)) ||
+        !(d->health.loaders = workers_new("loader", LOADER_THREADS, UINT_MAX))) {
+        free(d ? d->path : NULL);
         free(d);
         return NULL;
     }
@@ -262,6 +267,7 @@ void log_dir_close(struct log_dir *d)
 {
     if (!d)
         return;
+    workers_free(d->health.loaders);
     file_close(d->lock_fd);
     free(d->path);
     free(d);

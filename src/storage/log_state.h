@@ -109,7 +109,7 @@ void log_set_offline(struct log *log, const char *why, int rc);
 int log_note(struct log *log, const char *what, int rc);
 
 // 0 when the log can be used, else ERR_CLOSED.
-int log_usable(struct log *log);
+int log_usable(const struct log *log);
 
 // Loads if need be. 0, or why it cannot be used.
 int log_ready(struct log *log);

@@ -23,10 +23,10 @@ class SlowDisk:
         self.library, self.obstacle = preloadable("slow_read.c", directory), directory / "obstacle"
 
     @contextlib.contextmanager
-    def slow(self, broker, topic):
-        """The broker is started, and within this it does not get ahead with the topic's logs."""
+    def slow(self, broker, topic, directory=""):
+        """The broker is started, and within this it does not get ahead with the topic's logs; with those in one directory."""
         self.obstacle.touch()
-        slow = {"SLOW_IN": f"/{topic}-", "SLOW_WHILE": str(self.obstacle), "SLOW_BYTES": str(LEAST_BYTES.get(broker.kind, 0))}
+        slow = {"SLOW_IN": f"{directory}/{topic}-", "SLOW_WHILE": str(self.obstacle), "SLOW_BYTES": str(LEAST_BYTES.get(broker.kind, 0))}
         broker.environment = {**os.environ, **slow, "LD_PRELOAD": str(self.library)}
         broker.start()
         try:

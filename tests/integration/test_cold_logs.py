@@ -89,6 +89,59 @@ def test_nobody_waits_for_a_log_of_others(brokers, tmp_path):
     ending.close()
 
 
+BOTH = {  # what names two partitions: its version, and the way to the error of its answer
+    "Produce": (9, "Responses", "PartitionResponses"),
+    "Fetch": (11, "Responses", "Partitions"),
+    "ListOffsets": (7, "Topics", "Partitions"),
+    "DeleteRecords": (2, "Topics", "Partitions"),
+}
+
+
+def of_both(api, *partitions):
+    if api == "Produce":
+        data = [one for i in partitions for one in produce_body(COLD, [(b"k", b"v")], i)["TopicData"]]
+        return produce_body(COLD, []) | {"TopicData": data}
+    named = [{"Partition": i, "PartitionIndex": i, "FetchOffset": 0, "PartitionMaxBytes": 1000, "Timestamp": 1, "Offset": 1} for i in partitions]
+    topics = {"Topics": [{"Name": COLD, "Topic": COLD, "Partitions": named}]}
+    return fetch_body(COLD) | topics if api == "Fetch" else {"ReplicaId": -1, "TimeoutMs": 20000} | topics
+
+
+def test_a_disk_that_hangs_holds_up_its_own_logs_alone(brokers, tmp_path):
+    """However many requests wait for it, also such that name logs of both directories; a transaction ends in the one that does not hang."""
+    broker, disk = brokers.new(settings=ONE_REACTOR), loading.SlowDisk(tmp_path)
+    second = broker.directory / "second"
+    broker.settings["log.dirs"] = f"{broker.data},{second}"
+    broker.start()
+    create_topic(broker, COLD, partitions=16)
+    hanging, sound = ([i for i in range(16) if (path / f"{COLD}-{i}").is_dir()] for path in (broker.data, second))
+    producer = Producer(broker.port, "x").init()
+    for i in (hanging[0], sound[0]):
+        producer.produce(COLD, i, b"v")
+    with connect(broker) as connection:
+        for i in hanging[1:] + sound[1:]:
+            assert produce(connection, COLD, [(b"k", b"v")], i)["ErrorCode"] == 0
+    broker.stop()
+    asked = []
+    with disk.slow(broker, COLD, broker.data):
+        await_coordinators(broker.port, [producer.name])
+        for i, (api, (version, *_)) in enumerate(BOTH.items(), 1):
+            for pair in ((sound[i], hanging[i]), (hanging[i], hanging[-i])):
+                asked.append((connect(broker), api))
+                asked[-1][0].send(api, version, of_both(api, *pair))
+        producer.reconnect(broker.port)
+        producer.end(True)
+        wait_until(lambda: is_settled(broker.port, COLD, [sound[0]]), 20, "the marker where no disk hangs")
+        with connect(broker, 20) as connection:
+            assert produce(connection, COLD, [(b"k", b"v")], sound[-1])["ErrorCode"] == 0
+        assert select.select([connection.socket for connection, _ in asked], [], [], 0)[0] == []
+    for connection, api in asked:
+        version, *path = BOTH[api]
+        assert loading.error_at(connection.receive(api, version)[1], path) == 0, api
+        connection.close()
+    wait_until(lambda: is_settled(broker.port, COLD, [hanging[0]]), 20, "the other marker")
+    producer.close()
+
+
 @pytest.fixture
 def after_a_start(brokers):
     """A broker that has ended, with a record in each topic."""

@@ -4,7 +4,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
-#include "server/handlers/cold_logs.h"
+#include "server/cold_logs.h"
 #include "server/handlers/handlers.h"
 #include "server/partition_index.h"
 #include "server/topic_groups.h"
@@ -163,16 +163,14 @@ static void handle_delete_records(struct request *r)
     request_then(r, save, d);
 }
 
-static bool deletes_of_cold_log(const struct request *r)
+static void name_cut(const struct request *r, struct cold_logs *cold)
 {
     const struct delete_records_request *q = r->message;
     for (int32_t i = 0; i < q->topics_count; i++) {
         const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition_index))
-                return true;
+            cold_logs_add(cold, topic, q->topics[i].partitions[k].partition_index);
     }
-    return false;
 }
 
 const struct api_handler delete_records_handler = {.api_key = 21,
@@ -180,5 +178,5 @@ const struct api_handler delete_records_handler = {.api_key = 21,
                                                    .max_version = 2,
                                                    .advertised_min_version = -1,
                                                    .listeners = LISTENER_BROKER,
-                                                   .uses_cold_log = deletes_of_cold_log,
+                                                   .cold_logs = name_cut,
                                                    .handle = handle_delete_records};

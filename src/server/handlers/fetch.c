@@ -712,20 +712,30 @@ static void read_or_wait(struct fetch *f)
 
 // Logs that nobody has used yet
 
-static bool names_cold_log(const struct fetch *f)
-{
-    for (size_t i = 0; i < f->count; i++)
-        if (f->items[i].partition && log_is_cold(f->items[i].partition->log))
-            return true;
-    return false;
-}
-
 static void load_logs(struct request_work *work)
 {
     struct fetch *f = container_of(work, struct fetch, loading);
     for (size_t i = 0; i < f->count && !atomic_load(&f->request->is_orphan); i++)
-        if (f->items[i].partition)
+        if (f->items[i].partition && log_loaders(f->items[i].partition->log) == work->loaders)
             (void)log_load(f->items[i].partition->log); // a log that cannot be loaded is off line
+}
+
+static void on_loaded(struct request_work *work, bool gone);
+
+// Those of one directory after the other.
+static void load_or_go_on(struct fetch *f)
+{
+    struct workers *loaders = NULL;
+    for (size_t i = 0; i < f->count && !loaders; i++)
+        if (f->items[i].partition)
+            loaders = log_loaders(f->items[i].partition->log);
+    if (!loaders) {
+        read_or_wait(f);
+        return;
+    }
+    keep_names(f);
+    f->loading = (struct request_work){.run = load_logs, .done = on_loaded, .loaders = loaders};
+    request_work(f->request, &f->loading);
 }
 
 static void on_loaded(struct request_work *work, bool gone)
@@ -734,7 +744,7 @@ static void on_loaded(struct request_work *work, bool gone)
     if (gone)
         release(f);
     else
-        read_or_wait(f);
+        load_or_go_on(f);
 }
 
 static void handle_fetch(struct request *r)
@@ -752,14 +762,7 @@ static void handle_fetch(struct request *r)
         request_close(r, "out of memory for Fetch");
         return;
     }
-    if (!names_cold_log(f)) {
-        read_or_wait(f);
-        return;
-    }
-    keep_names(f);
-    f->loading =
-        (struct request_work){.run = load_logs, .done = on_loaded, .loads = true, .reads_nothing = true};
-    request_work(r, &f->loading);
+    load_or_go_on(f);
 }
 
 const struct api_handler fetch_handler = {.api_key = 1,

@@ -5,7 +5,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
-#include "server/handlers/cold_logs.h"
+#include "server/cold_logs.h"
 #include "server/handlers/handlers.h"
 #include "server/partition_index.h"
 #include "server/topic_groups.h"
@@ -183,16 +183,14 @@ static void handle_list_offsets(struct request *r)
         request_respond(r, &out);
 }
 
-static bool lists_cold_log(const struct request *r)
+static void name_listed(const struct request *r, struct cold_logs *cold)
 {
     const struct list_offsets_request *q = r->message;
     for (int32_t i = 0; i < q->topics_count; i++) {
         const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition_index))
-                return true;
+            cold_logs_add(cold, topic, q->topics[i].partitions[k].partition_index);
     }
-    return false;
 }
 
 const struct api_handler list_offsets_handler = {.api_key = 2,
@@ -201,7 +199,7 @@ const struct api_handler list_offsets_handler = {.api_key = 2,
                                                  .advertised_min_version = -1,
                                                  .listeners = LISTENER_BROKER,
                                                  .worker_bytes = HEAVY_REQUEST_BYTES,
-                                                 .uses_cold_log = lists_cold_log,
+                                                 .cold_logs = name_listed,
                                                  .handle = handle_list_offsets};
 
 // OffsetForLeaderEpoch (KIP-101, KIP-320)
@@ -260,16 +258,14 @@ static void handle_offset_for_leader_epoch(struct request *r)
         request_respond(r, &out);
 }
 
-static bool asks_cold_log(const struct request *r)
+static void name_asked(const struct request *r, struct cold_logs *cold)
 {
     const struct offset_for_leader_epoch_request *q = r->message;
     for (int32_t i = 0; i < q->topics_count; i++) {
         const struct image_topic *topic = image_topic(image_current(), q->topics[i].topic);
         for (int32_t k = 0; k < q->topics[i].partitions_count; k++)
-            if (is_cold_log(r, topic, q->topics[i].partitions[k].partition))
-                return true;
+            cold_logs_add(cold, topic, q->topics[i].partitions[k].partition);
     }
-    return false;
 }
 
 const struct api_handler offset_for_leader_epoch_handler = {.api_key = 23,
@@ -278,5 +274,5 @@ const struct api_handler offset_for_leader_epoch_handler = {.api_key = 23,
                                                             .advertised_min_version = -1,
                                                             .listeners = LISTENER_BROKER,
                                                             .worker_bytes = HEAVY_REQUEST_BYTES,
-                                                            .uses_cold_log = asks_cold_log,
+                                                            .cold_logs = name_asked,
                                                             .handle = handle_offset_for_leader_epoch};

@@ -556,29 +556,36 @@ static void validate_early(struct produce *w)
 static void load_on_loader(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
-    for (size_t i = 0; i < w->count; i++)
-        if (w->items[i].partition)
-            (void)log_load(w->items[i].partition->log); // a log that cannot be loaded is off line
-    w->names_cold_log = false;
-    validate_early(w);
+    w->loaders = NULL;
+    for (size_t i = 0; i < w->count; i++) {
+        struct partition *p = w->items[i].partition;
+        struct workers *loaders = p ? log_loaders(p->log) : NULL;
+        if (loaders == work->loaders)
+            (void)log_load(p->log); // a log that cannot be loaded is off line
+        else if (loaders)
+            w->loaders = loaders;
+    }
+    if (!w->loaders)
+        validate_early(w);
 }
 
 static void prepare_on_worker(struct request_work *work)
 {
     struct produce *w = container_of(work, struct produce, preparation);
     produce_prepare(w);
-    if (!w->names_cold_log)
+    if (!w->loaders)
         validate_early(w);
 }
 
 static void on_prepared(struct request_work *work, bool gone);
 
-// Logs that nobody has used yet are read first, whether or not the client is still there.
+// Logs that nobody has used yet are read first, those of one directory after the other, whether or not the
+// client is still there.
 static void load_or_go_on(struct produce *w, bool gone)
 {
-    if (w->names_cold_log) {
-        w->preparation = (struct request_work){
-            .run = load_on_loader, .done = on_prepared, .loads = true, .reads_nothing = true};
+    if (w->loaders) {
+        w->preparation =
+            (struct request_work){.run = load_on_loader, .done = on_prepared, .loaders = w->loaders};
         request_work(w->request, &w->preparation);
     } else if (gone) {
         append_unanswered(w);

@@ -49,7 +49,7 @@ struct produce {
     bool verifies;               // the coordinator of such a batch is asked
     size_t validated;            // items
     bool out_of_memory, settled; // as it was prepared: no item is to be appended
-    bool names_cold_log;         // and it is to be loaded first
+    struct workers *loaders;     // of a log that is to be loaded first; NULL: all are
     struct request_work preparation, validation;
     struct task progress; // posted by whoever moves a high watermark
     struct loop_timer timeout;

@@ -185,13 +185,15 @@ static bool resolve_all(struct produce *w)
 {
     const struct image *image = image_current();
     const struct produce_item *empty = NULL;
-    bool stumbles = false, cold = false;
+    bool stumbles = false;
+    struct workers *loaders = NULL;
     for (size_t i = 0; i < w->count; i++) {
         resolve(w, &w->items[i], image);
         if (w->items[i].partition && w->items[i].lacks_records)
             empty = &w->items[i];
         stumbles |= w->items[i].partition && w->items[i].refusal == E_UNKNOWN_SERVER_ERROR;
-        cold |= w->items[i].partition && log_is_cold(w->items[i].partition->log);
+        if (w->items[i].partition && !loaders)
+            loaders = log_loaders(w->items[i].partition->log);
     }
     if (stumbles) { // over a compression that there is not, as Kafka does before it appends anything
         produce_fail_all(w, E_UNKNOWN_SERVER_ERROR, STR_NULL);
@@ -203,7 +205,7 @@ static bool resolve_all(struct produce *w)
                                       STR_ARG(empty->topic), empty->index));
         return false;
     }
-    w->names_cold_log = cold;
+    w->loaders = loaders;
     return true;
 }
 

@@ -6,7 +6,7 @@
 #include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "server/broker.h"
-#include "server/handlers/cold_logs.h"
+#include "server/cold_logs.h"
 #include "server/handlers/handlers.h"
 
 #include <stdlib.h>
@@ -115,16 +115,14 @@ static void handle_describe_producers(struct request *r)
         request_respond(r, &out);
 }
 
-static bool describes_cold_log(const struct request *r)
+static void name_described(const struct request *r, struct cold_logs *cold)
 {
     const struct describe_producers_request *q = r->message;
     for (int32_t i = 0; i < q->topics_count; i++) {
         const struct image_topic *topic = image_topic(image_current(), q->topics[i].name);
         for (int32_t k = 0; k < q->topics[i].partition_indexes_count; k++)
-            if (is_cold_log(r, topic, q->topics[i].partition_indexes[k]))
-                return true;
+            cold_logs_add(cold, topic, q->topics[i].partition_indexes[k]);
     }
-    return false;
 }
 
 // A partition may know any number of producers.
@@ -134,5 +132,5 @@ const struct api_handler describe_producers_handler = {.api_key = 61,
                                                        .advertised_min_version = -1,
                                                        .listeners = LISTENER_BROKER,
                                                        .worker_bytes = 1,
-                                                       .uses_cold_log = describes_cold_log,
+                                                       .cold_logs = name_described,
                                                        .handle = handle_describe_producers};
