@@ -11,6 +11,7 @@ from harness.transactions import TRANSACTIONAL, Producer
 from harness.wire import Connection
 
 NOT_LEADER, LOADING, NOT_AVAILABLE, NOT_ENOUGH_REPLICAS = 6, 14, 15, 19
+FENCED, WRONG_STATE, WRONG_ID = 47, 48, 49
 OFFSETS, TRANSACTIONS = "__consumer_offsets", "__transaction_state"
 LEAST_BYTES = {"kafka": 1 << 20}  # its start looks at the end of each log; its coordinators read by more than that
 ONE_PARTITION = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
@@ -35,9 +36,9 @@ class SlowDisk:
             self.obstacle.unlink()
 
 
-def open_transaction(port):
-    """Of the id x, with a record in t."""
-    producer = Producer(port, "x").init()
+def open_transaction(port, name="x"):
+    """With a record in t."""
+    producer = Producer(port, name).init()
     producer.produce("t", 0, b"v")
     return producer
 
@@ -67,14 +68,19 @@ def marker(producer, topic):
     return {"Markers": [{**one, "Topics": [{"Name": topic, "PartitionIndexes": [0]}]}]}
 
 
-def group_answers(port, producer):
-    """What each request to the coordinator of the group g answers, by its name and version."""
+def _commit_within(producer, topics):
+    own = {"TransactionalId": producer.name, "ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch}
+    return {**own, "GroupId": "g", "Topics": topics}
+
+
+def group_answers(port, producer, other):
+    """What each request to the coordinator of the group g answers, by its name and version. The other's transaction has no offsets of
+    the group's."""
     me = {"GroupId": "g", "MemberId": "", "GroupInstanceId": None, "GenerationId": 1}
     join = {"SessionTimeoutMs": 10000, "RebalanceTimeoutMs": 10000, "ProtocolType": "consumer"}
     commit = {"GroupId": "g", "MemberId": "", "GenerationIdOrMemberEpoch": -1, "Topics": [{"Name": "t", "Partitions": [_partition()]}]}
     beat = {"GroupId": "g", "MemberId": "m", "MemberEpoch": 0, "RebalanceTimeoutMs": 9000, "SubscribedTopicNames": ["t"]}
-    own = {"TransactionalId": producer.name, "GroupId": "g", "ProducerId": producer.producer_id, "ProducerEpoch": producer.epoch}
-    within = {**own, "Topics": commit["Topics"]}
+    within = _commit_within(producer, commit["Topics"])
     requests = [
         ("FindCoordinator", 4, {"KeyType": 0, "CoordinatorKeys": ["g"]}, "Coordinators"),
         ("JoinGroup", 5, {**me, **join, "Protocols": [{"Name": "range", "Metadata": b""}]}),
@@ -86,8 +92,11 @@ def group_answers(port, producer):
         ("OffsetFetch", 7, {"GroupId": "g", "Topics": None, "RequireStable": True}),
         ("OffsetFetch", 9, {"Groups": [{"GroupId": "g", "Topics": None}]}, "Groups"),
         ("OffsetDelete", 0, {"GroupId": "g", "Topics": [{"Name": "t", "Partitions": [{"PartitionIndex": 0}]}]}),
+        ("TxnOffsetCommit", 0, _commit_within(other, commit["Topics"]), "Topics", "Partitions"),
         ("TxnOffsetCommit", 1, within, "Topics", "Partitions"),
         ("TxnOffsetCommit", 2, within, "Topics", "Partitions"),
+        ("TxnOffsetCommit", 3, {**within, "ProducerEpoch": producer.epoch + 1}, "Topics", "Partitions"),
+        ("TxnOffsetCommit", 4, {**within, "ProducerId": other.producer_id}, "Topics", "Partitions"),
         ("TxnOffsetCommit", 5, within, "Topics", "Partitions"),
         ("ListGroups", 5, {"StatesFilter": [], "TypesFilter": []}),
         ("DescribeGroups", 5, {"Groups": ["g"]}, "Groups"),
@@ -105,7 +114,7 @@ def transaction_answers(port, producer):
     topics = [{"Name": "t", "Partitions": [0]}]
     below = {"V3AndBelowTransactionalId": producer.name, "V3AndBelowProducerId": producer.producer_id}
     below |= {"V3AndBelowProducerEpoch": producer.epoch, "V3AndBelowTopics": topics}
-    within = {**own, "GroupId": "g", "Topics": [{"Name": "t", "Partitions": [_partition()]}]}
+    within = _commit_within(producer, [{"Name": "t", "Partitions": [_partition()]}])
     records = batch([(b"k", b"w")], pid=producer.producer_id, epoch=producer.epoch, seq=1, attributes=TRANSACTIONAL)
     produce = {"TransactionalId": producer.name, "Acks": -1, "TimeoutMs": 10000}
     produce["TopicData"] = [{"Name": "other", "PartitionData": [{"Index": 0, "Records": records}]}]
@@ -133,8 +142,9 @@ def _ask(port, requests):
         return {f"{api} {version}": error_at(connection.call(api, version, body), path) for api, version, body, *path in requests}
 
 
-# Of group_answers: members hear of nothing, as far as that goes.
+# Of group_answers: members hear of nothing, as far as that goes; the coordinator of a transaction is asked before the group's.
 GROUP_ANSWERS = {"FindCoordinator 4": 0, "Heartbeat 4": 0, "TxnOffsetCommit 1": NOT_AVAILABLE, "WriteTxnMarkers 1": NOT_LEADER}
+GROUP_ANSWERS |= {"TxnOffsetCommit 0": WRONG_STATE, "TxnOffsetCommit 3": FENCED, "TxnOffsetCommit 4": WRONG_ID}
 TRANSACTION_ANSWERS = {"FindCoordinator 4": 0, "Produce 11": NOT_ENOUGH_REPLICAS, "Produce 12": NOT_ENOUGH_REPLICAS}
 
 

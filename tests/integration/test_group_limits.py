@@ -121,17 +121,18 @@ def test_asked_while_it_loads(brokers, tmp_path):
     members hear of nothing: their heartbeats are well."""
     broker, disk = brokers.start(settings=loading.ONE_PARTITION), loading.SlowDisk(tmp_path)
     create_topic(broker, "t")
-    producer = loading.open_transaction(broker.port)
+    producer, other = (loading.open_transaction(broker.port, name) for name in "xy")
     loading.commit_in_group(broker, producer)
     broker.stop()
     with disk.slow(broker, TOPIC):
         await_coordinators(broker.port, [producer.name])
-        loading.check(loading.group_answers(broker.port, producer), loading.GROUP_ANSWERS)
+        loading.check(loading.group_answers(broker.port, producer, other), loading.GROUP_ANSWERS)
     wait_until(lambda: committed(broker.port, "g") == {0: 5}, 20, "the group, with nothing of what was refused")
     producer.reconnect(broker.port)
     producer.end(True)
     wait_until(lambda: committed(broker.port, "g") == {0: 7}, 20, "the transaction, that nothing has come in between of")
     producer.close()
+    other.close()
 
 
 def batches_in(log):

@@ -13,7 +13,7 @@ def test_kafka_asked_while_it_loads(brokers, tmp_path):
     for topic in ("t", "other"):
         create_topic(broker, topic)
     await_group(broker.port, "g")
-    producer = loading.open_transaction(broker.port)
+    producer, other = (loading.open_transaction(broker.port, name) for name in "xy")
     broker.stop()
     with disk.slow(broker, loading.TRANSACTIONS):
         await_group(broker.port, "g")
@@ -24,5 +24,6 @@ def test_kafka_asked_while_it_loads(brokers, tmp_path):
     broker.stop()
     with disk.slow(broker, loading.OFFSETS):
         await_coordinators(broker.port, [producer.name])
-        loading.check(loading.group_answers(broker.port, producer), loading.GROUP_ANSWERS)
+        loading.check(loading.group_answers(broker.port, producer, other), loading.GROUP_ANSWERS)
     producer.close()
+    other.close()

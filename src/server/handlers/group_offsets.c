@@ -490,8 +490,11 @@ static void handle_txn_offset_commit(struct request *r)
         commit_to_group(r, t);
         return;
     }
-    int16_t error = verify_group(r, t);
-    if (error == E_NONE && t->message.producer.guard != LOG_NO_GUARD)
+    // As Kafka, which says what is wrong with the transaction before it says that the group's coordinator
+    // loads.
+    bool loads = coordinator_is_loading(b->groups, t->shard);
+    int16_t error = loads ? E_NONE : verify_group(r, t);
+    if (loads || (error == E_NONE && t->message.producer.guard != LOG_NO_GUARD))
         ask_transaction(r, t);
     else
         go_on(r, t, error);
