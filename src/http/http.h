@@ -20,7 +20,7 @@ struct http;
 // Since the start; what is "now" says so.
 struct http_counters {
     uint64_t connections_accepted, connections_refused, connections_open; // open: now
-    uint64_t connections_closed;
+    uint64_t connections_closed, connections_moved;
     uint64_t requests, responses;
     uint64_t in_flight, waiting, buffer_bytes; // now
     uint64_t throttled, throttle_ms;           // requests by quotas, and for how long in all

@@ -37,7 +37,9 @@ int loop_init(struct loop *loop, const struct loop_hooks *hooks)
     list_init(&loop->nexts);
     if (hooks)
         loop->hooks = *hooks;
-    loop->now_ms = clock_monotonic_ms();
+    loop->window_us = clock_monotonic_us();
+    loop->busy_measured_us = loop->window_us;
+    loop->now_ms = loop->window_us / 1000;
     loop->events = calloc(LOOP_EVENTS_PER_TURN, sizeof *loop->events);
     if (!loop->events)
         return ERR_NOMEM;
@@ -86,13 +88,13 @@ static void fire_timers(struct loop *loop)
 }
 
 // How long epoll may wait: not beyond the next timer, not at all when work is there.
-static int wait_ms(struct loop *loop, int max_wait_ms)
+static int wait_ms(struct loop *loop, int max_wait_ms, int64_t now_ms)
 {
     if (!list_empty(&loop->nexts) || atomic_load_explicit(&loop->stopping, memory_order_relaxed))
         return 0;
     const struct heap_node *first = heap_first(&loop->timers);
     if (first) {
-        int64_t left = first->key - clock_monotonic_ms();
+        int64_t left = first->key - now_ms;
         if (left <= 0)
             return 0;
         if (max_wait_ms < 0 || left < max_wait_ms)
@@ -101,13 +103,39 @@ static int wait_ms(struct loop *loop, int max_wait_ms)
     return max_wait_ms != 0 && mailbox_sleep(&loop->mailbox) ? max_wait_ms : 0;
 }
 
+static void measure(struct loop *loop, int64_t slept_us, int64_t woke_us)
+{
+    loop->waited_us += woke_us - slept_us;
+    int64_t window_us = woke_us - loop->window_us;
+    if (window_us < LOOP_WINDOW_US)
+        return;
+    atomic_store_explicit(&loop->busy_permille, (uint32_t)(1000 * (window_us - loop->waited_us) / window_us),
+                          memory_order_relaxed);
+    atomic_store_explicit(&loop->busy_measured_us, woke_us, memory_order_relaxed);
+    loop->window_us = woke_us;
+    loop->waited_us = 0;
+    loop->windows++;
+}
+
+uint32_t loop_busy_permille(struct loop *loop, int64_t now_us)
+{
+    // Nothing was measured for long: it waits, or has been at one thing since.
+    if (now_us - atomic_load_explicit(&loop->busy_measured_us, memory_order_relaxed) > 2 * LOOP_WINDOW_US)
+        return atomic_load_explicit(&loop->mailbox.sleeping, memory_order_relaxed) ? 0 : 1000;
+    return atomic_load_explicit(&loop->busy_permille, memory_order_relaxed);
+}
+
 void loop_turn(struct loop *loop, int max_wait_ms)
 {
+    int64_t slept_us = clock_monotonic_us();
     if (loop->hooks.sleeps)
         loop->hooks.sleeps(loop->hooks.context);
-    int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_PER_TURN, wait_ms(loop, max_wait_ms));
+    int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_PER_TURN,
+                           wait_ms(loop, max_wait_ms, slept_us / 1000));
     mailbox_wake(&loop->mailbox);
-    loop->now_ms = clock_monotonic_ms();
+    int64_t woke_us = clock_monotonic_us();
+    loop->now_ms = woke_us / 1000;
+    measure(loop, slept_us, woke_us);
     if (loop->hooks.wakes)
         loop->hooks.wakes(loop->hooks.context);
     loop->turns++;

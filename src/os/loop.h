@@ -61,6 +61,11 @@ struct loop {
     atomic_bool stopping;
     struct task stop_task;
     uint64_t turns, waits_empty; // statistics
+
+    int64_t window_us, waited_us;     // of the window that is measured: since when, and waiting
+    uint32_t windows;                 // so many are over
+    _Atomic uint32_t busy_permille;   // of the last one
+    _Atomic int64_t busy_measured_us; // when that was
 };
 
 // hooks may be NULL. 0, or ERR_IO (errno), ERR_NOMEM.
@@ -108,6 +113,11 @@ void loop_at_end(struct loop *loop, struct loop_work *work);
 // Runs the work in the next turn, after descriptors were asked. This is how long work is cut into pieces.
 void loop_next(struct loop *loop, struct loop_work *work);
 void loop_work_cancel(struct loop_work *work);
+
+// How much of the time the loop does not wait, in thousandths: of the last LOOP_WINDOW_US or somewhat more.
+// Any thread.
+#define LOOP_WINDOW_US 100000
+uint32_t loop_busy_permille(struct loop *loop, int64_t now_us);
 
 static inline int64_t loop_now_ms(const struct loop *loop)
 {

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/logger.h"
+#include "server/reactors.h"
 
 static void on_ready(struct loop_source *source, uint32_t events)
 {
@@ -26,6 +27,13 @@ static void on_ready(struct loop_source *source, uint32_t events)
 static void on_work(struct loop_work *work)
 {
     connection_serve(container_of(work, struct connection, work));
+}
+
+// Nothing of it is in the reactor's hands but the descriptor.
+static bool is_at_rest(const struct connection *c)
+{
+    return list_empty(&c->requests) && !c->input && !c->mute && list_empty(&c->memory_node) &&
+           !c->half_closed && !connection_leaves(c);
 }
 
 // The reactor's first sight of the connection.
@@ -72,6 +80,28 @@ int connection_hand_over(struct reactor_state *state, int fd, const struct socke
     return 0;
 }
 
+void connection_move(struct connection *c, struct reactor_state *to)
+{
+    struct reactor_state *from = c->state;
+    // What it has collected is done before anything that it may ask there.
+    reactor_settle(&from->reactor);
+    // `to` does not end while one is counted. Where it may have ended before, `ending` is set.
+    atomic_fetch_add(&to->connection_count, 1);
+    if (atomic_load(&from->reactor.group->ending)) {
+        atomic_fetch_sub(&to->connection_count, 1);
+        reactor_post(&to->reactor, &to->drain_task); // it may have waited for this one
+        return;
+    }
+    loop_remove(&from->reactor.loop, &c->source);
+    loop_work_cancel(&c->work);
+    list_remove(&c->node);
+    list_init(&c->node);
+    atomic_fetch_sub(&from->connection_count, 1);
+    counter_add(&from->counters.moved, 1);
+    c->state = to;
+    reactor_post(&to->reactor, &c->arrival);
+}
+
 void connection_touch(struct connection *c)
 {
     int64_t now_ms = loop_now_ms(&c->state->reactor.loop);
@@ -114,7 +144,9 @@ static bool is_over(const struct connection *c)
 void connection_serve(struct connection *c)
 {
     struct turn turn = {CONNECTION_TURN_REQUESTS, CONNECTION_TURN_BYTES, CONNECTION_TURN_BYTES};
+    struct reactor_state *better;
     c->serving = true;
+    placement_served(c);
     // Sending makes room for further requests under the limits per connection.
     do {
         framing_read(c, &turn);
@@ -127,6 +159,8 @@ void connection_serve(struct connection *c)
         connection_destroy(c);
     else if (framing_can_go_on(c) || (c->writable && output_pending(c)))
         loop_next(&c->state->reactor.loop, &c->work);
+    else if (is_at_rest(c) && (better = placement_better(c)))
+        connection_move(c, better);
 }
 
 void connection_serve_soon(struct connection *c)

@@ -14,6 +14,7 @@
 #include "os/socket.h"
 #include "protocol/codec.h"
 #include "server/input.h"
+#include "server/placement.h"
 #include "server/request.h"
 
 // What one turn of a connection may do before others get theirs.
@@ -36,8 +37,8 @@ static inline void counter_add(counter *c, uint64_t n)
 }
 
 struct reactor_counters {
-    counter closed, requests, responses, bytes_received, bytes_sent, bytes_sent_file, cold_reads, parked,
-        in_flight, throttled, throttle_ms, input_bytes;
+    counter closed, moved, requests, responses, bytes_received, bytes_sent, bytes_sent_file, cold_reads,
+        parked, in_flight, throttled, throttle_ms, input_bytes;
 };
 
 #define REQUESTS_KEPT 32 // per reactor, with their arena's block
@@ -59,6 +60,8 @@ struct reactor_state {
     struct task drain_task; // look who has to leave
     bool draining;          // everybody: this reactor serves no more, or the server stops
     bool ending;            // the loop ends when the last one has left
+    struct served served;   // turns of its connections
+    int64_t parted_ms;      // with the last connection that it had too many of; 0: none
     unsigned orphans;       // requests whose connection is gone, but another thread still works for them
     struct reactor_counters counters;
     struct histogram *latency;   // API_KEY_LIMIT of them: from a request to its response, in us
@@ -71,9 +74,10 @@ struct connection {
     struct loop_work work;     // a turn at this turn's end, or in the next one
     struct reactor_state *state;
     const struct listener *listener;
-    struct list node;                          // of reactor_state.connections
-    struct list memory_node;                   // of reactor_state.memory_waiters
-    struct task arrival;                       // from the acceptor to the reactor
+    struct list node;        // of reactor_state.connections
+    struct list memory_node; // of reactor_state.memory_waiters
+    struct task arrival;     // from the acceptor, or another reactor, to the reactor
+    struct placement placement;
     struct list requests;                      // in order of arrival; sent ones leave
     struct input *input;                       // NULL while nothing is half-read
     uint32_t frame_hint_bytes;                 // what recent requests took, to read large ones in one go
@@ -101,6 +105,9 @@ struct connection {
 // ERR_NOMEM.
 int connection_hand_over(struct reactor_state *state, int fd, const struct socket_peer *peer,
                          const struct listener *listener);
+
+// To another reactor: a connection that is at rest. Not when the server stops: then it stays.
+void connection_move(struct connection *c, struct reactor_state *to);
 
 void connection_serve(struct connection *c);
 

@@ -41,6 +41,7 @@ static void read_counters(void *context, struct http_counters *out)
                                   .connections_refused = s.connections_refused,
                                   .connections_open = s.connections_open,
                                   .connections_closed = s.connections_closed,
+                                  .connections_moved = s.connections_moved,
                                   .requests = s.requests,
                                   .responses = s.responses,
                                   .in_flight = s.in_flight,

@@ -12,6 +12,11 @@
 
 static _Thread_local const struct reactor *current;
 
+const struct reactor *reactor_current(void)
+{
+    return current;
+}
+
 bool reactor_is_mine(const struct reactor *reactor)
 {
     return current == reactor;
@@ -105,7 +110,7 @@ static void on_evict(struct task *task)
 
 void reactor_stop_if_empty(struct reactor_state *state)
 {
-    if (state->ending && list_empty(&state->connections) && state->orphans == 0)
+    if (state->ending && atomic_load(&state->connection_count) == 0 && state->orphans == 0)
         loop_stop(&state->reactor.loop);
 }
 

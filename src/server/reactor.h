@@ -137,12 +137,16 @@ static inline int64_t reactor_now_ms(const struct reactor *reactor)
     return loop_now_ms(&reactor->loop);
 }
 
+// The one that the caller's thread runs, or NULL.
+const struct reactor *reactor_current(void);
+
 // Whether the caller runs on this reactor's thread (for assertions).
 bool reactor_is_mine(const struct reactor *reactor);
 
 // Counters over all reactors, for metrics and tests. Any thread; not one instant's picture.
 struct reactors_stats {
     uint64_t connections_accepted, connections_refused, connections_closed, connections_open;
+    uint64_t connections_moved; // to another reactor
     uint64_t requests, responses;
     uint64_t in_flight, parked;      // now: received and not sent; of these, those that wait for something
     uint64_t throttled, throttle_ms; // requests whose client had to be silent, and for how long

@@ -320,6 +320,7 @@ void reactors_stats(struct reactors *group, struct reactors_stats *out)
         const struct reactor_state *state = group->states[i];
         out->connections_open += state->connection_count;
         out->connections_closed += state->counters.closed;
+        out->connections_moved += state->counters.moved;
         out->requests += state->counters.requests;
         out->responses += state->counters.responses;
         out->in_flight += state->counters.in_flight;

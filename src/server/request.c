@@ -252,6 +252,12 @@ void request_release_input(struct request *request)
     drop_input(request);
 }
 
+void request_woken_by(struct request *request, const struct reactor *by)
+{
+    if (request->connection)
+        placement_woken(request->connection, by);
+}
+
 struct connection_end *request_connection_end(const struct request *request)
 {
     return request->connection->end;

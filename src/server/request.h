@@ -148,6 +148,11 @@ void request_then(struct request *request, void (*then)(void *context), void *co
 // unless this process asked.
 void request_delivered(struct request *request, struct partition_traffic *traffic, size_t bytes, bool waited);
 
+// What the request waited for came from this reactor's thread (NULL: another thread's). Its connection may
+// move there once it is answered.
+struct reactor;
+void request_woken_by(struct request *request, const struct reactor *by);
+
 // Lets the request's buffer go early, for one that parks: message, and every view into it, is invalid
 // afterwards (client_id stays valid). The arena stays.
 void request_release_input(struct request *request);

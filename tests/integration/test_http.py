@@ -1,13 +1,15 @@
 """The HTTP server: health, metrics, the admin API; who is refused."""
 
+import contextlib
 import re
 import socket
 
 import pytest
 
+from harness.batch import parse
 from harness.broker import free_port
 from harness.http import CHANGES, Http, port_of
-from harness.requests import BROKER, alter, create_topic
+from harness.requests import BROKER, alter, connect, create_topic, fetch_body, produce, values
 from harness.process import wait_until
 
 pytestmark = pytest.mark.ours
@@ -131,16 +133,40 @@ def test_paths_and_methods_that_are_not_there(web):
     assert web.ask("BREW", "/healthz")[0] == 405
 
 
-def test_metrics_count_what_clients_do(web, served):
-    def value(name):
-        status, text, headers = web.ask("GET", "/metrics")
-        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-        return int(re.search(rf"^{name} (\d+)$", text.decode(), re.M)[1])
+def metric(web, name):
+    status, text, headers = web.ask("GET", "/metrics")
+    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    return int(re.search(rf"^{name} (\d+)$", text.decode(), re.M)[1])
 
-    before = value("odradek_requests_total")
+
+def test_metrics_count_what_clients_do(web, served):
+    before = metric(web, "odradek_requests_total")
     create_topic(served, "http-counted", partitions=1)
-    assert value("odradek_requests_total") > before
-    assert value("odradek_connections_accepted_total") > 0 and value("odradek_network_receive_bytes_total") > 0
+    assert metric(web, "odradek_requests_total") > before
+    assert metric(web, "odradek_connections_accepted_total") > 0 and metric(web, "odradek_network_receive_bytes_total") > 0
+
+
+def test_a_consumer_goes_where_its_producer_is(web, served):
+    """Whoever waits for records of one connection is soon served by the same thread, and misses nothing."""
+    create_topic(served, "http-together")
+    with contextlib.ExitStack() as stack:
+        producer, *waiting = [stack.enter_context(connect(served)) for _ in range(10)]
+        before, end = metric(web, "odradek_connections_moved_total"), 0
+
+        def next_one():
+            nonlocal end
+            body = fetch_body("http-together", end, max_wait_ms=20000, min_bytes=1)
+            for consumer in waiting:
+                consumer.send("Fetch", 11, body)
+            assert produce(producer, "http-together", [(None, b"%d" % end)])["ErrorCode"] == 0
+            for consumer in waiting:
+                answer = consumer.receive("Fetch", 11)[1]["Responses"][0]["Partitions"][0]
+                assert values(parse(answer["Records"])) == [b"%d" % end]
+            end += 1
+            return metric(web, "odradek_connections_moved_total") > before
+
+        # Of so many connections two at least are on different threads.
+        wait_until(next_one, 30, "somebody who moved")
 
 
 def test_groups_and_their_lag(web, served):

@@ -40,6 +40,7 @@ struct parked {
     struct task wake;
     struct request *request;
     int32_t generation;
+    const struct reactor *by; // whose thread says so
 };
 
 static struct {
@@ -76,7 +77,23 @@ static inline void on_wake(struct task *task)
     struct parked *p = container_of(task, struct parked, wake);
     assert_true(reactor_is_mine(p->request->reactor));
     unlink_parked(p);
+    request_woken_by(p->request, p->by);
     answer(p->request, p->generation);
+}
+
+// Any thread.
+static inline bool wake_parked(int32_t generation)
+{
+    pthread_mutex_lock(&server.lock);
+    struct parked *p = server.parked[generation];
+    if (p && !p->by)
+        p->by = reactor_current();
+    if (p) {
+        reactor_post(p->request->reactor, &p->wake);
+        reactor_post(p->request->reactor, &p->wake); // twice: harmless
+    }
+    pthread_mutex_unlock(&server.lock);
+    return p != NULL;
 }
 
 static inline void on_cancel(struct request *request)
@@ -152,6 +169,14 @@ static inline void work_at(struct request *request, int32_t generation, int piec
     request_work(request, &w->work);
 }
 
+#define SPIN_MS 5
+
+static inline void spin(int64_t ms)
+{
+    for (int64_t until_ms = clock_monotonic_ms() + ms; clock_monotonic_ms() < until_ms;)
+        ;
+}
+
 static inline void handle_heartbeat(struct request *request)
 {
     const struct heartbeat_request *message = request->message;
@@ -162,6 +187,12 @@ static inline void handle_heartbeat(struct request *request)
         request_close(request, "the test said so");
     } else if (str_is(what, "none")) {
         request_respond_none(request);
+    } else if (str_is(what, "wake")) {
+        wake_parked(generation);
+        answer(request, generation);
+    } else if (str_is(what, "spin")) {
+        spin(SPIN_MS);
+        answer(request, generation);
     } else if (str_is(what, "work")) {
         work_at(request, generation, 1);
     } else if (str_is(what, "works")) {
@@ -304,12 +335,7 @@ static inline bool is_parked(int32_t generation)
 
 static inline void wake(int32_t generation)
 {
-    wait_until(is_parked(generation));
-    pthread_mutex_lock(&server.lock);
-    struct parked *p = server.parked[generation];
-    reactor_post(p->request->reactor, &p->wake);
-    reactor_post(p->request->reactor, &p->wake); // twice: harmless
-    pthread_mutex_unlock(&server.lock);
+    wait_until(wake_parked(generation));
 }
 
 // ---- the client's side

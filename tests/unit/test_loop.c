@@ -229,6 +229,37 @@ static void deferred_work_runs_once_a_turn_without_waiting(void **state)
     loop_free(&loop);
 }
 
+static void on_long_work(struct loop_work *work)
+{
+    (void)work;
+    int64_t until_us = clock_monotonic_us() + LOOP_WINDOW_US;
+    while (clock_monotonic_us() < until_us)
+        ;
+}
+
+static void it_knows_how_busy_it_is(void **state)
+{
+    (void)state;
+    struct loop loop;
+    assert_int_equal(loop_init(&loop, NULL), 0);
+    struct loop_work work = {.run = on_long_work};
+    assert_int_equal(loop_busy_permille(&loop, clock_monotonic_us()), 0);
+    loop_next(&loop, &work);
+    loop_turn(&loop, -1); // works, and is measured when it has waited again
+    loop_turn(&loop, 0);
+    uint32_t windows = loop.windows;
+    assert_true(loop_busy_permille(&loop, loop.busy_measured_us) > 900);
+    while (loop.windows == windows)
+        loop_turn(&loop, LOOP_WINDOW_US / 1000);
+    assert_true(loop_busy_permille(&loop, loop.busy_measured_us) < 900);
+    // Long ago: it works at one thing, or sleeps.
+    int64_t later_us = loop.busy_measured_us + 3 * LOOP_WINDOW_US;
+    assert_int_equal(loop_busy_permille(&loop, later_us), 1000);
+    assert_true(mailbox_sleep(&loop.mailbox));
+    assert_int_equal(loop_busy_permille(&loop, later_us), 0);
+    loop_free(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +269,7 @@ int main(void)
         cmocka_unit_test(timers_fire_in_order_and_not_early),
         cmocka_unit_test(a_removed_source_is_silent),
         cmocka_unit_test(deferred_work_runs_once_a_turn_without_waiting),
+        cmocka_unit_test(it_knows_how_busy_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

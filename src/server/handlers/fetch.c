@@ -40,7 +40,8 @@ struct item {
     struct log_aborted *aborted;
     size_t aborted_count;
     struct partition_waiter waiter;
-    atomic_bool fired; // set by the waker
+    atomic_bool fired;              // set by the waker
+    const struct reactor *fired_by; // NULL: not a reactor
 };
 
 struct fetch {
@@ -451,6 +452,7 @@ static void answer(struct fetch *f)
 static void wake(struct partition_waiter *waiter)
 {
     struct item *item = container_of(waiter, struct item, waiter);
+    item->fired_by = reactor_current();
     atomic_store(&item->fired, true);
     reactor_post(item->fetch->request->reactor, &item->fetch->progress);
 }
@@ -515,10 +517,12 @@ static void on_progress(struct task *task)
 {
     struct fetch *f = container_of(task, struct fetch, progress);
     bool waits = true;
+    const struct reactor *by = NULL;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
         if (item->place != PLACE_READABLE || !atomic_load(&item->fired))
             continue;
+        by = item->fired_by;
         item_measure(f, item);
         waits &= partition_check_leader(item->partition, item->target->current_leader_epoch) == E_NONE;
     }
@@ -528,8 +532,10 @@ static void on_progress(struct task *task)
         if (item->place == PLACE_READABLE && atomic_load(&item->fired))
             waits = item_wait_on(f, item, &total);
     }
-    if (!waits || total >= f->min_bytes)
-        complete(f);
+    if (waits && total < f->min_bytes)
+        return;
+    request_woken_by(f->request, by);
+    complete(f);
 }
 
 static void on_timeout(struct loop_timer *timer)
