@@ -166,16 +166,21 @@ static int flush_segments(struct log *log, const struct flush_view *v)
     return rc;
 }
 
-static void advance(struct log *log, const struct flush_view *v)
+// False where a swap of files or a truncation came in between: what was synced may not be what the log has.
+static bool advance(struct log *log, const struct flush_view *v)
 {
     pthread_mutex_lock(&log->publish);
-    if (atomic_load(&log->truncations) == v->truncations && log->recovery_point < v->to)
+    bool same = atomic_load(&log->truncations) == v->truncations;
+    if (same && log->recovery_point < v->to)
         log->recovery_point = v->to;
     pthread_mutex_unlock(&log->publish);
+    if (!same)
+        return false;
     int64_t left = atomic_fetch_sub(&log->dirty_messages, v->messages) - v->messages;
     atomic_fetch_sub(&log->dirty_bytes, v->bytes);
     if (left <= 0)
         atomic_store(&log->dirty_since_ms, 0);
+    return true;
 }
 
 static int take_view(struct log *log, struct flush_view *v)
@@ -208,20 +213,21 @@ int log_flush(struct log *log, int64_t up_to_offset)
     pthread_mutex_lock(&log->flush_lock);
     atomic_store(&log->flushing_since_us, clock_monotonic_us());
     int rc = log_usable(log);
-    if (rc || log_recovery_point(log) >= up_to_offset)
-        goto out;
-    rc = take_view(log, &v);
-    if (rc)
-        goto out;
-    rc = flush_segments(log, &v);
-    if (rc == 0)
-        advance(log, &v);
-    else if (rc != ERR_NOMEM &&
-             rc != ERR_NO_SPACE && // an index or the epochs found no room: the next one may
-             rc != ERR_CLOSED)
-        log_set_offline(log, "cannot flush", rc);
-    log_segments_release(v.segments, v.count);
-out:
+    for (bool done = false; rc == 0 && !done && log_recovery_point(log) < up_to_offset;) {
+        rc = take_view(log, &v);
+        if (rc)
+            break;
+        rc = flush_segments(log, &v);
+        if (rc == 0) {
+            done = advance(log, &v); // or once more: whoever waits for it may be the last to append for long
+            rc = log_usable(log);
+        } else if (rc != ERR_NOMEM &&
+                   rc != ERR_NO_SPACE && // an index or the epochs found no room: the next one may
+                   rc != ERR_CLOSED) {
+            log_set_offline(log, "cannot flush", rc);
+        }
+        log_segments_release(v.segments, v.count);
+    }
     atomic_store(&log->flushing_since_us, 0);
     pthread_mutex_unlock(&log->flush_lock);
     return rc;

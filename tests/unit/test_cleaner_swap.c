@@ -333,6 +333,36 @@ static void test_death(void **state)
     assert_true(tried > 100);
 }
 
+static struct file_fault clean_in_between(void *arg, enum file_call call, int fd, const char *path,
+                                          size_t size)
+{
+    struct log *log = arg;
+    (void)fd, (void)path, (void)size;
+    if (call == FILE_CALL_SYNC) {
+        file_set_fault(NULL, NULL);
+        assert_int_equal(clean(log), 0);
+    }
+    return (struct file_fault){0};
+}
+
+// A flush beside which the swap comes has flushed nevertheless: producers wait for what it was asked for.
+static void test_flush_beside_it(void **state)
+{
+    (void)state;
+    struct log_fixture f;
+    struct reaper *reaper = reaper_new();
+    start(&f, reaper);
+    put(f.log, 'y', 1, 0);
+    file_set_fault(clean_in_between, f.log);
+    assert_int_equal(log_flush(f.log, log_end_offset(f.log)), 0);
+    assert_true(f.log->cleaned_to > 0);
+    assert_int_equal(log_recovery_point(f.log), log_end_offset(f.log));
+    struct log_dirt dirt;
+    log_dirt(f.log, &dirt);
+    assert_int_equal(dirt.messages, 0);
+    stop(&f, reaper);
+}
+
 int main(void)
 {
     logger_set_level(LOG_LEVEL_OFF);
@@ -340,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_no_room_once),
         cmocka_unit_test(test_no_room_to_take_it_back),
         cmocka_unit_test(test_death),
+        cmocka_unit_test(test_flush_beside_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
