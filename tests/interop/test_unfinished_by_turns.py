@@ -4,7 +4,7 @@ their way between the protocols, expressions, timeouts, expiry, the last epoch o
 import pytest
 
 from harness.members import (
-    CLASSIC, ClassicMember, ConsumerMember, await_group, commit, committed, describe_classic, describe_consumers, rebalance, settle,
+    CLASSIC, ClassicMember, ConsumerMember, ask, await_group, commit, committed, describe_classic, describe_consumers, rebalance, settle,
 )  # fmt: skip
 from harness.process import wait_until
 from harness.requests import create_topic
@@ -19,7 +19,7 @@ QUICK = {
     "group.coordinator.rebalance.protocols": "classic,consumer",
 }
 AT_ONCE = {"transaction.abort.timed.out.transaction.cleanup.interval.ms": "100"}
-INVALID_MAPPING, FENCED, INVALID_EPOCH = 49, 90, 47
+INVALID_MAPPING, FENCED, INVALID_EPOCH, UNKNOWN_MEMBER = 49, 90, 47, 25
 LAST_USED = 32766  # the last epoch that a producer is given
 
 
@@ -134,6 +134,27 @@ def come_to_rest(one, two):
     wait_until(shared, TIMEOUT_S, "two members to share")
 
 
+def replaced(port, group):
+    """A member of the classic protocol, alone in a group that was one of the consumer protocol until its last member left. Of its end
+    Kafka writes nothing, where an unknown member asked to join before."""
+    await_group(port, group)
+    gone = ConsumerMember(port, group, "c", "t")
+    gone.beat()
+    gone.leave()
+    nobody, late = (ClassicMember(port, group, name, "t") for name in ("nobody", "d"))
+    nobody.member = "unknown"
+    nobody.begin_join()
+    assert nobody.connection.receive("JoinGroup", 9)[1]["ErrorCode"] == UNKNOWN_MEMBER
+    nobody.close()
+    rebalance([], [late])
+    return late
+
+
+def delete_group(port, group):
+    with Connection("127.0.0.1", port, TIMEOUT_S) as connection:
+        ask(connection, "DeleteGroups", 2, {"GroupsNames": [group]}, lambda answer: answer["Results"][0])
+
+
 @pytest.mark.timeout(600)
 def test_converted_groups(by_turns):
     """A group of members of both protocols is found as it was; its members go on in it, and it goes back."""
@@ -145,8 +166,15 @@ def test_converted_groups(by_turns):
     come_to_rest(one, two)
     before = look(by_turns.port, "g")
     assert CLASSIC in [member[5] for member in before[-1]]
+    late = replaced(by_turns.port, "h")
+    alone = look(by_turns.port, "h")
     by_turns.next()
     assert look(by_turns.port, "g") == before
+    assert look(by_turns.port, "h") == alone
+    reconnect(late, by_turns.port)
+    assert late.beat() == 0
+    late.leave()
+    delete_group(by_turns.port, "h")
     for member in (one, two):
         reconnect(member, by_turns.port)
     assert one.beat() == 0
@@ -157,6 +185,7 @@ def test_converted_groups(by_turns):
     assert describe_consumers(by_turns.port, "g") is None and before[0] == "Stable"
     by_turns.next()
     assert look(by_turns.port, "g") == before
+    assert look(by_turns.port, "h")[0] == "Dead"
     reconnect(one, by_turns.port)
     assert one.beat() == 0
     one.leave()

@@ -821,6 +821,12 @@ static void test_delete(void **state)
     a = shard_ask_version(&f, GROUP_DELETE, &id, 2);
     assert_int_equal(a->request.error, E_NONE);
     asked_free(a);
+    static const uint8_t types[] = {6, 4, 3}; // as Kafka: also of what its version 4.0 wrote about the topics
+    for (size_t i = 0; i < sizeof types; i++) {
+        const struct logged *l = &f.log[f.log_count - sizeof types + i];
+        assert_int_equal(((const uint8_t *)l->key.data)[1], types[i]);
+        assert_true(l->tombstone);
+    }
     for (int i = 0; i < 2; i++) {
         a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
         const struct consumer_group_describe_response_described_group *g = a->request.response;

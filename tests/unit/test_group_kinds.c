@@ -1,5 +1,5 @@
 // Groups of kinds that are not served (share, KIP-932; streams, KIP-1071): what their records make known,
-// what is refused, and what stays.
+// what is refused, and what stays. And records that make a group another kind's.
 #include "unit.h"
 
 #include "group_fixture.h"
@@ -26,9 +26,9 @@ static int tear_down(void **state)
 
 // A record as Kafka leaves it, straight into the log: the key's type and the group's id, and for a member's
 // record its id behind that.
-static void left(int16_t type, const char *group, const char *member, bool lives)
+static void left_value(int16_t type, const char *group, const char *member, struct bytes value)
 {
-    uint8_t key[64], value[] = {0, 0, 0, 0, 0, 7}; // version 0; an epoch
+    uint8_t key[64];
     size_t size = 0;
     store_be16(key, (uint16_t)type);
     size = 2;
@@ -38,9 +38,15 @@ static void left(int16_t type, const char *group, const char *member, bool lives
         memcpy(key + size + 2, text, strlen(text));
         size += 2 + strlen(text);
     }
-    struct coordinator_record r = {{key, size}, lives ? (struct bytes){value, sizeof value} : BYTES_NULL};
+    struct coordinator_record r = {{key, size}, value};
     shard_append(&f, &r, -1);
     group_machine.replay(f.state, &r, (int64_t)f.log_count - 1, -1);
+}
+
+static void left(int16_t type, const char *group, const char *member, bool lives)
+{
+    static const uint8_t epoch[] = {0, 0, 0, 0, 0, 7, 0}; // version 0
+    left_value(type, group, member, lives ? (struct bytes){epoch, sizeof epoch} : BYTES_NULL);
 }
 
 static const struct kind_case {
@@ -223,16 +229,50 @@ static void test_offsets_outlive_the_group(void **state)
     assert_string_equal(listed(), "");
 }
 
-// An empty classic group makes way for one of another kind in Kafka: its tombstone comes first, but
-// compaction may have left it behind.
-static void test_the_later_kind_stays(void **state)
+// The record of a classic group without members.
+static void left_classic(void)
+{
+    static const uint8_t value[] = "\0\3\0\10consumer\0\0\0\2\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0";
+    left_value(2, GROUP, NULL, (struct bytes){value, sizeof value});
+}
+
+// Of all kinds: in Kafka a classic group takes the place of an empty one of another kind, of which nothing is
+// said; and who deletes it then deletes that one.
+static void test_the_last_record_counts(void **state)
 {
     (void)state;
-    left(kinds[1].epoch, GROUP, NULL, true);
-    left(2, GROUP, NULL, false);
-    assert_listed(&kinds[1]);
-    left(kinds[0].epoch, GROUP, NULL, false); // of a kind that it is not
-    assert_listed(&kinds[1]);
+    static const int16_t epochs[] = {3, 11, 17};
+    for (size_t i = 0; i < sizeof epochs / sizeof epochs[0]; i++) {
+        left(epochs[i], GROUP, NULL, true);
+        left_classic();
+        for (int loaded = 0; loaded < 2; loaded++) {
+            assert_string_equal(listed(), "classic Empty consumer");
+            shard_reload(&f);
+        }
+        left(2, GROUP, NULL, false);
+        left(epochs[i], GROUP, NULL, false); // of a kind that it is not
+        assert_string_equal(listed(), "");
+        left(epochs[i], GROUP, NULL, true);
+        left(2, GROUP, NULL, false);
+        assert_string_equal(listed(), "");
+    }
+}
+
+// Where a member stands, but not who it is: it can be told of.
+static void test_a_member_without_its_record(void **state)
+{
+    (void)state;
+    static const uint8_t position[] = {0, 0, 0, 0, 0, 5, 0, 0, 0, 4, 0, 1, 1, 0};
+    left(3, GROUP, NULL, true);
+    left_value(8, GROUP, "m", (struct bytes){position, sizeof position});
+    struct str id = STR(GROUP);
+    struct asked *a = shard_ask_version(&f, GROUP_CONSUMER_DESCRIBE, &id, 1);
+    const struct consumer_group_describe_response_described_group *g = a->request.response;
+    assert_int_equal(g->members_count, 1);
+    assert_int_equal(g->members[0].member_epoch, 5);
+    assert_non_null(g->members[0].client_id.data);
+    assert_non_null(g->members[0].client_host.data);
+    asked_free(a);
 }
 
 // Age ends the offsets of the kinds that are served alone.
@@ -251,9 +291,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_known_by_their_records),
-        TEST(test_offsets_outlive_the_group),
-        TEST(test_the_later_kind_stays),
+        TEST(test_known_by_their_records), TEST(test_offsets_outlive_the_group),
+        TEST(test_the_last_record_counts), TEST(test_a_member_without_its_record),
         TEST(test_nothing_expires),
     };
 #undef TEST

@@ -174,13 +174,16 @@ void write_consumer_regex_tombstone(struct turn *t, struct str group, struct str
     put(t, &consumer_group_regular_expression_key_type, &key, NULL, NULL);
 }
 
+// Also of what Kafka before 4.1 wrote about the topics: left behind alone, it would be taken for a group.
 void write_consumer_group_tombstones(struct turn *t, const struct group *g)
 {
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&g->consumer->regexes, &i));)
         write_consumer_regex_tombstone(t, g->id, e->key);
     struct consumer_group_target_assignment_metadata_key target = {g->id};
+    struct consumer_group_partition_metadata_key topics = {g->id};
     struct consumer_group_metadata_key group = {g->id};
     put(t, &consumer_group_target_assignment_metadata_key_type, &target, NULL, NULL);
+    put(t, &consumer_group_partition_metadata_key_type, &topics, NULL, NULL);
     put(t, &consumer_group_metadata_key_type, &group, NULL, NULL);
 }

@@ -115,7 +115,8 @@ struct consumer_member *consumer_member_need(struct group *g, struct str id)
     m = state_alloc(sizeof *m);
     m->group = g;
     m->id = state_str(id);
-    m->subscription = (struct consumer_subscription){.rebalance_timeout_ms = -1};
+    m->subscription = (struct consumer_subscription){
+        .client_id = STR(""), .client_host = STR(""), .rebalance_timeout_ms = -1};
     list_init(&m->instances);
     m->session.kind = TIMER_CONSUMER_SESSION;
     m->rebalance.kind = TIMER_CONSUMER_REBALANCE;

@@ -154,13 +154,13 @@ static void replay_member(struct group *g, const struct group_metadata_value *v,
         g->leader = m;
 }
 
-// The offsets of a group do not depend on the record of the group: they stay when that is replaced.
+// The last record counts, whatever the group was before: Kafka lets a classic group take the place of one of
+// another protocol without a word about that one. Its offsets do not depend on the record: they stay when
+// that is replaced.
 static void replay_group(struct groups *s, const struct group_metadata_key *key,
                          const struct group_metadata_value *v)
 {
     struct group *old = group_find(s, key->group);
-    if (old && old->type != GROUP_CLASSIC) // of another protocol, and later
-        return;
     struct offsets offsets = {0}, pending = {0};
     if (old) {
         offsets = old->offsets;
