@@ -11,10 +11,11 @@ from harness import java
 from harness.batch import parse
 from harness.clients.console import run_console
 from harness.kraft import feature_level, set_feature_level
+from harness.members import await_group, commit
 from harness.process import Process, run, wait_until
 from harness.topics import create_topics
 from harness.transactions import Producer, await_ends, is_settled, read
-from harness.wire import message
+from harness.wire import Connection, message
 from interop import disk
 
 STATE = "__transaction_state"
@@ -91,6 +92,29 @@ def lives(port, suffix="", level=2):
     return names
 
 
+def commit_offsets(port):
+    """In a transaction and without one."""
+    await_group(port, "g")
+    with Connection("127.0.0.1", port, 20) as connection:
+        commit(connection, "g", "t", {1: 4})
+    producer = Producer(port, "reader").init()
+    producer.commit_offsets("g", "t", {0: 5})
+    producer.end(True)
+    producer.close()
+
+
+def offset_records(broker):
+    """What the records of the group's offsets say, with whether they say which topic by its id and when."""
+    value_type = message("OffsetCommitValue")
+    for partition in range(PARTITIONS):
+        for one in log_batches(broker, "__consumer_offsets", partition):
+            for record in [] if one["Attributes"] & CONTROL else one["Content"]:
+                value = bytes.fromhex(record[3])
+                version = int.from_bytes(value[:2], "big")
+                said = value_type.decode(version, value, 2)[0]
+                yield version, {**said, "topicId": "topicId" in said, "commitTimestamp": said["commitTimestamp"] > 0}
+
+
 @pytest.mark.timeout(300)
 def test_records_are_kafkas(brokers):
     """The same transactions leave the same records, whichever transaction.version the cluster has."""
@@ -99,13 +123,15 @@ def test_records_are_kafkas(brokers):
         broker = brokers.start(kind)
         create_topics(broker.bootstrap, ["t"], partitions=2)
         names = lives(broker.port)
+        commit_offsets(broker.port)
         for level in LOWER_LEVELS:
             set_feature_level(broker, FEATURE, level)
             names += lives(broker.port, f"-{level}", level)
         broker.stop()
-        found[kind] = {name: comparable(records_of(broker, name)) for name in names}
+        found[kind] = {name: comparable(records_of(broker, name)) for name in names}, list(offset_records(broker))
     assert found[brokers.kind] == found["kafka"]
-    assert all(len(records) > 10 for records in found["kafka"].values())
+    states, offsets = found["kafka"]
+    assert all(len(records) > 10 for records in states.values()) and len(offsets) == 2
 
 
 def transact(producer, partitions, value, commit=True):

@@ -470,6 +470,9 @@ static void handle_txn_offset_commit(struct request *r)
         out_of_memory(r);
         return;
     }
+    for (int32_t i = 0; i < t->commit.known.topics_count;
+         i++) // Kafka writes none with a transaction's offsets
+        t->commit.known.topics[i].topic_id = (struct uuid){0};
     t->shard = coordinator_partition(b->groups, m->group_id);
     t->message.commit = t->commit.known;
     t->message.producer =
