@@ -81,6 +81,23 @@ static void print(struct topic_call *t, const struct config_resource *resource,
     table_free(&table);
 }
 
+// What was named and is no setting of the resource. All brokers' have those alone that somebody set.
+static int check_named(struct topic_call *t, const struct config_resource *resource,
+                       const struct describe_configs_response_describe_configs_result *r)
+{
+    bool open = resource->type == IMAGE_RESOURCE_BROKER && resource->name.size == 0;
+    for (int32_t i = 1; i < t->names_count && !open; i++) {
+        bool found = false;
+        for (int32_t k = 0; k < r->configs_count && !found; k++)
+            found = str_equal(r->configs[k].name, t->names[i]);
+        struct str what = config_resource_text(resource, &t->arena);
+        if (!found)
+            return cli_fail(t->command, "%.*s has no setting %.*s; --all shows those that there are",
+                            STR_ARG(what), STR_ARG(t->names[i]));
+    }
+    return EXIT_OK;
+}
+
 static int get(struct topic_call *t, bool all)
 {
     struct config_resource resource;
@@ -111,9 +128,11 @@ static int get(struct topic_call *t, bool all)
         if (response.results[i].error_code)
             return topic_refused(t, config_resource_text(&resource, &t->arena),
                                  response.results[i].error_code, response.results[i].error_message);
-        print(t, &resource, &response.results[i], all || t->names_count > 1);
+        status = check_named(t, &resource, &response.results[i]);
+        if (status == EXIT_OK)
+            print(t, &resource, &response.results[i], all || t->names_count > 1);
     }
-    return EXIT_OK;
+    return status;
 }
 
 static const struct option known[] = {TOPIC_OPTIONS, {"all", 'a', false}, {NULL, 0, false}};

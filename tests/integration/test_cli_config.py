@@ -74,6 +74,10 @@ def test_what_is_refused_is_one_line(at):
     ):
         assert at("config set", resource, change, status=1) == f"odradek config set: {resource}: {line}\n"
     assert at("config set", "topic/cli-d", "what=1", "--json", status=1) == ""
+    for resource in "topic/cli-d", "broker/1", "group/g", "client-metrics/m":
+        line = f"odradek config get: {resource} has no setting what; --all shows those that there are\n"
+        assert at("config get", resource, "what", status=1) == line
+    assert at("config get", "broker", "what") == "nothing was changed; --all shows the defaults\n"
 
 
 def test_topics_are_altered(at):
