@@ -11,6 +11,8 @@
 #define SIDE_FILE_MAX ((size_t)1 << 30)
 #define INDEX_START   "the index is made anew when it is needed"
 
+enum { OFFSET_ENTRY_BYTES = 8, TIME_ENTRY_BYTES = 12 };
+
 // The whole side file; *missing when there is none.
 static int read_side(const struct verifying *p, int64_t base, const char *suffix, char path[PATH_MAX],
                      struct buffer *out, bool *missing)
@@ -43,6 +45,31 @@ static bool points_at_batch(int fd, int64_t size, const struct entry_view *e)
            e->offset <= scan.batch.last_offset;
 }
 
+int verify_read_times(struct verifying *p, int64_t base)
+{
+    char path[PATH_MAX];
+    bool missing;
+    buffer_clear(&p->times);
+    p->times_at = 0;
+    p->wrong_time_at = -1;
+    return read_side(p, base, SEGMENT_TIME_SUFFIX, path, &p->times, &missing);
+}
+
+// An entry has the newest time of the batch that holds its offset. Batches come in their order.
+void verify_note_times(struct verifying *p, int64_t base, const struct batch_header *h)
+{
+    static const uint8_t unused[TIME_ENTRY_BYTES];
+    for (; p->times_at + TIME_ENTRY_BYTES <= p->times.size; p->times_at += TIME_ENTRY_BYTES) {
+        const uint8_t *at = p->times.data + p->times_at;
+        struct entry_view e = entry_of(at, base, true);
+        if (e.offset > batch_last_offset(h))
+            return;
+        if (p->wrong_time_at < 0 && e.offset >= h->base_offset && e.timestamp_ms != h->max_timestamp_ms &&
+            memcmp(at, unused, sizeof unused) != 0)
+            p->wrong_time_at = (int64_t)p->times_at;
+    }
+}
+
 static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size, int64_t end, bool times,
                         bool active)
 {
@@ -50,7 +77,7 @@ static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size,
     struct buffer raw = BUFFER_INIT;
     bool missing;
     const char *kind = times ? "time-index" : "index";
-    size_t bytes = times ? 12 : 8;
+    size_t bytes = times ? TIME_ENTRY_BYTES : OFFSET_ENTRY_BYTES;
     int rc = read_side(p, base, times ? SEGMENT_TIME_SUFFIX : SEGMENT_INDEX_SUFFIX, path, &raw, &missing);
     if (rc == 0 && missing)
         verify_say_unwritten(p, path, kind, INDEX_START, "the file is missing");
@@ -72,6 +99,8 @@ static int verify_index(struct verifying *p, int64_t base, int fd, int64_t size,
             problem = "its entries do not ascend";
         else if (!times && !points_at_batch(fd, size, &e))
             problem = "an entry points at no batch with its offset";
+        else if (times && (int64_t)at == p->wrong_time_at)
+            problem = "an entry's time is not that of the batch with its offset";
         if (problem) {
             verify_say(p->v, path, (int64_t)at, e.offset, kind, INDEX_START, "%s", problem);
             break; // what follows says nothing more
@@ -102,6 +131,8 @@ static int verify_transactions(struct verifying *p, int64_t base, int64_t end)
             else if (e.first_offset < 0 || e.last_offset < e.first_offset || e.last_offset < base ||
                      e.last_offset >= end)
                 problem = "a transaction that does not end in the segment";
+            else if (e.last_stable_offset < 0 || e.last_stable_offset > e.last_offset + 1)
+                problem = "a last stable offset that lies behind the transaction's end";
         }
         if (!problem)
             continue;
@@ -119,6 +150,38 @@ int verify_indexes(struct verifying *p, int64_t base, int fd, int64_t size, int6
     int rc = verify_index(p, base, fd, size, end, false, active);
     rc = rc ? rc : verify_index(p, base, fd, size, end, true, active);
     return rc ? rc : verify_transactions(p, base, end);
+}
+
+int verify_compare_offsets(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int verify_orphan(void *arg, const char *name)
+{
+    static const char *const suffixes[] = {SEGMENT_INDEX_SUFFIX, SEGMENT_TIME_SUFFIX, SEGMENT_TXN_SUFFIX};
+    struct verifying *p = arg;
+    char path[PATH_MAX];
+    const char *suffix;
+    int64_t base;
+    bool side = false;
+    if (!segment_parse_name(name, &base, &suffix))
+        return 0;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        side |= strcmp(suffix, suffixes[i]) == 0;
+    if (!side || (p->count && bsearch(&base, p->bases, p->count, sizeof *p->bases, verify_compare_offsets)))
+        return 0;
+    snprintf(path, sizeof path, "%s/%s", p->log->dir, name);
+    verify_say_unwritten(p, path, "segment", "nothing: what the segment held is gone",
+                         "the .log file of its segment is missing");
+    return 0;
+}
+
+// Indexes without a segment: a broker that was killed as it removed one leaves them, too.
+int verify_orphans(struct verifying *p)
+{
+    return file_list(p->log->dir, verify_orphan, p);
 }
 
 // ---------------------------------------------------------------- producer snapshots

@@ -93,8 +93,8 @@ static void note_other_epoch(struct verifying *p, const struct batch_header *h)
 }
 
 // One batch that the scan is at. `next`: the lowest offset that it may have.
-static int verify_batch(struct verifying *p, const char *path, const struct segment_scan *scan, int64_t next,
-                        int64_t limit_offset)
+static int verify_batch(struct verifying *p, const char *path, const struct segment_scan *scan, int64_t base,
+                        int64_t next, int64_t limit_offset)
 {
     struct verify *v = p->v;
     const struct batch_header *h = &scan->header;
@@ -127,6 +127,7 @@ static int verify_batch(struct verifying *p, const char *path, const struct segm
     else
         p->latest_epoch = h->leader_epoch;
     note_other_epoch(p, h);
+    verify_note_times(p, base, h);
     const char *problem = records_problem(v, h);
     if (problem)
         damaged(p, path, &at, h->base_offset, "record", problem);
@@ -175,7 +176,7 @@ static int walk_segment(struct verifying *p, const char *path, int64_t base, int
         int64_t last = scan.batch.last_offset;
         if (p->start < 0)
             p->start = scan.batch.base_offset;
-        int one = verify_batch(p, path, &scan, next, limit_offset);
+        int one = verify_batch(p, path, &scan, base, next, limit_offset);
         if (one)
             return one;
         next = last + 1 > next ? last + 1 : next;
@@ -205,6 +206,8 @@ static int verify_segment(struct verifying *p, size_t i)
     rc = file_size(fd, &size);
     p->checked_from = !p->log->same_boot ? 0 : active ? size - RECOVERY_END_BYTES : INT64_MAX;
     if (rc == 0)
+        rc = verify_read_times(p, base);
+    if (rc == 0)
         rc = walk_segment(p, path, base, fd, size, active ? INT64_MAX : p->bases[i + 1]);
     if (rc == 0)
         rc = verify_indexes(p, base, fd, size, p->end, active);
@@ -231,18 +234,12 @@ static int note_file(void *arg, const char *name)
     return 0;
 }
 
-static int by_offset(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 int verify_partition(struct verify *v, const struct verify_log *log)
 {
     struct verifying p = {.v = v, .log = log, .start = -1, .latest_epoch = -1, .other_epoch_at = -1};
     int rc = file_list(log->dir, note_file, &p);
     if (p.count)
-        qsort(p.bases, p.count, sizeof *p.bases, by_offset);
+        qsort(p.bases, p.count, sizeof *p.bases, verify_compare_offsets);
     if (rc == 0)
         rc = verify_partition_metadata(&p);
     if (rc == 0)
@@ -250,6 +247,8 @@ int verify_partition(struct verify *v, const struct verify_log *log)
     for (size_t i = 0; rc == 0 && i < p.count; i++)
         rc = verify_segment(&p, i);
     v->partitions++;
+    if (rc == 0)
+        rc = verify_orphans(&p);
     if (rc == 0 && p.count)
         rc = verify_snapshots(&p);
     if (rc == 0)
@@ -264,6 +263,7 @@ int verify_partition(struct verify *v, const struct verify_log *log)
                    "log-start-offset-checkpoint says %" PRId64 ", but the log ends at offset %" PRId64,
                    log->log_start, p.end);
     epoch_cache_free(&p.epochs);
+    buffer_free(&p.times);
     free(p.bases);
     return rc;
 }

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -56,6 +57,10 @@ def first(data, pattern, place=0):
     return found[place]
 
 
+def flip(path, at):
+    overwrite(path, at, bytes([path.read_bytes()[at] ^ 1]))
+
+
 def metadata(data, name="00000000000000000000.log"):
     return data / "__cluster_metadata-0" / name
 
@@ -66,12 +71,16 @@ DAMAGE = {  # what is done; the kind that is found, and the file that is named
     "a torn tail": (lambda d: cut(first(d, "*.log", -1), -7), "batch", ".log"),
     "zeros at the end": (lambda d: cut(first(d, "*.log", -1), first(d, "*.log", -1).stat().st_size + 100), "batch", ".log"),
     "offsets that go back": (lambda d: overwrite(first(d, "*.log", -1), 0, bytes(8)), "offset", ".log"),
+    "a segment that is gone": (lambda d: first(d, "*.log").unlink(), "segment", ".index"),
+    "the only segment is gone": (lambda d: [path.unlink() for path in (d / "a-0").glob("*.log")], "segment", ".timeindex"),
     "an index that is gone": (lambda d: first(d, "*.index").unlink(), "index", ".index"),
     "an index of garbage": (lambda d: first(d, "*.index").write_bytes(bytes(range(1, 241))), "index", ".index"),
     "an index that points elsewhere": (lambda d: overwrite(first(d, "*.index"), 4, b"\0\0\0\7"), "index", ".index"),
     "a cut index": (lambda d: cut(first(d, "*.index"), 13), "index", ".index"),
     "a time index that is gone": (lambda d: first(d, "*.timeindex").unlink(), "time-index", ".timeindex"),
     "a time index of garbage": (lambda d: first(d, "*.timeindex").write_bytes(bytes(range(1, 241))), "time-index", ".timeindex"),
+    "another time in a time index": (lambda d: flip(first(d, "*.timeindex"), 7), "time-index", ".timeindex"),
+    "a transaction index with another last stable offset": (lambda d: (d / "a-0" / "00000000000000000000.txnindex").write_bytes(struct.pack(">hqqqq", 0, 1, 2, 5, 7)), "transaction-index", ".txnindex"),
     "a transaction index of garbage": (lambda d: (d / "a-0" / "00000000000000000000.txnindex").write_bytes(b"\1" * 40), "transaction-index", ".txnindex"),
     "a snapshot of producers": (lambda d: overwrite(first(d, "*.snapshot"), 3, b"?"), "producer-snapshot", ".snapshot"),
     "epochs of garbage": (lambda d: (d / "a-0" / "leader-epoch-checkpoint").write_text("junk"), "epochs", "leader-epoch-checkpoint"),
