@@ -8,7 +8,8 @@
 #include "server/reactors.h"
 
 // One reactor: its timers and what is posted to it.
-#define INPUT_TRIM_MS 10000 // buffers that are kept are freed when this long after the last use
+#define INPUT_TRIM_MS     10000 // buffers that are kept are freed when this long after the last use
+#define LARGE_ARENA_BYTES (1 << 20)
 
 static _Thread_local const struct reactor *current;
 
@@ -156,6 +157,29 @@ static void on_drain(struct task *task)
                                                  loop_now_ms(&state->reactor.loop) + bound_ms)))
         destroy_leaving(state);
     reactor_stop_if_empty(state);
+}
+
+// Lies in what is to be freed.
+struct large_arena {
+    struct job job;
+    struct arena arena;
+};
+
+static void free_large(struct job *job)
+{
+    struct arena arena = container_of(job, struct large_arena, job)->arena;
+    arena_free(&arena);
+}
+
+void reactor_free_if_large(struct reactor *reactor, struct arena *arena)
+{
+    bool is_large = arena->used_bytes >= LARGE_ARENA_BYTES;
+    struct large_arena *large = is_large ? arena_alloc(arena, sizeof *large) : NULL;
+    if (!large)
+        return;
+    *large = (struct large_arena){{.run = free_large, .reads_nothing = true}, *arena};
+    if (workers_submit(reactors_workers(reactor->group), &large->job))
+        *arena = (struct arena){.first_bytes = arena->first_bytes};
 }
 
 void reactor_settle(struct reactor *reactor)

@@ -63,6 +63,7 @@ void request_free(struct reactor_state *state, struct request *request)
     if (request->log)
         request_log_drop(request);
     drop_input(request);
+    reactor_free_if_large(&state->reactor, &request->arena);
     if (state->free_request_count < REQUESTS_KEPT) {
         arena_reset(&request->arena);
         list_push_front(&state->free_requests, &request->node);

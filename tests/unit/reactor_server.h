@@ -33,7 +33,8 @@
 
 // ---- the server's side
 
-#define PARKED_MAX 16
+#define PARKED_MAX        16
+#define LARGE_ARENA_BYTES ((size_t)64 << 20) // pages of its own, however malloc is set
 
 // A request that waits for the test to say go.
 struct parked {
@@ -192,6 +193,9 @@ static inline void handle_heartbeat(struct request *request)
         answer(request, generation);
     } else if (str_is(what, "spin")) {
         spin(SPIN_MS);
+        answer(request, generation);
+    } else if (str_is(what, "large")) {
+        assert_non_null(arena_alloc(&request->arena, LARGE_ARENA_BYTES));
         answer(request, generation);
     } else if (str_is(what, "work")) {
         work_at(request, generation, 1);

@@ -1,6 +1,7 @@
 // os/workers, and what requests have done by them: their work, and the decoding of large ones.
 #include "reactor_server.h"
 
+#include <malloc.h>
 #include <semaphore.h>
 
 #include "os/workers.h"
@@ -181,6 +182,48 @@ static void a_stop_waits_for_work(void **state)
         reactors_free(server.group);
         close(fd);
     }
+}
+
+// What malloc has from the kernel for large pieces. Sanitizers' malloc does not say.
+static size_t mapped_bytes(void)
+{
+    return mallinfo2().hblkhd;
+}
+
+static bool malloc_tells(void)
+{
+    size_t before = mapped_bytes();
+    void *volatile piece = malloc(LARGE_ARENA_BYTES);
+    bool tells = mapped_bytes() >= before + LARGE_ARENA_BYTES;
+    free(piece);
+    return tells;
+}
+
+// Freeing takes the kernel long, too.
+static void a_worker_frees_what_a_large_request_had(void **state)
+{
+    (void)state;
+    struct server_limits limits;
+    if (!malloc_tells())
+        return;
+    server_limits_default(&limits);
+    start_with(&limits, 1);
+    set_gate(false);
+    int busy = dial(), large = dial();
+    send_heartbeat(busy, "work", 1);
+    wait_until(gate_count(&gate.running) == 1);
+    size_t before = mapped_bytes();
+    send_heartbeat(large, "large", 2);
+    expect_heartbeat(large, 2);
+    send_heartbeat(large, "", 3); // in another turn of the reactor
+    expect_heartbeat(large, 3);
+    assert_true(mapped_bytes() >= before + LARGE_ARENA_BYTES);
+    set_gate(true);
+    expect_heartbeat(busy, 1);
+    wait_until(mapped_bytes() < before + LARGE_ARENA_BYTES);
+    close(busy);
+    close(large);
+    stop();
 }
 
 // ---- decoding
@@ -451,6 +494,7 @@ int main(void)
         cmocka_unit_test(work_stalls_its_connection_and_no_other),
         cmocka_unit_test(work_outlives_its_client),
         cmocka_unit_test(a_stop_waits_for_work),
+        cmocka_unit_test(a_worker_frees_what_a_large_request_had),
         cmocka_unit_test(a_large_request_is_decoded_by_a_worker),
         cmocka_unit_test(a_large_request_that_cannot_be_decoded_closes_its_connection),
         cmocka_unit_test(who_has_left_is_not_decoded),

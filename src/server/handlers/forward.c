@@ -40,6 +40,7 @@ static void answer_by_worker(struct request *r, void *context)
 static void release(void *context)
 {
     struct forward *f = context;
+    reactor_free_if_large(container_of(f->ask.reply_to, struct reactor, loop), &f->ask.event.arena);
     controller_event_free(&f->ask.event);
     free(f);
 }
