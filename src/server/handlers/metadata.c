@@ -26,8 +26,6 @@
 
 struct metadata {
     struct request *request;
-    struct request_work work;
-    int error; // of the worker
     const struct metadata_request *message;
     const struct image *image;
     struct metadata_response response;
@@ -255,34 +253,38 @@ static int fill_cluster(struct metadata *m)
     return fill_brokers(m);
 }
 
-static bool wants_all(const struct metadata *m)
+static bool wants_all(const struct request *r)
 {
-    return m->request->version == 0 ? m->message->topics_count <= 0 : m->message->topics_count < 0;
+    const struct metadata_request *q = r->message;
+    return r->version == 0 ? q->topics_count <= 0 : q->topics_count < 0;
 }
 
-// How many partitions the answer has, at most; and names that are no topics'.
-static size_t count_partitions(const struct metadata *m)
+// Of how many partitions the answer has, at most, and of how many names that are no topics'.
+static bool is_of_many(const struct request *r)
 {
-    size_t n = m->message->topics_count > 0 ? (size_t)m->message->topics_count : 0;
-    size_t most = m->image->partitions_count;
-    if (wants_all(m))
-        return most;
+    const struct metadata_request *q = r->message;
+    const struct image *image = image_current();
+    size_t n = q->topics_count > 0 ? (size_t)q->topics_count : 0;
+    size_t most = image->partitions_count;
+    if (wants_all(r))
+        return most > PARTITIONS_ON_REACTOR;
     if (n > PARTITIONS_ON_REACTOR || most <= PARTITIONS_ON_REACTOR)
-        return n > most ? n : most;
-    for (int32_t i = 0; i < m->message->topics_count; i++) {
-        const struct metadata_request_metadata_request_topic *asked = &m->message->topics[i];
-        const struct image_topic *topic = asked->name.data ? image_topic(m->image, asked->name)
-                                                           : image_topic_by_id(m->image, &asked->topic_id);
+        return n > PARTITIONS_ON_REACTOR;
+    for (int32_t i = 0; i < q->topics_count; i++) {
+        const struct metadata_request_metadata_request_topic *asked = &q->topics[i];
+        const struct image_topic *topic =
+            asked->name.data ? image_topic(image, asked->name) : image_topic_by_id(image, &asked->topic_id);
         n += topic ? topic->partitions_count : 0;
     }
-    return n;
+    return n > PARTITIONS_ON_REACTOR;
 }
 
-// And of the topics. Looks at the message and the image, and fills the arena: a worker may call it.
+// And of the topics.
 static int fill_topics(struct metadata *m)
 {
-    int rc = wants_all(m) ? fill_all_topics(m) : fill_named_topics(m);
-    return rc ? rc : sort_topics(m, wants_all(m) ? TOPIC_ORDER_ALL : TOPIC_ORDER_NAMED);
+    bool all = wants_all(m->request);
+    int rc = all ? fill_all_topics(m) : fill_named_topics(m);
+    return rc ? rc : sort_topics(m, all ? TOPIC_ORDER_ALL : TOPIC_ORDER_NAMED);
 }
 
 static void respond(struct metadata *m, int error)
@@ -295,21 +297,6 @@ static void respond(struct metadata *m, int error)
     if (m->to_create_count > 0)
         auto_create_topics(r, m->to_create, m->to_create_count);
     request_respond(r, &m->response);
-}
-
-static void fill_topics_on_worker(struct request_work *work)
-{
-    struct metadata *m = container_of(work, struct metadata, work);
-    m->error = fill_topics(m);
-}
-
-static void on_topics_filled(struct request_work *work, bool gone)
-{
-    struct metadata *m = container_of(work, struct metadata, work);
-    struct image *image = (struct image *)(uintptr_t)m->image;
-    if (!gone)
-        respond(m, m->error);
-    image_unref(image);
 }
 
 static void handle_metadata(struct request *r)
@@ -329,14 +316,7 @@ static void handle_metadata(struct request *r)
         return;
     }
     int error = fill_cluster(m);
-    if (error || count_partitions(m) <= PARTITIONS_ON_REACTOR) {
-        respond(m, error ? error : fill_topics(m));
-        return;
-    }
-    m->image = image_ref(m->image); // a worker has no image of its own
-    m->work.run = fill_topics_on_worker;
-    m->work.done = on_topics_filled;
-    request_work(r, &m->work);
+    respond(m, error ? error : fill_topics(m));
 }
 
 const struct api_handler metadata_handler = {.api_key = 3,
@@ -344,6 +324,7 @@ const struct api_handler metadata_handler = {.api_key = 3,
                                              .max_version = 13,
                                              .advertised_min_version = -1,
                                              .listeners = LISTENER_BROKER,
+                                             .is_costly = is_of_many,
                                              .handle = handle_metadata};
 
 // DescribeCluster (KIP-700, KIP-919)
