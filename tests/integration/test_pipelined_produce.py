@@ -253,3 +253,22 @@ def test_a_stop_during_recompression(brokers):
 def end_offset_of(broker):
     with connect(broker) as connection:
         return end_offset(connection, "repacked")["Offset"]
+
+
+def test_many_connections_wake_many_fetches(brokers):
+    """Each record comes alone and wakes Fetches of all the partitions, which wait for the last one: several reactors wake several."""
+    broker, partitions, rounds = brokers.start(settings={"num.network.threads": "4"}), 64, 30
+    create_topic(broker, "woken", partitions=partitions)
+    size = len(batch([(None, b"v")], ts=now_ms()))
+    wanted = [{"Partition": p, "FetchOffset": 0, "PartitionMaxBytes": 1 << 20} for p in range(partitions)]
+    least = {"MaxWaitMs": 60000, "MinBytes": partitions * rounds * size}
+    body = fetch_body("woken") | least | {"Topics": [{"Topic": "woken", "Partitions": wanted}]}
+    with contextlib.ExitStack() as stack:
+        readers, writers = ([stack.enter_context(connect(broker)) for _ in range(4)] for _ in range(2))
+        waiting = [send_together(reader, [("Fetch", 11, body)]) for reader in readers]
+        for p in range(partitions * rounds):
+            send_together(writers[p % 4], [produce("woken", b"v", p % partitions, acks=0)])
+        for reader, sent in zip(readers, waiting, strict=True):
+            (answer,) = receive_all(reader, sent)
+            got = {p["PartitionIndex"]: len(p["Records"]) for p in answer["Responses"][0]["Partitions"]}
+            assert got == dict.fromkeys(range(partitions), rounds * size)

@@ -40,8 +40,7 @@ struct item {
     struct log_aborted *aborted;
     size_t aborted_count;
     struct partition_waiter waiter;
-    atomic_bool fired;              // set by the waker
-    const struct reactor *fired_by; // NULL: not a reactor
+    atomic_bool fired; // set by the waker
 };
 
 struct fetch {
@@ -54,6 +53,7 @@ struct fetch {
     enum log_bound bound;
     struct request_work loading;
     struct task progress;
+    _Atomic(const struct reactor *) woken_by; // the last waker; NULL: not a reactor
     struct loop_timer timeout;
 };
 
@@ -452,9 +452,10 @@ static void answer(struct fetch *f)
 static void wake(struct partition_waiter *waiter)
 {
     struct item *item = container_of(waiter, struct item, waiter);
-    item->fired_by = reactor_current();
+    struct fetch *f = item->fetch;
+    atomic_store_explicit(&f->woken_by, reactor_current(), memory_order_relaxed);
     atomic_store(&item->fired, true);
-    reactor_post(item->fetch->request->reactor, &item->fetch->progress);
+    reactor_post(f->request->reactor, &f->progress);
 }
 
 static void item_measure(struct fetch *f, struct item *item)
@@ -517,12 +518,10 @@ static void on_progress(struct task *task)
 {
     struct fetch *f = container_of(task, struct fetch, progress);
     bool waits = true;
-    const struct reactor *by = NULL;
     for (size_t i = 0; i < f->count; i++) {
         struct item *item = &f->items[i];
         if (item->place != PLACE_READABLE || !atomic_load(&item->fired))
             continue;
-        by = item->fired_by;
         item_measure(f, item);
         waits &= partition_check_leader(item->partition, item->target->current_leader_epoch) == E_NONE;
     }
@@ -534,7 +533,7 @@ static void on_progress(struct task *task)
     }
     if (waits && total < f->min_bytes)
         return;
-    request_woken_by(f->request, by);
+    request_woken_by(f->request, atomic_load_explicit(&f->woken_by, memory_order_relaxed));
     complete(f);
 }
 
