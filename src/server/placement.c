@@ -4,17 +4,18 @@
 #include "server/connection.h"
 #include "server/reactors.h"
 
-bool placement_joins(uint32_t wakes, uint32_t busy_here, uint32_t busy_there)
+bool placement_joins(uint32_t wakes, struct load here, struct load there)
 {
-    return wakes >= PLACEMENT_WAKES && busy_here + busy_there <= PLACEMENT_JOINED;
+    return wakes >= PLACEMENT_WAKES && here.busy + there.busy <= PLACEMENT_JOINED &&
+           there.connections < here.connections + PLACEMENT_CROWD;
 }
 
 bool placement_parts(uint32_t busy_here, uint32_t busy_there, uint32_t turns, uint32_t all_turns)
 {
-    if (busy_here < PLACEMENT_BUSY || busy_there > PLACEMENT_FREE || all_turns < PLACEMENT_TURNS)
+    if (busy_here < PLACEMENT_BUSY || all_turns < PLACEMENT_TURNS)
         return false;
     uint64_t share = (uint64_t)turns * 1000 / all_turns;
-    return share >= PLACEMENT_SHARE_LEAST && share <= PLACEMENT_SHARE_MOST;
+    return share >= PLACEMENT_SHARE_LEAST && busy_there + share <= PLACEMENT_RELIEVED;
 }
 
 void placement_woken(struct connection *c, const struct reactor *by)
@@ -48,6 +49,11 @@ static uint32_t busy(struct reactor_state *state, int64_t now_us)
     return loop_busy_permille(&state->reactor.loop, now_us);
 }
 
+static struct load load(struct reactor_state *state, int64_t now_us)
+{
+    return (struct load){busy(state, now_us), atomic_load(&state->connection_count)};
+}
+
 // The reactor that has woken it, if that is another one and serves.
 static struct reactor_state *waker(const struct connection *c)
 {
@@ -78,10 +84,11 @@ struct reactor_state *placement_better(struct connection *c)
     struct reactor_state *here = c->state, *there = waker(c);
     struct placement *p = &c->placement;
     int64_t now_ms = loop_now_ms(&here->reactor.loop), now_us = now_ms * 1000;
-    uint32_t busy_here = busy(here, now_us);
+    struct load load_here = load(here, now_us);
+    uint32_t busy_here = load_here.busy;
     if ((!there && busy_here < PLACEMENT_BUSY) || !has_rested(p->moved_ms, now_ms))
         return NULL;
-    if (there && !placement_joins(p->wakes, busy_here, busy(there, now_us)))
+    if (there && !placement_joins(p->wakes, load_here, load(there, now_us)))
         there = NULL;
     if (!there && busy_here >= PLACEMENT_BUSY && has_rested(here->parted_ms, now_ms)) {
         there = least_busy(here->reactor.group, now_us);
@@ -89,8 +96,7 @@ struct reactor_state *placement_better(struct connection *c)
             return NULL;
         here->parted_ms = now_ms;
     }
-    if (there) {
+    if (there)
         *p = (struct placement){.moved_ms = now_ms};
-    }
     return there;
 }

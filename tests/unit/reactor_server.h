@@ -33,7 +33,7 @@
 
 // ---- the server's side
 
-#define PARKED_MAX        16
+#define PARKED_MAX        32
 #define LARGE_ARENA_BYTES ((size_t)64 << 20) // pages of its own, however malloc is set
 
 // A request that waits for the test to say go.

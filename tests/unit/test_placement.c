@@ -6,20 +6,26 @@
 static void who_joins_and_who_parts(void **state)
 {
     (void)state;
-    assert_true(placement_joins(PLACEMENT_WAKES, 0, 0));
-    assert_true(placement_joins(PLACEMENT_WAKES, PLACEMENT_JOINED / 2, PLACEMENT_JOINED / 2));
-    assert_false(placement_joins(PLACEMENT_WAKES - 1, 0, 0));
-    assert_false(placement_joins(PLACEMENT_WAKES, PLACEMENT_JOINED, 1));
+    const struct load none = {0, 10}, half = {PLACEMENT_JOINED / 2, 10}, most = {PLACEMENT_JOINED, 10};
+    const struct load busy = {PLACEMENT_BUSY, 10}, little = {1, 10};
+    assert_true(placement_joins(PLACEMENT_WAKES, none, none));
+    assert_true(placement_joins(PLACEMENT_WAKES, half, half));
+    assert_false(placement_joins(PLACEMENT_WAKES - 1, none, none));
+    assert_false(placement_joins(PLACEMENT_WAKES, most, little));
+    assert_true(placement_joins(PLACEMENT_WAKES, none, (struct load){0, 10 + PLACEMENT_CROWD - 1}));
+    assert_false(placement_joins(PLACEMENT_WAKES, none, (struct load){0, 10 + PLACEMENT_CROWD}));
 
     assert_true(placement_parts(PLACEMENT_BUSY, 0, 50, 100));
-    assert_true(placement_parts(1000, PLACEMENT_FREE, 50, 100));
-    assert_false(placement_parts(PLACEMENT_BUSY - 1, 0, 50, 100));    // it has time for all
-    assert_false(placement_parts(1000, PLACEMENT_FREE + 1, 50, 100)); // nobody has
-    assert_false(placement_parts(1000, 0, 100, 100));                 // all of the work: nothing is gained
-    assert_false(placement_parts(1000, 0, 1, 100));                   // none of it
+    assert_true(placement_parts(1000, PLACEMENT_RELIEVED - 500, 50, 100));
+    assert_false(placement_parts(1000, PLACEMENT_RELIEVED - 499, 50, 100)); // the other one would be busy
+    assert_true(placement_parts(1000, 600, 2, 100));                        // one of many: others may follow
+    assert_false(placement_parts(PLACEMENT_BUSY - 1, 0, 50, 100));          // it has time for all
+    assert_false(placement_parts(1000, 1000, 50, 100));                     // nobody has
+    assert_false(placement_parts(1000, 0, 100, 100)); // all of the work: nothing is gained
+    assert_false(placement_parts(1000, 0, 1, 1000));  // none of it
     assert_false(placement_parts(1000, 0, 5, PLACEMENT_TURNS - 1));
     // Who parts is not joined again at once.
-    assert_false(placement_joins(PLACEMENT_WAKES, PLACEMENT_BUSY, 0));
+    assert_false(placement_joins(PLACEMENT_WAKES, busy, none));
 }
 
 // One waits for what the other brings.
@@ -95,6 +101,54 @@ static void a_connection_joins_who_wakes_it(void **state)
     close(c.waits);
     wait_until(stats_now().connections_open == 1);
     close(c.brings);
+    wait_until(stats_now().connections_open == 0);
+    stop();
+}
+
+static void bring_crowd(int brings, const int *waits, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++)
+        send_heartbeat(waits[i], "poll", i);
+    for (int32_t i = 0; i < count; i++)
+        wait_until(is_parked(i));
+    for (int32_t i = 0; i < count; i++)
+        send_heartbeat(brings, "wake", i);
+    for (int32_t i = 0; i < count; i++) {
+        expect_heartbeat(brings, i);
+        expect_heartbeat(waits[i], i);
+    }
+}
+
+#define CROWD (PLACEMENT_CROWD + 3)
+
+// Of many who wait for one, those that join him leave others where they are.
+static void a_crowd_stays_spread(void **state)
+{
+    (void)state;
+    int waits[CROWD], brings;
+    start();
+    brings = dial();
+    for (int i = 0; i < CROWD; i++)
+        waits[i] = dial(); // half of all on each reactor
+    for (int rest = 2 * PLACEMENT_WAKES; rest > 0;) {
+        bring_crowd(brings, waits, CROWD);
+        rest -= stats_now().connections_moved >= PLACEMENT_CROWD / 2;
+    }
+    // All of them wait now: where are they?
+    int beside = 1;
+    send_heartbeat(brings, "poll", CROWD);
+    for (int32_t i = 0; i < CROWD; i++)
+        send_heartbeat(waits[i], "poll", i);
+    for (int32_t i = 0; i <= CROWD; i++)
+        wait_until(is_parked(i));
+    pthread_mutex_lock(&server.lock);
+    for (int i = 0; i < CROWD; i++)
+        beside += server.parked[i]->request->reactor == server.parked[CROWD]->request->reactor;
+    pthread_mutex_unlock(&server.lock);
+    assert_in_range(beside - (CROWD + 1 - beside), 0, PLACEMENT_CROWD);
+    close(brings);
+    for (int i = 0; i < CROWD; i++)
+        close(waits[i]);
     wait_until(stats_now().connections_open == 0);
     stop();
 }
@@ -208,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_joins_and_who_parts),
         cmocka_unit_test(a_connection_joins_who_wakes_it),
+        cmocka_unit_test(a_crowd_stays_spread),
         cmocka_unit_test(who_is_woken_from_elsewhere_stays),
         cmocka_unit_test(a_busy_reactor_parts_with_a_connection),
         cmocka_unit_test(it_stops_while_connections_move),
