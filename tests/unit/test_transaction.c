@@ -428,18 +428,23 @@ static void versions_mix(void **state)
     assert_int_equal(marked(), E_NONE);
 }
 
-static void exhausted_epochs_give_a_new_id(void **state)
+static struct producer worn_out(void)
 {
-    (void)state;
-    struct producer p, first;
-    assert_int_equal(init(none, &first), E_NONE);
-    p = first;
-    while (p.epoch < INT16_MAX - 1) {
+    struct producer p = none;
+    do {
         f.log_count = 0; // only the last matter
         buffer_free(&f.log[0].key);
         buffer_free(&f.log[0].value);
         assert_int_equal(init(none, &p), E_NONE);
-    }
+    } while (p.epoch < INT16_MAX - 1);
+    return p;
+}
+
+static void exhausted_epochs_give_a_new_id(void **state)
+{
+    (void)state;
+    struct producer p = worn_out();
+    const struct producer first = p;
     struct producer last = p;
     assert_int_equal(add(p, "a", 0, 5), E_NONE);
     assert_int_equal(end(&p, true, 5), E_NONE);
@@ -458,27 +463,61 @@ static void exhausted_epochs_give_a_new_id(void **state)
     assert_int_equal(add(last, "a", 0, 5), E_NONE);
 }
 
-// Its timeout fences a producer with the last epoch of its id, which nobody gets: neither who ends nor who
-// goes on.
+// Its timeout fences a producer with the last epoch of its id, which nobody gets, and the id goes on with
+// another.
 static void the_last_epoch_only_fences(void **state)
 {
     (void)state;
-    struct producer p = none, q;
-    do {
-        f.log_count = 0;
-        buffer_free(&f.log[0].key);
-        buffer_free(&f.log[0].value);
-        assert_int_equal(init(none, &p), E_NONE);
-    } while (p.epoch < INT16_MAX - 1);
+    const struct producer p = worn_out();
     assert_int_equal(add(p, "a", 0, 5), E_NONE);
     advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
     assert_int_equal(last_markers()->producer_epoch, INT16_MAX);
     assert_int_equal(marked(), E_NONE);
+    struct producer q = {p.id, INT16_MAX};
+    assert_int_equal(add(q, "a", 0, 5), E_INVALID_PRODUCER_ID_MAPPING);
+    assert_int_equal(end(&q, true, 5), E_INVALID_PRODUCER_ID_MAPPING);
     q = p;
-    assert_int_equal(end(&q, false, 5), E_PRODUCER_FENCED);
+    assert_int_equal(end(&q, true, 5), E_INVALID_TXN_STATE);
+    assert_int_equal(end(&q, false, 5), E_NONE);
+    assert_int_equal(q.id, p.id + 1);
+    assert_int_equal(q.epoch, 0);
     assert_int_equal(init(p, &q), E_NONE);
     assert_int_equal(q.id, p.id + 1);
     assert_int_equal(q.epoch, 0);
+}
+
+// Who did not learn of its new id by the end learns of it as it begins anew.
+static void who_missed_its_new_id_asks_for_it(void **state)
+{
+    (void)state;
+    const struct producer p = worn_out();
+    struct producer q = p;
+    assert_int_equal(add(p, "a", 0, 5), E_NONE);
+    assert_int_equal(end(&q, true, 5), E_NONE);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(init(p, &q), E_NONE);
+    assert_int_equal(q.id, p.id + 1);
+    assert_int_equal(q.epoch, 0);
+}
+
+// On lower levels of the cluster the id keeps it: who uses it nevertheless does not hold up the id, nor
+// readers.
+static void nobody_goes_on_behind_the_last_epoch(void **state)
+{
+    (void)state;
+    f.feature_level = 1;
+    const struct producer p = worn_out();
+    assert_int_equal(add(p, "a", 0, 3), E_NONE);
+    advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
+    assert_int_equal(marked(), E_NONE);
+    struct producer q = {p.id, INT16_MAX};
+    assert_int_equal(add(q, "a", 0, 3), E_NONE);
+    assert_int_equal(end(&q, true, 5), E_PRODUCER_FENCED);
+    advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
+    assert_int_equal(last_markers()->producer_epoch, INT16_MAX);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(init(none, &q), E_NONE);
+    assert_int_equal(q.id, p.id + 1);
 }
 
 static void verification(void **state)
@@ -777,6 +816,8 @@ int main(void)
         TEST(versions_mix),
         TEST(exhausted_epochs_give_a_new_id),
         TEST(the_last_epoch_only_fences),
+        TEST(who_missed_its_new_id_asks_for_it),
+        TEST(nobody_goes_on_behind_the_last_epoch),
         TEST(verification),
         TEST(timeouts_abort),
         TEST(ids_expire),

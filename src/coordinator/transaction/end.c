@@ -52,7 +52,7 @@ static bool asks_again(const struct txn *x, const struct end_txn_request *q)
     bool raised = b->epoch == q->producer_epoch + 1 && b->producer_id == q->producer_id;
     bool rotated =
         b->previous_producer_id == q->producer_id && q->producer_epoch == INT16_MAX - 1 && b->epoch == 0;
-    bool usable = b->epoch < INT16_MAX || txn_preparing(x); // the last epoch is given to nobody
+    bool usable = b->epoch < INT16_MAX || txn_preparing(x); // the last epoch is given to nobody (txn_fence)
     return b->client_version >= 2 && usable && (raised || rotated);
 }
 
@@ -62,6 +62,9 @@ static int16_t check(const struct txn *x, const struct end_txn_request *q, bool 
         return E_INVALID_PRODUCER_ID_MAPPING;
     if (version_2 && txn_preparing(x))
         return again ? E_NONE : E_PRODUCER_FENCED;
+    if (version_2 &&
+        x->body.epoch == INT16_MAX) // which is given to nobody: there is none behind it to go on with
+        return E_PRODUCER_FENCED;
     return x->body.epoch == q->producer_epoch || again ? E_NONE : E_PRODUCER_FENCED;
 }
 
@@ -111,12 +114,17 @@ void txn_on_end(struct txn_turn *t, struct coordinator_request *r)
 
 void txn_fence(struct txn_turn *t, struct txn *x, struct coordinator_request *r)
 {
-    int16_t level = t->txns->config->feature_level(t->txns->config->context);
+    const struct transaction_config *c = t->txns->config;
+    int16_t level = c->feature_level(c->context);
     (void)prepare(t, x, false, false, level >= 2 ? 2 : 0);
     struct txn_body *next = &t->txns->next;
-    // The last epoch of an id may be used for this: who comes next gets another producer id. From version 2
-    // on the producer that was fenced may go on with this very epoch (KIP-360): it asks with the one before.
-    next->epoch = (int16_t)(x->body.epoch + !x->fence_failed);
+    // The last epoch of an id may be used for this: who comes next gets another producer id, from version 2
+    // on the transaction itself at its end. There the producer that was fenced may also go on with this very
+    // epoch (KIP-360): it asks with the one before.
+    next->epoch = (int16_t)(x->body.epoch + (!x->fence_failed && x->body.epoch < INT16_MAX));
+    if (level >= 2 && txn_epoch_exhausted(x->body.epoch) &&
+        c->new_producer_id(c->context, &next->next_producer_id) != E_NONE)
+        next->next_producer_id = -1; // not yet
     next->last_epoch = (int16_t)(level >= 2 ? next->epoch - 1 : -1);
     txn_write(t, x, THEN_FENCE, r);
 }
@@ -189,7 +197,6 @@ void txn_on_marked(struct txn_turn *t, struct coordinator_request *r)
     if (x->body.client_version >= 2) {
         next->previous_producer_id = x->body.producer_id;
         if (x->body.next_producer_id != -1) {
-            next->last_epoch = x->body.epoch;
             next->producer_id = x->body.next_producer_id;
             next->epoch = 0;
         }
