@@ -512,8 +512,17 @@ struct partition *replica_manager_find(struct replica_manager *m, const struct i
     *error = E_UNKNOWN_TOPIC_OR_PARTITION;
     if (!known)
         return NULL;
-    struct partition *p = replica_manager_get(m, &topic->id, partition);
-    *error = p ? E_NONE : hosted_here(m, known) ? E_KAFKA_STORAGE_ERROR : E_NOT_LEADER_OR_FOLLOWER;
+    struct partition *p = NULL;
+    pthread_rwlock_rdlock(&m->lock);
+    const struct hosted_topic *t = topic_get(m, &topic->id);
+    bool followed = t && partition < t->count; // the manager has heard of it, and not of its end
+    if (followed && t->slots[partition].hosted)
+        p = partition_ref(t->slots[partition].hosted);
+    pthread_rwlock_unlock(&m->lock);
+    if (p)
+        *error = E_NONE;
+    else if (t)
+        *error = followed && hosted_here(m, known) ? E_KAFKA_STORAGE_ERROR : E_NOT_LEADER_OR_FOLLOWER;
     return p;
 }
 

@@ -67,7 +67,8 @@ struct partition *replica_manager_get(struct replica_manager *m, const struct uu
                                       int32_t partition);
 
 // The partition of a topic of the image. *error says why there is none: E_UNKNOWN_TOPIC_OR_PARTITION when the
-// image does not have it, E_KAFKA_STORAGE_ERROR when its log is offline, else E_NOT_LEADER_OR_FOLLOWER.
+// image does not have it, or its end is being followed, E_KAFKA_STORAGE_ERROR when its log is offline, else
+// E_NOT_LEADER_OR_FOLLOWER.
 struct partition *replica_manager_find(struct replica_manager *m, const struct image_topic *topic,
                                        int32_t partition, int16_t *error);
 

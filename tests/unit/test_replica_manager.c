@@ -3,6 +3,7 @@
 
 #include "base/logger.h"
 #include "metadata/record.h"
+#include "protocol/errors.h"
 #include "protocol/messages.h"
 #include "replication/replica_manager.h"
 
@@ -71,6 +72,14 @@ static void a_replica_that_comes_is_new(void **state)
         if ((p != NULL) != cases[i].hosted)
             fail_msg("%s: hosted: %d", cases[i].what, p != NULL);
         partition_unref(p);
+        int16_t error;
+        p = replica_manager_find(replicas, &after.topic, 0, &error);
+        assert_int_equal(error, cases[i].hosted ? E_NONE : E_KAFKA_STORAGE_ERROR);
+        partition_unref(p);
+        delta = (struct image_topic_delta){.change = IMAGE_TOPIC_DELETED, .before = &after.topic};
+        replica_manager_apply(replicas, &changes, false);
+        assert_null(replica_manager_find(replicas, &after.topic, 0, &error)); // by an image from before
+        assert_int_equal(error, E_UNKNOWN_TOPIC_OR_PARTITION);
         replica_manager_free(replicas);
         image_unref(image);
         (void)log_manager_close(w.manager, -1);
