@@ -413,9 +413,10 @@ static int add_marker(struct producer_plan *plan, struct producer_update *u, con
     if (rc)
         return rc;
     // From version 2 on the end raises the epoch: a marker without that is of an earlier transaction
-    // (KIP-890).
+    // (KIP-890). Behind the last epoch there is none to raise it to.
     if (j->origin == LOG_ORIGIN_COORDINATOR && j->marker_version >= EPOCH_RAISED_VERSION &&
-        u->next.transaction_first_offset >= 0 && h->producer_epoch == u->next.epoch)
+        u->next.transaction_first_offset >= 0 && h->producer_epoch == u->next.epoch &&
+        h->producer_epoch < INT16_MAX)
         return refuse(info, LOG_ERROR_INVALID_PRODUCER_EPOCH,
                       "Epoch of producer %" PRId64 " at offset %" PRId64
                       " in %s is %d, which does not end the transaction of that very epoch",

@@ -119,6 +119,50 @@ static void markers_are_fenced(void **state)
     fixture_stop(&f);
 }
 
+static int mark(struct log *log, int16_t epoch, int16_t version)
+{
+    struct log_group_append append = {.origin = LOG_ORIGIN_COORDINATOR, .marker_version = version},
+                            *one = &append;
+    append.bytes = make_marker(1, epoch, false, 0, &append.size);
+    log_lock(log);
+    log_append_group(log, &one, 1, 0, 5000);
+    log_unlock(log);
+    free(append.bytes);
+    return append.rc ? append.info.error_code : 0;
+}
+
+// From transaction version 2 on a marker of the very epoch of an open transaction is a late one, but for the
+// last epoch: whoever began a transaction with that one is to be ended, too.
+static void ends_of_version_2_raise_the_epoch(void **state)
+{
+    static const struct {
+        int16_t epoch, marked, version;
+        int expected;
+    } steps[] = {
+        {3, 3, 2, LOG_ERROR_INVALID_PRODUCER_EPOCH},
+        {3, 4, 2, 0},
+        {-1, 4, 2, 0}, // again: nothing is open
+        {5, 5, 1, 0},
+        {INT16_MAX - 1, INT16_MAX - 1, 2, LOG_ERROR_INVALID_PRODUCER_EPOCH},
+        {INT16_MAX - 1, INT16_MAX, 2, 0},
+        {INT16_MAX, INT16_MAX, 2, 0},
+    };
+    struct log_fixture f;
+    (void)state;
+    fixture_start(&f);
+    fixture_open(&f, true, 0);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int64_t end = log_end_offset(f.log);
+        bool opens = steps[i].epoch >= 0 && (i == 0 || steps[i - 1].expected == 0);
+        if (opens)
+            append_ok(f.log, BATCH_SPEC(.producer_id = 1, .epoch = steps[i].epoch, .transactional = true),
+                      end);
+        assert_int_equal(mark(f.log, steps[i].marked, steps[i].version), steps[i].expected);
+        assert_int_equal(log_end_offset(f.log), end + opens + (steps[i].expected == 0));
+    }
+    fixture_stop(&f);
+}
+
 // The first batch of a transaction needs the guard that was given before its coordinator was asked, and
 // anything that comes in meanwhile makes that guard worthless (KIP-890).
 static void a_transaction_begins_verified(void **state)
@@ -365,6 +409,7 @@ int main(void)
         cmocka_unit_test(messages_are_kafkas),
         cmocka_unit_test(sequences_wrap),
         cmocka_unit_test(markers_are_fenced),
+        cmocka_unit_test(ends_of_version_2_raise_the_epoch),
         cmocka_unit_test(a_transaction_begins_verified),
         cmocka_unit_test(verifications_expire),
         cmocka_unit_test(producers_expire),

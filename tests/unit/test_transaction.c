@@ -28,7 +28,7 @@ static struct {
     struct coordinator_now now;
     struct logged log[256];
     size_t log_count;
-    int16_t append_error, feature_level;
+    int16_t append_error, feature_level, id_error;
     int64_t ids;
     struct coordinator_request *markers; // the last that were to be written
     int markers_count;
@@ -37,8 +37,9 @@ static struct {
 static int16_t new_id(void *context, int64_t *id)
 {
     (void)context;
-    *id = f.ids++;
-    return E_NONE;
+    if (f.id_error == E_NONE)
+        *id = f.ids++;
+    return f.id_error;
 }
 
 static int16_t feature_level(void *context)
@@ -520,6 +521,27 @@ static void nobody_goes_on_behind_the_last_epoch(void **state)
     assert_int_equal(q.id, p.id + 1);
 }
 
+// Where there was no other id for it at the end, neither: it gets one with the next end.
+static void a_new_id_may_come_later(void **state)
+{
+    (void)state;
+    const struct producer p = worn_out();
+    assert_int_equal(add(p, "a", 0, 5), E_NONE);
+    f.id_error = E_COORDINATOR_LOAD_IN_PROGRESS;
+    advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
+    assert_int_equal(marked(), E_NONE);
+    f.id_error = E_NONE;
+    struct producer q = {p.id, INT16_MAX};
+    assert_int_equal(add(q, "a", 0, 5), E_NONE);
+    assert_int_equal(end(&q, true, 5), E_PRODUCER_FENCED);
+    advance(TIMEOUT_MS + 2 * f.config.abort_interval_ms);
+    assert_int_equal(last_markers()->producer_epoch, INT16_MAX);
+    assert_int_equal(last_markers()->transaction_version, 2);
+    assert_int_equal(marked(), E_NONE);
+    assert_int_equal(init(none, &q), E_NONE);
+    assert_int_equal(q.id, p.id + 1);
+}
+
 static void verification(void **state)
 {
     (void)state;
@@ -818,6 +840,7 @@ int main(void)
         TEST(the_last_epoch_only_fences),
         TEST(who_missed_its_new_id_asks_for_it),
         TEST(nobody_goes_on_behind_the_last_epoch),
+        TEST(a_new_id_may_come_later),
         TEST(verification),
         TEST(timeouts_abort),
         TEST(ids_expire),
