@@ -5,7 +5,7 @@ import os
 
 from harness.batch import batch
 from harness.members import await_group, commit
-from harness.process import preloadable
+from harness.process import preloadable, wait_until
 from harness.requests import connect
 from harness.transactions import TRANSACTIONAL, Producer
 from harness.wire import Connection
@@ -34,6 +34,11 @@ class SlowDisk:
             yield
         finally:
             self.obstacle.unlink()
+
+    def await_reader(self, topic):
+        """Somebody waits for what a log of the topic has."""
+        waits = self.obstacle.with_name(f"{self.obstacle.name}.waits")
+        wait_until(lambda: waits.exists() and f"/{topic}-" in waits.read_text(), 20, f"a reader of {topic}")
 
 
 def open_transaction(port, name="x"):

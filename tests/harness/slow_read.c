@@ -1,5 +1,5 @@
 // Loaded into a broker (LD_PRELOAD): a read of at least SLOW_BYTES of a log whose path holds the word in
-// SLOW_IN waits as long as the file SLOW_WHILE exists.
+// SLOW_IN waits as long as the file SLOW_WHILE exists. SLOW_WHILE.waits has the path of each, a line.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -11,6 +11,18 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+
+static void tell(const char *obstacle, const char *path)
+{
+    char line[5000];
+    snprintf(line, sizeof line, "%s.waits", obstacle);
+    int fd = open(line, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    int size = snprintf(line, sizeof line, "%s\n", path);
+    (void)!write(fd, line, (size_t)size);
+    close(fd);
+}
 
 static void be_slow(int fd, size_t bytes)
 {
@@ -25,6 +37,8 @@ static void be_slow(int fd, size_t bytes)
     if (!strstr(path, word) || strcmp(path + size - 4, ".log") != 0)
         return;
     struct timespec pause = {0, 10 * 1000 * 1000};
+    if (access(obstacle, F_OK) == 0)
+        tell(obstacle, path);
     while (access(obstacle, F_OK) == 0)
         nanosleep(&pause, NULL);
 }

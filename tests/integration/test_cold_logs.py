@@ -172,9 +172,11 @@ def test_what_waits_for_its_log(after_a_start, tmp_path):
         numbered(order, producer_id, 0, WARM)
         left.send("Produce", 9, produce_body(topic("left"), [(b"k", b"last")], acks=0))
         left_too.send("Produce", 9, to_many(produce_body(topic("left-too"), [(b"k", b"last")], acks=0)))
+        deleted.send("Fetch", 11, fetch_body(topic("deleted"), min_bytes=1))
+        for name in ("left", "left-too", "deleted"):
+            disk.await_reader(topic(name))
         times = [{"PartitionIndex": i, "Timestamp": 1} for i in range(5000)]  # a worker decodes so many
         large.send("ListOffsets", 7, {"ReplicaId": -1, "Topics": [{"Name": topic("order"), "Partitions": times}]})
-        deleted.send("Fetch", 11, fetch_body(topic("deleted"), min_bytes=1))
         asked = {"Topics": [{"Name": topic("deleted")}], "TimeoutMs": 20000}
         assert loading.error_at(other.call("DeleteTopics", 6, asked), ("Responses",)) == 0
         for connection in (left, left_too):
