@@ -3,6 +3,7 @@
 CPU is the broker's own, user and system, per 10^9 bytes of record batches; the load generator's is apart."""
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -118,6 +119,7 @@ def wait_until_trimmed(broker):
 
 
 def latency(broker, plan):
+    os.sync()  # what was produced before goes to the disk, and not beside this
     result = broker.load.run("latency", broker.port, topic="latency", warmup=plan.latency_warmup,
                              count=plan.latency_count, record_bytes=RECORD_BYTES, idempotent=True)
     figures = {f"latency_{name}": value for name, value in result["end_to_end"].items()}
@@ -202,6 +204,7 @@ def limits(server, plan):
                 "fetch", server.port, bare=True, **{**FETCH, "partitions": CONNECTIONS}))))
             server.kill()
         if "latency" in plan.only:
+            os.sync()
             server.start("limit-echo")
             result = server.load.run("echo", server.port, warmup=plan.latency_warmup, count=plan.latency_count)
             figures.update({f"latency_{name}": value for name, value in result["end_to_end"].items()})

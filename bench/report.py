@@ -208,7 +208,7 @@ Bare servers that do only what no broker can leave out, driven by the same load 
   Transactions run one after another over each of {transaction_connections} connections: one Produce request for all partitions,
   then EndTxn (transaction.version 2); the same number is run before as warm-up.
 - Latency, raw: one connection holds a Fetch, another produces one record; from the send of the produce until the fetch's answer
-  is read; the next record follows when both are answered. Through the Java clients: `bench/EndToEnd.java`, from `send` to the
+  is read; the next record follows when both are answered. Before it, what was produced is written to the disk (sync). Through the Java clients: `bench/EndToEnd.java`, from `send` to the
   return of `poll`.
 
 To repeat it:
