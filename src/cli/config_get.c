@@ -90,10 +90,11 @@ static int check_named(struct topic_call *t, const struct config_resource *resou
         bool found = false;
         for (int32_t k = 0; k < r->configs_count && !found; k++)
             found = str_equal(r->configs[k].name, t->names[i]);
+        if (found)
+            continue;
         struct str what = config_resource_text(resource, &t->arena);
-        if (!found)
-            return cli_fail(t->command, "%.*s has no setting %.*s; --all shows those that there are",
-                            STR_ARG(what), STR_ARG(t->names[i]));
+        return cli_fail(t->command, "%.*s has no setting %.*s; --all shows those that there are",
+                        STR_ARG(what), STR_ARG(t->names[i]));
     }
     return EXIT_OK;
 }

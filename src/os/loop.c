@@ -138,7 +138,6 @@ void loop_turn(struct loop *loop, int max_wait_ms)
     measure(loop, slept_us, woke_us);
     if (loop->hooks.wakes)
         loop->hooks.wakes(loop->hooks.context);
-    loop->turns++;
 
     // What was deferred by the last turn; what defers itself again waits for the next one.
     struct list nexts;

@@ -60,7 +60,6 @@ struct loop {
     int event_at, event_count;
     atomic_bool stopping;
     struct task stop_task;
-    uint64_t turns, waits_empty; // statistics
 
     int64_t window_us, waited_us;     // of the window that is measured: since when, and waiting
     uint32_t windows;                 // so many are over

@@ -95,7 +95,6 @@ void connection_move(struct connection *c, struct reactor_state *to)
     loop_remove(&from->reactor.loop, &c->source);
     loop_work_cancel(&c->work);
     list_remove(&c->node);
-    list_init(&c->node);
     atomic_fetch_sub(&from->connection_count, 1);
     counter_add(&from->counters.moved, 1);
     c->state = to;

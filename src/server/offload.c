@@ -102,7 +102,7 @@ void offload_decode(struct request *r, struct bytes frame)
 
 void offload_handle(struct request *r)
 {
-    offload(r, &(struct offload){.run = NULL});
+    offload(r, &(struct offload){0});
 }
 
 void request_offload(struct request *r, void (*run_it)(struct request *request, void *context),

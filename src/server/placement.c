@@ -84,11 +84,10 @@ struct reactor_state *placement_better(struct connection *c)
     struct reactor_state *here = c->state, *there = waker(c);
     struct placement *p = &c->placement;
     int64_t now_ms = loop_now_ms(&here->reactor.loop), now_us = now_ms * 1000;
-    struct load load_here = load(here, now_us);
-    uint32_t busy_here = load_here.busy;
+    uint32_t busy_here = busy(here, now_us);
     if ((!there && busy_here < PLACEMENT_BUSY) || !has_rested(p->moved_ms, now_ms))
         return NULL;
-    if (there && !placement_joins(p->wakes, load_here, load(there, now_us)))
+    if (there && !placement_joins(p->wakes, load(here, now_us), load(there, now_us)))
         there = NULL;
     if (!there && busy_here >= PLACEMENT_BUSY && has_rested(here->parted_ms, now_ms)) {
         there = least_busy(here->reactor.group, now_us);

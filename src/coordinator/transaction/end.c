@@ -62,8 +62,8 @@ static int16_t check(const struct txn *x, const struct end_txn_request *q, bool 
         return E_INVALID_PRODUCER_ID_MAPPING;
     if (version_2 && txn_preparing(x))
         return again ? E_NONE : E_PRODUCER_FENCED;
-    if (version_2 &&
-        x->body.epoch == INT16_MAX) // which is given to nobody: there is none behind it to go on with
+    // The last epoch is given to nobody: there is none behind it to go on with.
+    if (version_2 && x->body.epoch == INT16_MAX)
         return E_PRODUCER_FENCED;
     return x->body.epoch == q->producer_epoch || again ? E_NONE : E_PRODUCER_FENCED;
 }

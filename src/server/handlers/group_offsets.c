@@ -470,8 +470,8 @@ static void handle_txn_offset_commit(struct request *r)
         out_of_memory(r);
         return;
     }
-    for (int32_t i = 0; i < t->commit.known.topics_count;
-         i++) // Kafka writes none with a transaction's offsets
+    // Kafka records no ids with a transaction's offsets.
+    for (int32_t i = 0; i < t->commit.known.topics_count; i++)
         t->commit.known.topics[i].topic_id = (struct uuid){0};
     t->shard = coordinator_partition(b->groups, m->group_id);
     t->message.commit = t->commit.known;
